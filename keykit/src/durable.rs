@@ -1,0 +1,159 @@
+//! Files that are either written whole or not at all.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// Who may read a file that is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// As the system's mask has it.
+    Shared,
+    /// The owner only (mode 0600).
+    OwnerOnly,
+}
+
+/// What to do when the file exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// Replace it, in one step.
+    Replace,
+    /// Leave it and fail with [`Error::Conflict`].
+    Keep,
+}
+
+/// Writes `bytes` to `path`: into a temporary file beside it, synced, renamed, and the folder synced.
+///
+/// # Errors
+/// [`Error::Conflict`] if the file exists and is to be kept; [`Error::Write`] if the system refuses. The file
+/// at `path` is then as it was, and no temporary file is left.
+pub fn write(path: &Path, bytes: &[u8], access: Access, existing: Existing) -> Result<()> {
+    let failed = |source| Error::Write { path: path.to_owned(), source };
+    let folder = parent(path);
+    let mut temporary = tempfile::Builder::new().prefix(".keykit-").suffix(".tmp").tempfile_in(folder).map_err(failed)?;
+    temporary.write_all(bytes).map_err(failed)?;
+    if access == Access::Shared {
+        make_shared(temporary.as_file()).map_err(failed)?;
+    }
+    temporary.as_file().sync_all().map_err(failed)?;
+    match existing {
+        Existing::Replace => temporary.persist(path).map(drop).map_err(|error| failed(error.error))?,
+        Existing::Keep => temporary.persist_noclobber(path).map(drop).map_err(|error| match error.error.kind() {
+            io::ErrorKind::AlreadyExists => Error::Conflict {
+                what: format!("{} exists already", path.display()),
+                hint: Some("choose another name; keykit does not overwrite".into()),
+            },
+            _ => failed(error.error),
+        })?,
+    }
+    sync_folder(folder)
+}
+
+/// Appends one line to a file, synced before this returns.
+///
+/// # Errors
+/// [`Error::Write`].
+pub fn append_line(path: &Path, line: &str) -> Result<()> {
+    let failed = |source| Error::Write { path: path.to_owned(), source };
+    let is_new = !path.exists();
+    let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
+    file.write_all(format!("{line}\n").as_bytes()).map_err(failed)?;
+    file.sync_all().map_err(failed)?;
+    if is_new { sync_folder(parent(path)) } else { Ok(()) }
+}
+
+/// Makes a folder (and those above it), with access for the owner only, and syncs its parent.
+///
+/// # Errors
+/// [`Error::Write`].
+pub fn make_folder(path: &Path) -> Result<()> {
+    let failed = |source| Error::Write { path: path.to_owned(), source };
+    if path.is_dir() {
+        return Ok(());
+    }
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(failed)?;
+    sync_folder(parent(path))
+}
+
+/// Reads a file whole, up to `limit` bytes.
+///
+/// # Errors
+/// [`Error::Read`], or [`Error::Malformed`] for a file above the limit.
+pub fn read(path: &Path, limit: u64, format: &'static str) -> Result<Vec<u8>> {
+    let failed = |source| Error::Read { path: path.to_owned(), source };
+    let mut file = File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    let read = io::Read::read_to_end(&mut io::Read::take(&mut file, limit.saturating_add(1)), &mut bytes).map_err(failed)?;
+    if u64::try_from(read).map_or(true, |read| read > limit) {
+        return Err(Error::malformed(format, format!("larger than {limit} bytes")).in_file(path));
+    }
+    Ok(bytes)
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
+fn sync_folder(folder: &Path) -> Result<()> {
+    File::open(folder).and_then(|file| file.sync_all()).map_err(|source| Error::Write { path: folder.to_owned(), source })
+}
+
+/// Temporary files are born private; the default for others is what the mask would have given.
+#[cfg(unix)]
+fn make_shared(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn make_shared(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keep_leaves_the_old_file_and_no_litter() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        write(&path, b"old", Access::OwnerOnly, Existing::Keep).unwrap();
+        assert!(matches!(write(&path, b"new", Access::OwnerOnly, Existing::Keep), Err(Error::Conflict { .. })));
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        write(&path, b"new", Access::Shared, Existing::Replace).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn private_files_are_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        write(&path, b"x", Access::OwnerOnly, Existing::Keep).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_failed_write_says_where() {
+        let error = write(Path::new("/proc/keykit/nowhere"), b"x", Access::Shared, Existing::Replace).unwrap_err();
+        assert_eq!(error.code(), "write");
+    }
+
+    #[test]
+    fn reading_stops_at_the_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, [0; 11]).unwrap();
+        assert_eq!(read(&path, 11, "x").unwrap().len(), 11);
+        assert_eq!(read(&path, 10, "x").unwrap_err().code(), "malformed");
+    }
+}
