@@ -29,6 +29,7 @@ pub mod store;
 pub mod tenant;
 pub mod tpd;
 pub mod transfer;
+pub mod xml;
 pub mod xrml;
 
 pub use error::{Error, Result};

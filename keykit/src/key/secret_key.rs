@@ -3,10 +3,10 @@
 use std::fmt;
 
 use pkcs1::RsaPrivateKeyRef;
+use pkcs8::PrivateKeyInfoRef;
 use pkcs8::der::asn1::{OctetStringRef, UintRef};
 use pkcs8::der::pem::LineEnding;
 use pkcs8::der::{Decode, Encode, EncodeValue, Length, SecretDocument, SliceWriter};
-use pkcs8::PrivateKeyInfoRef;
 use rsa::BoxedUint;
 use rsa::traits::PrivateKeyParts;
 use zeroize::Zeroizing;
@@ -235,12 +235,15 @@ fn check(key: &RsaComponents<'_>) -> Result<()> {
     RsaPublicKey::from_components(key.n, key.e)?;
     let exponent = BoxedUint::from(u64::from(key.e));
     let rsa = rsa::RsaPrivateKey::from_components(number(key.n), exponent, number(key.d), vec![number(key.p), number(key.q)]).map_err(|error| {
-        Error::malformed(FORMAT, match error {
-            rsa::Error::InvalidModulus => "p · q is not n",
-            rsa::Error::InvalidExponent => "e and d do not belong together",
-            rsa::Error::InvalidPrime => "p or q is not a possible prime",
-            _ => "its numbers do not belong together",
-        })
+        Error::malformed(
+            FORMAT,
+            match error {
+                rsa::Error::InvalidModulus => "p · q is not n",
+                rsa::Error::InvalidExponent => "e and d do not belong together",
+                rsa::Error::InvalidPrime => "p or q is not a possible prime",
+                _ => "its numbers do not belong together",
+            },
+        )
     })?;
     let differs = |stated: &[u8], computed: Option<&BoxedUint>| {
         computed.is_none_or(|computed| {
