@@ -131,7 +131,7 @@ pub fn parse_all<'a>(text: &'a str, format: &'static str) -> Result<Vec<Element<
             Event::Text(characters) => {
                 let characters: &str = &characters;
                 match open.last_mut() {
-                    Some(parent) => parent.text.push_str(&characters),
+                    Some(parent) => parent.text.push_str(characters),
                     None if characters.trim_matches(['\u{feff}', '\0', ' ', '\t', '\r', '\n']).is_empty() => {}
                     None => return Err(fail("text outside of any element".into())),
                 }

@@ -48,7 +48,7 @@ impl RsaPublicKey {
         if modulus.last().is_none_or(|byte| byte % 2 == 0) {
             return Err(Error::malformed(FORMAT, "the modulus is even"));
         }
-        if exponent < 3 || exponent % 2 == 0 {
+        if exponent < 3 || exponent.is_multiple_of(2) {
             return Err(Error::malformed(FORMAT, format!("the public exponent {exponent} is not an odd number from 3 on")));
         }
         let spki = encode_spki(&modulus, exponent).map_err(|error| Error::Internal(format!("encoding a public key: {error}")))?;

@@ -63,7 +63,7 @@ impl KeyEncryptionKey {
     /// # Errors
     /// [`Error::Crypto`].
     pub fn unwrap_with_padding(&self, ciphertext: &[u8]) -> Result<SecretBytes> {
-        if ciphertext.len() < 16 || ciphertext.len() % 8 != 0 {
+        if ciphertext.len() < 16 || !ciphertext.len().is_multiple_of(8) {
             return Err(Error::Crypto);
         }
         let mut output = zeroize::Zeroizing::new(vec![0; ciphertext.len()]);
@@ -76,7 +76,7 @@ impl KeyEncryptionKey {
     /// # Errors
     /// [`Error::Crypto`].
     pub fn wrap(&self, plaintext: &[u8]) -> Result<Vec<u8>> {
-        if plaintext.len() < 16 || plaintext.len() % 8 != 0 {
+        if plaintext.len() < 16 || !plaintext.len().is_multiple_of(8) {
             return Err(Error::Crypto);
         }
         let mut output = vec![0; plaintext.len() + 8];
@@ -90,7 +90,7 @@ impl KeyEncryptionKey {
     /// # Errors
     /// [`Error::Crypto`].
     pub fn unwrap(&self, ciphertext: &[u8]) -> Result<SecretBytes> {
-        if ciphertext.len() < 24 || ciphertext.len() % 8 != 0 {
+        if ciphertext.len() < 24 || !ciphertext.len().is_multiple_of(8) {
             return Err(Error::Crypto);
         }
         let mut output = zeroize::Zeroizing::new(vec![0; ciphertext.len()]);
