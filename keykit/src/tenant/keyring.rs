@@ -279,6 +279,28 @@ impl TenantKeyring {
         Ok(true)
     }
 
+    /// Takes a tenant folder away again to which nothing was ever brought: for a command that made it and was then refused.
+    ///
+    /// # Errors
+    /// [`Error::Write`]. A folder with a key, a template, a started import or a file of somebody else stays.
+    pub fn remove_if_untouched(self) -> Result<()> {
+        if !self.file.keys.is_empty() || !self.file.templates.is_empty() || self.journal.entries().iter().any(|entry| entry.action != "init") {
+            return Ok(());
+        }
+        let failed = |source| Error::Write { path: self.folder.clone(), source };
+        for name in ["keys/.lock", "tenant.json", "journal.jsonl", ".lock"] {
+            match fs::remove_file(self.folder.join(name)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+                _ => {}
+            }
+        }
+        // Folders are removed only if they are empty.
+        for name in ["keys", "chains", "templates", ""] {
+            drop(fs::remove_dir(self.folder.join(name)));
+        }
+        Ok(())
+    }
+
     fn add_templates(&self, file: &mut TenantFile, additions: &[TemplateAddition]) -> Result<()> {
         for template in additions {
             let id = template.canonical_id();
@@ -417,6 +439,18 @@ mod tests {
         let keyring = TenantKeyring::open(&path).unwrap();
         assert!(matches!(keyring.recovery(), Some(Recovery::Completed(_))));
         assert!(keyring.journal().unsettled().is_none());
+    }
+
+    #[test]
+    fn an_untouched_tenant_can_go_and_a_touched_one_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t");
+        TenantKeyring::init(&path, Era::Current).unwrap().remove_if_untouched().unwrap();
+        assert!(!path.exists());
+        let mut keyring = TenantKeyring::init(&path, Era::Current).unwrap();
+        keyring.intend_import(public(1).id(), "x").unwrap();
+        keyring.remove_if_untouched().unwrap();
+        assert!(path.join("tenant.json").exists());
     }
 
     #[test]
