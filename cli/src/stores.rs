@@ -39,15 +39,26 @@ pub(crate) fn folder_store(folder: &Path, password: &Password) -> Result<FolderS
     FolderStore::create_or_open(folder, password, scrypt_cost()?)
 }
 
-/// Opens a token. The PIN comes from `pin_source`, else from the URI's `pin-source`, else from KEYKIT_PIN_SOURCE, else from the prompt.
+/// Opens a token. The PIN comes from `pin_source`, else from the URI's `pin-source`, else from KEYKIT_PIN_SOURCE, else, if the
+/// token wants one, from the prompt.
 pub(crate) fn token(uri: &Pkcs11Uri, pin_source: Option<&str>) -> Result<Pkcs11Store> {
-    let named = pin_source.map(str::to_owned).or_else(|| uri.pin_source().map(str::to_owned)).or_else(|| std::env::var("KEYKIT_PIN_SOURCE").ok());
-    let label = uri.token().unwrap_or("the token").to_owned();
-    let pin = || match &named {
-        Some(source) => secrets::read(source, &format!("PIN of {label}")),
-        None => secrets::prompt(&format!("PIN of {label}")),
-    };
-    Pkcs11Store::open(uri, &pin, &Pkcs11Options::default())
+    let label = format!("PIN of {}", uri.token.as_deref().unwrap_or("the token"));
+    let open = |pin| Pkcs11Store::open(uri, pin, Pkcs11Options::default());
+    match (pin_source, &uri.pin_source, std::env::var("KEYKIT_PIN_SOURCE")) {
+        (Some(source), _, _) => open(Some(secrets::read(source, &label)?)),
+        (None, Some(source), _) => open(Some(source.read(&|_| secrets::prompt(&label))?)),
+        (None, None, Ok(source)) => open(Some(secrets::read(&source, &label)?)),
+        // A token without login takes none; one with login says that it wants one, before any try.
+        (None, None, Err(_)) => match open(None) {
+            Err(Error::Usage { .. }) if uri.module_path.is_some() => open(Some(secrets::prompt(&label)?)),
+            other => other,
+        },
+    }
+}
+
+/// The name of a token as the keyring keeps it: how to find it again, not where its PIN is.
+pub(crate) fn lasting_name(uri: &Pkcs11Uri) -> String {
+    Pkcs11Uri { pin_source: None, ..uri.clone() }.to_string()
 }
 
 /// Opens the store that holds a key of the tenant.

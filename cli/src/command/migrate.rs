@@ -76,7 +76,7 @@ fn between_tokens(arguments: &HsmToHsmArguments) -> Result<MigrationOutcome> {
     };
     with_tenant(&arguments.common, |tenant| {
         let mut migration = Parts { common: &arguments.common, domains: &domains, samples: &samples, source: &source, target: &target };
-        migration.run(tenant, target_uri.without_secrets().to_string(), &settings, hsm_to_hsm)
+        migration.run(tenant, stores::lasting_name(&target_uri), &settings, hsm_to_hsm)
     })
 }
 
@@ -89,7 +89,7 @@ fn to_token(arguments: &SoftwareToHsmArguments) -> Result<MigrationOutcome> {
     let settings = Settings { keep_transferable: arguments.keep_transferable, ..Settings::default() };
     with_tenant(&arguments.common, |tenant| {
         let mut migration = Parts { common: &arguments.common, domains: &domains, samples: &samples, source: &source, target: &target };
-        migration.run(tenant, target_uri.without_secrets().to_string(), &settings, software_to_hsm)
+        migration.run(tenant, stores::lasting_name(&target_uri), &settings, software_to_hsm)
     })
 }
 
@@ -189,7 +189,7 @@ fn signals(evidence: &Evidence, source: &Pkcs11Store, domain: &SourceDomain, rec
 }
 
 fn same_module(left: &Pkcs11Uri, right: &Pkcs11Uri) -> bool {
-    left.module_path() == right.module_path()
+    left.module_path == right.module_path
 }
 
 fn text(outcome: &MigrationOutcome) -> String {

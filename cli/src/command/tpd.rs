@@ -106,10 +106,10 @@ fn build(arguments: &BuildArguments) -> Result<Written> {
         Some(folder) => read_templates(folder)?,
         None => Vec::new(),
     };
-    let principal = leaf.principals().first();
+    let principal = leaf.issued_principals().first();
     let information = KeyInformation {
-        id: principal.and_then(|principal| principal.object.id.clone()).unwrap_or_else(|| licensor.id().short()),
-        id_type: principal.and_then(|principal| principal.object.id_type.clone()).unwrap_or_else(|| "MS-GUID".to_owned()),
+        id: principal.map_or_else(|| licensor.id().short(), |principal| principal.object.id.clone()),
+        id_type: principal.map_or_else(|| "MS-GUID".to_owned(), |principal| principal.object.id_type.clone()),
         csp_type: 24,
         csp_name: "Microsoft Enhanced RSA and AES Cryptographic Provider".to_owned(),
         key_container: container,
@@ -139,10 +139,7 @@ fn find_key(arguments: &BuildArguments, licensor: &RsaPublicKey) -> Result<(Opti
     }
     let uri = Pkcs11Uri::parse(&arguments.key)?;
     let store = stores::token(&uri, None)?;
-    let record = store.keys()?.into_iter().find(|key| key.id() == licensor.id()).ok_or_else(|| not_its_key(&store))?;
-    if uri.object().is_some_and(|object| object != record.attributes.label) {
-        return Err(not_its_key(&store));
-    }
+    let record = store.keys_matching(&uri)?.into_iter().find(|key| key.id() == licensor.id()).ok_or_else(|| not_its_key(&store))?;
     say("the key is in a token: the domain is written without it");
     Ok((None, record.attributes.label))
 }

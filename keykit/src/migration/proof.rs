@@ -49,7 +49,7 @@ impl BeforeImage {
         let enabling_bits = seal(&content_key, public, mode, &bound_text)?;
         let algorithm = SealAlgorithm::for_mode(mode);
         let sealed_server = Principal {
-            enabling_bits: vec![EnablingBits { algorithm: xrml::SealAlgorithm::of_mode(mode), bytes: enabling_bits.clone() }],
+            enabling_bits: vec![EnablingBits { algorithm: algorithm.as_str().into(), bytes: enabling_bits.clone() }],
             ..server.clone()
         };
         let unsigned = PublishingLicence {

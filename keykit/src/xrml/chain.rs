@@ -40,10 +40,28 @@ pub enum Trust {
 }
 
 impl Trust {
+    /// The name that results and files use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MicrosoftProductionRoot => "microsoft-production-root",
+            Self::PinnedRoot => "pinned-root",
+            Self::UntrustedRoot => "untrusted-root",
+            Self::SelfIssued => "self-issued",
+            Self::ChainIncomplete => "chain-incomplete",
+        }
+    }
+
     /// Whether the chain ends at a trusted root.
     #[must_use]
     pub fn is_trusted(self) -> bool {
         matches!(self, Self::MicrosoftProductionRoot | Self::PinnedRoot)
+    }
+}
+
+impl fmt::Display for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
