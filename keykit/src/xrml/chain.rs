@@ -47,6 +47,18 @@ impl Trust {
     }
 }
 
+impl fmt::Display for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MicrosoftProductionRoot => "chains to Microsoft DRM Production Root",
+            Self::PinnedRoot => "chains to a key that is trusted here",
+            Self::UntrustedRoot => "chains to a root that nobody vouches for",
+            Self::SelfIssued => "issued by the server it names, no certificate beside it",
+            Self::ChainIncomplete => "the chain is incomplete",
+        })
+    }
+}
+
 /// The keys that chains may end at.
 #[derive(Debug, Clone)]
 pub struct TrustAnchors {
@@ -180,6 +192,7 @@ impl<'a> Search<'a> {
                 return Chain { links: self.links_to(index), trust, problems: Vec::new() };
             }
             let certifying = self.by_subject.get(&key.id()).cloned().unwrap_or_default();
+            let alone = certifying.iter().all(|&issuer| issuer == index);
             let itself = document.subject_keys().any(|subject| subject == key);
             let mut others = 0;
             for issuer in certifying.into_iter().filter(|&issuer| issuer != index) {
@@ -191,7 +204,7 @@ impl<'a> Search<'a> {
                     }
                 }
             }
-            if itself && (others == 0 || document.kind().may_issue(document.kind())) {
+            if itself && (alone || self.is_root(index)) {
                 self.self_signed.get_or_insert(index);
             } else if others == 0 {
                 let text = format!("document {}: no sound certificate of its issuer's key {} is there", index + 1, key.id().short());
