@@ -273,3 +273,23 @@ impl<'a> Search<'a> {
         links
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xrml::testing::real;
+
+    #[test]
+    fn the_production_root_vouches_for_certificates_only() {
+        let documents = real("ca-chain-mode1.xml");
+        let root = documents.last().unwrap().issuer_key().unwrap();
+        let anchors = TrustAnchors::microsoft();
+        assert_eq!(anchors.trust_in(root, &DocumentKind::CertificateAuthority), Some(Trust::MicrosoftProductionRoot));
+        assert_eq!(anchors.trust_in(root, &DocumentKind::PublishingLicence), None);
+        let other_exponent = RsaPublicKey::from_components(root.modulus(), 3).unwrap();
+        assert_eq!(anchors.trust_in(&other_exponent, &DocumentKind::CertificateAuthority), None);
+        for document in &documents[..3] {
+            assert_eq!(anchors.trust_in(document.issuer_key().unwrap(), document.kind()), None);
+        }
+    }
+}
