@@ -61,7 +61,13 @@ impl Trust {
 
 impl fmt::Display for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.write_str(match self {
+            Self::MicrosoftProductionRoot => "chains to Microsoft DRM Production Root",
+            Self::PinnedRoot => "chains to a key that is trusted here",
+            Self::UntrustedRoot => "chains to a root that nobody vouches for",
+            Self::SelfIssued => "issued by the server it names, no certificate beside it",
+            Self::ChainIncomplete => "the chain is incomplete",
+        })
     }
 }
 
@@ -198,6 +204,7 @@ impl<'a> Search<'a> {
                 return Chain { links: self.links_to(index), trust, problems: Vec::new() };
             }
             let certifying = self.by_subject.get(&key.id()).cloned().unwrap_or_default();
+            let alone = certifying.iter().all(|&issuer| issuer == index);
             let itself = document.subject_keys().any(|subject| subject == key);
             let mut others = 0;
             for issuer in certifying.into_iter().filter(|&issuer| issuer != index) {
@@ -209,7 +216,7 @@ impl<'a> Search<'a> {
                     }
                 }
             }
-            if itself && (others == 0 || document.kind().may_issue(document.kind())) {
+            if itself && (alone || self.is_root(index)) {
                 self.self_signed.get_or_insert(index);
             } else if others == 0 {
                 let text = format!("document {}: no sound certificate of its issuer's key {} is there", index + 1, key.id().short());
@@ -276,5 +283,25 @@ impl<'a> Search<'a> {
         }
         links.reverse();
         links
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xrml::testing::real;
+
+    #[test]
+    fn the_production_root_vouches_for_certificates_only() {
+        let documents = real("ca-chain-mode1.xml");
+        let root = documents.last().unwrap().issuer_key().unwrap();
+        let anchors = TrustAnchors::microsoft();
+        assert_eq!(anchors.trust_in(root, &DocumentKind::CertificateAuthority), Some(Trust::MicrosoftProductionRoot));
+        assert_eq!(anchors.trust_in(root, &DocumentKind::PublishingLicence), None);
+        let other_exponent = RsaPublicKey::from_components(root.modulus(), 3).unwrap();
+        assert_eq!(anchors.trust_in(&other_exponent, &DocumentKind::CertificateAuthority), None);
+        for document in &documents[..3] {
+            assert_eq!(anchors.trust_in(document.issuer_key().unwrap(), document.kind()), None);
+        }
     }
 }

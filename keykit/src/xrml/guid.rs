@@ -121,7 +121,9 @@ mod tests {
 
         #[test]
         fn no_input_panics(text in "\\PC{0,40}|[0-9a-fé{}-]{30,40}") {
-            let _ = text.parse::<Guid>().is_ok();
+            if let Ok(guid) = text.parse::<Guid>() {
+                prop_assert!(text.to_lowercase().contains(&guid.to_string()));
+            }
         }
     }
 }

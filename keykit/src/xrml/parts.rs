@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde::{Serialize, Serializer};
 
-use super::value::{Blanks, bytes_of, decode_base64, fault, only_child, public_key, required};
+use super::value::{Reading, bytes_of, decode_base64, fault, only_child, public_key, required};
 use crate::error::Result;
 use crate::key::RsaPublicKey;
 use crate::xml::Element;
@@ -206,7 +206,7 @@ impl EnablingBits {
     }
 
     pub(super) fn read(element: &Element<'_>) -> Result<Self> {
-        Ok(Self { algorithm: element.attribute("type").unwrap_or_default().into(), bytes: bytes_of(required(element, "VALUE")?, Blanks::Skipped)? })
+        Ok(Self { algorithm: element.attribute("type").unwrap_or_default().into(), bytes: bytes_of(required(element, "VALUE")?, Reading::Lenient)? })
     }
 }
 
@@ -310,7 +310,7 @@ impl AuthenticatedData {
     /// The bytes, if the text is base64.
     #[must_use]
     pub fn bytes(&self) -> Option<Vec<u8>> {
-        decode_base64(&self.value, Blanks::Skipped)
+        decode_base64(&self.value, Reading::Lenient)
     }
 
     pub(super) fn read(element: &Element<'_>) -> Result<Self> {

@@ -66,7 +66,7 @@ pub(super) fn vector(name: &str) -> Vec<u8> {
         return bytes;
     }
     let find = |what: &[u8]| bytes.windows(what.len()).position(|window| window == what).unwrap();
-    bytes[find(b"\xef\xbb\xbf<?xml")..find(b"</XrML>") + 7].to_vec()
+    bytes[find(b"<XrML")..find(b"</XrML>") + 7].to_vec()
 }
 
 /// Every vector of real documents, with how many it holds.

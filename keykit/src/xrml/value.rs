@@ -10,13 +10,13 @@ use crate::error::{Error, Result};
 use crate::key::RsaPublicKey;
 use crate::xml::Element;
 
-/// Whether blanks may stand inside base64.
+/// How strictly a value is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Blanks {
-    /// Never: values of the signature, which no signature covers.
-    Refused,
-    /// They are skipped: values of the body, where the digest covers them.
-    Skipped,
+pub(super) enum Reading {
+    /// One form only, with encoding and size stated: values of the signature, which no signature covers.
+    Strict,
+    /// Blanks inside base64 are skipped: values of the body, where the digest covers them.
+    Lenient,
 }
 
 /// An error at an element.
@@ -40,9 +40,9 @@ pub(super) fn required<'e, 'a>(parent: &'e Element<'a>, name: &str) -> Result<&'
 }
 
 /// Strict base64 (RFC 4648 §4): padded, no unused bits set.
-pub(super) fn decode_base64(text: &str, blanks: Blanks) -> Option<Vec<u8>> {
-    let text = match blanks {
-        Blanks::Skipped if text.contains(|character: char| character.is_ascii_whitespace()) => {
+pub(super) fn decode_base64(text: &str, reading: Reading) -> Option<Vec<u8>> {
+    let text = match reading {
+        Reading::Lenient if text.contains(|character: char| character.is_ascii_whitespace()) => {
             Cow::Owned(text.chars().filter(|character| !character.is_ascii_whitespace()).collect())
         }
         _ => Cow::Borrowed(text),
@@ -56,15 +56,17 @@ pub(super) fn encode_base64(bytes: &[u8]) -> String {
 }
 
 /// The bytes of a `<VALUE encoding="base64" size="bits">`. A stated size must be true.
-pub(super) fn bytes_of(value: &Element<'_>, blanks: Blanks) -> Result<Vec<u8>> {
-    if value.attribute("encoding").is_some_and(|encoding| encoding != "base64") {
+pub(super) fn bytes_of(value: &Element<'_>, reading: Reading) -> Result<Vec<u8>> {
+    let strict = reading == Reading::Strict;
+    if value.attribute("encoding").map_or(strict, |encoding| encoding != "base64") {
         return Err(fault(value, "a value that should be in base64 says that it is not"));
     }
-    let bytes = decode_base64(&value.text, blanks).ok_or_else(|| fault(value, "a value is not in base64"))?;
+    let bytes = decode_base64(&value.text, reading).ok_or_else(|| fault(value, "a value is not in base64"))?;
     match value.attribute("size") {
-        Some(size) if size.parse() != Ok(bytes.len() * 8) => {
+        Some(size) if size != (bytes.len() * 8).to_string() => {
             Err(fault(value, format!("a value says that it has '{}' bits, but it has {}", shorten(size), bytes.len() * 8)))
         }
+        None if strict => Err(fault(value, "a value that does not say its size")),
         _ => Ok(bytes),
     }
 }
@@ -76,7 +78,7 @@ pub(super) fn public_key(element: &Element<'_>) -> Result<RsaPublicKey> {
         return Err(fault(element, format!("a public key of the algorithm '{}'; only RSA is known", shorten(algorithm))));
     }
     let exponent = parameter(element, "public-exponent")?.trimmed().parse().map_err(|_| fault(element, "the public exponent is not a number"))?;
-    let mut modulus = bytes_of(parameter(element, "modulus")?, Blanks::Skipped)?;
+    let mut modulus = bytes_of(parameter(element, "modulus")?, Reading::Lenient)?;
     modulus.reverse();
     RsaPublicKey::from_components(&modulus, exponent).map_err(|error| match error {
         Error::Malformed(malformed) => fault(element, format!("a public key is not sound: {}", malformed.problem)),

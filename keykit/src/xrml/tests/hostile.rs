@@ -98,6 +98,20 @@ fn numbers_must_be_true() {
 }
 
 #[test]
+fn data_in_text_hold_no_elements() {
+    let with = |inside| format!("<XrML><BODY><AUTHENTICATEDDATA id=\"Encrypted-Rights-Data\">{inside}</AUTHENTICATEDDATA></BODY></XrML>");
+    assert!(refused(&with("AA<a/>==")));
+    assert_eq!(Document::read(with("AA==").as_bytes()).unwrap().encrypted_rights_data().unwrap(), Some(vec![0]));
+    assert!(Document::read(with("not base64").as_bytes()).unwrap().encrypted_rights_data().is_err());
+    assert!(
+        Document::read(with("AA==").replacen("<AUTH", "<AUTHENTICATEDDATA id=\"Encrypted-Rights-Data\"/><AUTH", 1).as_bytes())
+            .unwrap()
+            .encrypted_rights_data()
+            .is_err()
+    );
+}
+
+#[test]
 fn an_unsigned_document_is_never_sound() {
     let text = sound();
     let start = text.find("<SIGNATURE>").unwrap();
@@ -122,7 +136,7 @@ fn an_issuer_without_a_key_is_never_sound() {
 proptest! {
     #[test]
     fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = documents_in(&bytes).is_ok();
+        prop_assert!(documents_in(&bytes).is_err());
     }
 
     #[test]

@@ -66,7 +66,7 @@ fn a_publishing_licence_shows_everything() {
     let element = &document.text()[sealed.range.clone()];
     assert!(element.starts_with("<ENABLINGBITS type=") && element.ends_with("</ENABLINGBITS>"));
     let points: Vec<_> = document.distribution_points().iter().filter_map(|point| point.object.object_type.as_deref()).collect();
-    assert_eq!(points, ["License-Acquisition-URL", "Extranet-License-Acquisition-URL"]);
+    assert_eq!(points, ["License-Acquisition-URL", "Extranet-License-Acquisition-URL", "Referral-Info"]);
     let work = document.work().unwrap();
     assert_eq!(work.object.id, "{1c5e0307-e03d-4de3-af21-81bcf961e73c}");
     assert_eq!(work.owner.as_ref().unwrap().name.as_deref(), Some("alice@isvtenant999.onmicrosoft.com"));

@@ -208,6 +208,6 @@ fn only_the_issuer_can_sign() {
     assert!(UnsignedDocument::from_body(document.body_text().to_owned(), other).is_err());
     assert!(UnsignedDocument::from_body(format!(" {}", document.body_text()), issuer).is_err());
     assert!(UnsignedDocument::from_body(format!("{}<!-- -->", document.body_text()), issuer).is_err());
-    let stranger = crate::xrml::testing::TestStore::new(vec![secret_key("keys/xrml-1024.pem")]);
+    let stranger = testing::TestStore::new(vec![secret_key("keys/xrml-1024.pem")]);
     assert!(matches!(unsigned.sign_with(&stranger), Err(Error::NotFound { .. })));
 }
