@@ -26,6 +26,7 @@ mod software;
 use keykit::Result;
 use keykit::key::{KeyId, RsaSecretKey};
 use keykit::store::StoreIdentity;
+pub(crate) use software::hex;
 pub use software::{Backing, Metadata, SoftwareStore};
 
 /// A store that forgets its keys when it is dropped.
