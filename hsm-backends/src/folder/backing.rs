@@ -1,7 +1,6 @@
 //! The encrypted folder as the backing of a store.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -12,6 +11,7 @@ use keykit::{Error, Result};
 use sha2::{Digest as _, Sha256};
 
 use super::encryption::{self, OpenError};
+use super::files::FolderLock;
 use super::{ScryptCost, files, metadata};
 use crate::memory::{Backing, Metadata};
 
@@ -112,9 +112,9 @@ fn fingerprint(pem: &[u8]) -> [u8; 32] {
 }
 
 impl Backing for EncryptedFolder {
-    type Guard = File;
+    type Guard = FolderLock;
 
-    fn exclusive(&self) -> Result<File> {
+    fn exclusive(&self) -> Result<FolderLock> {
         files::lock(&self.folder)
     }
 

@@ -53,13 +53,24 @@ fn with_ending(folder: &Path, ending: &str) -> Result<Vec<KeyId>> {
     Ok(ids)
 }
 
-/// Takes the sole right to change the folder, until the file is dropped.
-pub(super) fn lock(folder: &Path) -> Result<File> {
+/// The sole right to change a folder.
+#[derive(Debug)]
+pub struct FolderLock(File);
+
+impl Drop for FolderLock {
+    /// Unlocks it by name: a process that is being started elsewhere may hold a copy of the open file for a moment.
+    fn drop(&mut self) {
+        self.0.unlock().unwrap_or_default();
+    }
+}
+
+/// Takes the sole right to change the folder.
+pub(super) fn lock(folder: &Path) -> Result<FolderLock> {
     let path = folder.join(LOCK);
     let failed = |source| Error::Write { path: path.clone(), source };
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(FolderLock(file)),
         Err(TryLockError::WouldBlock) => Err(Error::Conflict {
             what: format!("another process is changing {}", folder.display()),
             hint: Some("wait until it has ended, then run the command again".into()),
