@@ -65,7 +65,7 @@ pub(crate) fn lasting_name(uri: &Pkcs11Uri) -> String {
 pub(crate) fn of_tenant_key(tenant: &TenantKeyring, key: &TenantKey, keyring: &KeyringPassword, pin_source: Option<&str>) -> Result<Box<dyn KeyStore>> {
     if key.store == OWN_FOLDER {
         let password = secrets::of_keyring(keyring)?;
-        return Ok(Box::new(FolderStore::open(&tenant.key_folder(), &password)?));
+        return Ok(Box::new(FolderStore::open(&tenant.key_folder(), &password, scrypt_cost()?)?));
     }
     Ok(Box::new(token(&Pkcs11Uri::parse(&key.store)?, pin_source)?))
 }
@@ -105,9 +105,9 @@ pub(crate) fn sibling_tenants(tenant: &Path) -> Vec<PathBuf> {
 }
 
 /// How hard the keyring password is to guess; KEYKIT_TEST_SCRYPT_LOG_N lowers it for tests.
-fn scrypt_cost() -> Result<ScryptCost> {
+pub(crate) fn scrypt_cost() -> Result<ScryptCost> {
     match std::env::var("KEYKIT_TEST_SCRYPT_LOG_N") {
-        Err(_) => Ok(ScryptCost::default()),
-        Ok(text) => text.parse().ok().map(ScryptCost::with_log_n).ok_or_else(|| Error::usage("KEYKIT_TEST_SCRYPT_LOG_N is no number")),
+        Err(_) => Ok(ScryptCost::RECOMMENDED),
+        Ok(text) => ScryptCost::new(text.parse().map_err(|_| Error::usage("KEYKIT_TEST_SCRYPT_LOG_N is no number"))?, 8, 1),
     }
 }

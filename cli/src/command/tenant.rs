@@ -60,8 +60,8 @@ pub(super) fn run(command: &TenantCommand, output: Output) -> Result<u8> {
         }
         TenantCommand::Repassword { tenant, keyring, new_password_source } => {
             let tenant = open(tenant)?;
-            let store = FolderStore::open(&tenant.key_folder(), &secrets::of_keyring(keyring)?)?;
-            store.change_password(&secrets::new_from(new_password_source, "new keyring password")?)?;
+            let store = FolderStore::open(&tenant.key_folder(), &secrets::of_keyring(keyring)?, stores::scrypt_cost()?)?;
+            store.change_password(&secrets::new_from(new_password_source, "new keyring password")?, stores::scrypt_cost()?)?;
             say("the keyring password is changed");
         }
     }

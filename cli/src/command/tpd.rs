@@ -130,7 +130,7 @@ fn find_key(arguments: &BuildArguments, licensor: &RsaPublicKey) -> Result<(Opti
     };
     if let Some(rest) = arguments.key.strip_prefix("file:") {
         let (folder, start) = rest.split_once('#').unwrap_or((rest, ""));
-        let store = FolderStore::open(Path::new(folder), &secrets::of_keyring(&arguments.keyring)?)?;
+        let store = FolderStore::open(Path::new(folder), &secrets::of_keyring(&arguments.keyring)?, stores::scrypt_cost()?)?;
         let record = stores::key_by_start(&store, start)?;
         if record.id() != licensor.id() {
             return Err(not_its_key(&store));
