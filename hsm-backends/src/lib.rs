@@ -1,2 +1,4 @@
-//! placeholder
-#![forbid(unsafe_code)]
+//! Key stores for keykit: memory, encrypted folder, PKCS#11; and protection evidence.
+
+pub mod pkcs11;
+pub mod secret_source;
