@@ -19,7 +19,7 @@ use crate::xml::{self, Encoding};
 const FORMAT: &str = "container of licences";
 /// The first bytes of a compound file (MS-CFB §2.2).
 const COMPOUND_FILE: [u8; 8] = [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1];
-/// The first bytes of a `message.rpmsg` (MS-OXORMMS §2.1.3.1).
+/// The first bytes of a `message.rpmsg` (MS-OXORMMS).
 const RPMSG: [u8; 8] = [0x76, 0xe8, 0x04, 0x60, 0xc4, 0x11, 0xe3, 0x86];
 
 /// What a file is, by its first bytes.

@@ -106,6 +106,38 @@ fn sizes_are_those_of_real_licences() {
     }
 }
 
+/// Field by field, so that writer and reader cannot be wrong in the same way.
+#[test]
+fn what_is_written_is_the_documented_layout() {
+    for (mode, version, hash) in [(MODES[0], 1, Hash::Sha1), (MODES[1], 2, Hash::Sha256)] {
+        for (cipher, code, flags) in [(ContentCipher::Ecb, 0xffff, 0x1002), (ContentCipher::Cbc4k, 0xfffd, 0x2002)] {
+            for (bits, size) in [(128, 28), (256, 44)] {
+                let (key, bytes) = sealed(mode, cipher, bits);
+                let (block, tail) = bytes.split_at(store(mode).public.modulus_bytes());
+                let message = store(mode).decrypt(&store(mode).id(), &mode.encryption_scheme(), &[block]).unwrap().remove(0).unwrap();
+                let (key_header, session_key) = message.expose().split_at(KEY_HEADER);
+                assert_eq!(key_header, [28, 0, 0xff, 0xff, 16, 0, 16, 0, 0x02, 0x10, 0, 0]);
+                assert_eq!(session_key.len(), 16);
+                let mut plain = tail.to_vec();
+                ecb::decrypt(&SecretBytes::copy_of(session_key), &mut plain).unwrap();
+                let utf16: Vec<u8> = BOUND.encode_utf16().flat_map(u16::to_le_bytes).collect();
+                let key_size = u16::try_from(bits / 8).unwrap();
+                let expected = clear_tail(version, [size, code, key_size, 16], flags, key.key().expose(), hash.digest(&utf16).as_bytes(), 0);
+                assert_eq!(plain, expected, "{mode}, {cipher}, {bits} bits");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_seal_has_a_session_key_of_its_own() {
+    let mode = CryptographicMode::Mode2;
+    let key = ContentKey::generate(ContentCipher::Ecb, 128).unwrap();
+    let [first, second] = [0, 1].map(|_| seal(&key, &store(mode).public, mode, BOUND).unwrap());
+    assert_ne!(first[..256], second[..256]);
+    assert_ne!(first[256..], second[256..]);
+}
+
 #[test]
 fn names_come_back() {
     for mode in MODES {
