@@ -13,7 +13,7 @@ use keykit::key::{RsaPublicKey, RsaSecretKey};
 use keykit::secret::Password;
 use keykit::tpd::is_trusted_publishing_domain;
 use keykit::{Error, Result};
-use keykit_hsm_backends::protection::Evidence;
+use keykit_hsm_backends::protection::nshield::Evidence;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -81,8 +81,8 @@ pub(crate) fn inspect(path: &Path, password: Option<&Password>) -> Result<FileRe
     match container::find_licences(&bytes) {
         Ok(found) => return Ok(licences(path, &found)),
         Err(error) => {
-            if let Some(kind) = container_kind(&bytes) {
-                let mut report = FileReport::new(path, kind);
+            if let Some(kind) = ContainerKind::of(&bytes) {
+                let mut report = FileReport::new(path, kind.as_str());
                 report.problem(Problem::of_error(&error));
                 return Ok(report);
             }
@@ -112,11 +112,7 @@ pub(crate) fn inspect(path: &Path, password: Option<&Password>) -> Result<FileRe
 }
 
 fn licences(path: &Path, found: &container::FoundLicences<'_>) -> FileReport {
-    let kind = match found.kind {
-        ContainerKind::ProtectedFile => "pfile",
-        _ => "xrml",
-    };
-    let mut report = FileReport::new(path, kind);
+    let mut report = FileReport::new(path, found.kind.as_str());
     match report_documents(found.licences) {
         Ok(documents) => {
             for problem in &documents.problems {
@@ -129,17 +125,6 @@ fn licences(path: &Path, found: &container::FoundLicences<'_>) -> FileReport {
         Err(error) => report.problem(Problem::of_error(&error)),
     }
     report
-}
-
-/// Containers that are known by their first bytes, though they could not be read.
-fn container_kind(bytes: &[u8]) -> Option<&'static str> {
-    match bytes {
-        [b'.', b'p', b'f', b'i', b'l', b'e', ..] => Some("pfile"),
-        [0xd0, 0xcf, 0x11, 0xe0, ..] => Some("office-irm"),
-        [0x76, 0xe8, 0x04, 0x60, ..] => Some("rpmsg"),
-        _ if container::looks_like_xrml(bytes) => Some("xrml"),
-        _ => None,
-    }
 }
 
 fn pem(path: &Path, text: &str) -> FileReport {
@@ -167,6 +152,6 @@ fn describe_key(report: &mut FileReport, key: &RsaPublicKey) {
 
 fn nfkminfo(path: &Path, evidence: &Evidence) -> FileReport {
     let mut report = FileReport::new(path, "nfkminfo");
-    report.detail("evidence", evidence.describe());
+    report.detail("entries", evidence.len());
     report
 }

@@ -13,5 +13,3 @@ mod inspect;
 mod manual;
 #[path = "command_line/software.rs"]
 mod software;
-#[path = "command_line/tokens.rs"]
-mod tokens;

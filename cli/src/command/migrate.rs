@@ -11,8 +11,8 @@ use keykit::tenant::TenantKeyring;
 use keykit::tpd::{self, TrustedPublishingDomain};
 use keykit::{Error, Result};
 use keykit_hsm_backends::memory::MemoryStore;
-use keykit_hsm_backends::pkcs11::{Pkcs11Store, Pkcs11Uri};
-use keykit_hsm_backends::protection::{Evidence, KeyIdentifiers};
+use keykit_hsm_backends::pkcs11::Pkcs11Uri;
+use keykit_hsm_backends::protection::nshield::{Evidence, KeyIdentifiers};
 
 use crate::arguments::{HsmToHsmArguments, MigrateCommand, MigrationArguments, SoftwareToHsmArguments, SoftwareToSoftwareArguments};
 use crate::inspection::samples;
@@ -70,7 +70,7 @@ fn between_tokens(arguments: &HsmToHsmArguments) -> Result<MigrationOutcome> {
         return Err(Error::usage("source and target are the same token"));
     }
     let settings = Settings {
-        evidence: &|domain, record| evidence.iter().flat_map(|evidence| signals(evidence, &source, domain, record)).collect(),
+        evidence: &|domain, record| evidence.iter().flat_map(|evidence| signals(evidence, domain, record)).collect(),
         allow_host_visible_ephemeral_key: arguments.allow_host_visible_ephemeral_key,
         keep_transferable: arguments.keep_transferable,
     };
@@ -179,11 +179,15 @@ fn read_evidence(file: &Path) -> Result<Evidence> {
     Evidence::parse(&text, file)
 }
 
-fn signals(evidence: &Evidence, source: &Pkcs11Store, domain: &SourceDomain, record: &KeyRecord) -> Vec<Signal> {
+fn signals(evidence: &Evidence, domain: &SourceDomain, record: &KeyRecord) -> Vec<Signal> {
+    // An nShield token names the key file itself; else the domain's key container is the file's identifier (rule 68).
+    let container = Some(domain.domain().information.key_container.clone()).filter(|container| !container.is_empty());
+    let nfkm_id = record.attributes.nfkm_id.clone();
     let identifiers = KeyIdentifiers {
-        key_container: Some(domain.domain().information.key_container.clone()).filter(|container| !container.is_empty()),
-        nfkm_id: source.nfkm_id(&record.id()).ok().flatten(),
+        app: nfkm_id.is_some().then(|| "pkcs11".to_owned()),
+        ident: nfkm_id.or(container),
         label: Some(record.attributes.label.clone()),
+        nfkm_hash: None,
     };
     evidence.signals_for(&record.public, &identifiers)
 }

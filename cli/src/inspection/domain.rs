@@ -6,7 +6,7 @@ use std::path::Path;
 use keykit::migration::inventory::documents_of;
 use keykit::migration::SourceDomain;
 use keykit::secret::Password;
-use keykit::tpd::{EncryptedTrustedPublishingDomain, TrustedPublishingDomain};
+use keykit::tpd::{self, TrustedPublishingDomain};
 use keykit::xrml::{self, RightsTemplate};
 use keykit::{Error, Result};
 use serde_json::{Value, json};
@@ -18,15 +18,15 @@ const UNPROVEN: &str = "the layout of these files has been proven against an imp
 
 /// Reports on a domain: its outer layer, and with the password what is inside.
 pub(super) fn report(path: &Path, bytes: &[u8], password: Option<&Password>) -> Result<FileReport> {
-    let encrypted = match EncryptedTrustedPublishingDomain::parse(bytes) {
-        Ok(encrypted) => encrypted,
+    let has_key = match tpd::holds_key(bytes) {
+        Ok(has_key) => has_key,
         Err(error) => {
             let mut report = FileReport::new(path, "tpd");
             report.problem(Problem::of_error(&error));
             return Ok(report);
         }
     };
-    let mut report = FileReport::new(path, if encrypted.has_key() { "tpd" } else { "tpd-keyless" });
+    let mut report = FileReport::new(path, if has_key { "tpd" } else { "tpd-keyless" });
     report.notes.push(UNPROVEN.to_owned());
     let Some(password) = password else {
         report.notes.push("give --password-source to look inside".to_owned());

@@ -20,5 +20,5 @@ fn secrets_are_no_arguments() {
     let desk = Desk::new();
     let help = desk.run("migrate software-to-hsm --help").exits(0).stdout();
     assert!(!help.contains("--password ") && !help.contains("--pin "), "{help}");
-    desk.run("store keys --store pkcs11:token=x?module-path=/x.so&pin-value=1234").exits(2).says("pin-source");
+    desk.run("store keys --store pkcs11:token=x?module-path=/x.so&pin-value=1234").exits(3).says("pin-source");
 }

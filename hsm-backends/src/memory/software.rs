@@ -271,6 +271,7 @@ fn record(metadata: &Metadata) -> KeyRecord {
         can_sign: Some(true),
         can_decrypt: Some(true),
         can_unwrap: Some(false),
+        nfkm_id: None,
     };
     KeyRecord { public: metadata.public.clone(), attributes, protection: Assessment::software() }
 }

@@ -36,7 +36,7 @@ pub(super) fn read_keys(session: &Session, facts: &TokenFacts) -> Result<(Vec<Fo
 
 /// One key, or why it cannot be used.
 pub(super) fn read_key(session: &Session, private: ObjectHandle, facts: &TokenFacts) -> Result<Result<KeyRecord, String>, CallError> {
-    let (attributes, id) = read_attributes(session, private)?;
+    let (mut attributes, id) = read_attributes(session, private)?;
     let public = match read_public(session, private)? {
         Some(public) => Some(public),
         // Some tokens show the modulus on the public object only, which shares the CKA_ID.
@@ -48,6 +48,7 @@ pub(super) fn read_key(session: &Session, private: ObjectHandle, facts: &TokenFa
     };
     let nfkm_id = if facts.is_nshield() { vendor_text(session, private, CKA_NFKM_ID)? } else { None };
     let protection = facts.assess(&attributes, nfkm_id.as_deref());
+    attributes.nfkm_id = nfkm_id;
     Ok(Ok(KeyRecord { public, attributes, protection }))
 }
 

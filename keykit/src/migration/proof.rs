@@ -7,7 +7,7 @@ use crate::key::{CryptographicMode, Digest, KeyId, RsaPublicKey};
 use crate::licence::{ContentCipher, ContentKey, SealAlgorithm, open, seal};
 use crate::store::{KeyRecord, KeyStore, Transferability};
 use crate::xrml::writer::{PublishingLicence, principal_element};
-use crate::xrml::{self, Document, EnablingBits, Guid, Object, Principal, XrmlTime};
+use crate::xrml::{Document, EnablingBits, Guid, Object, Principal, XrmlTime};
 
 /// A proof, as reports show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
