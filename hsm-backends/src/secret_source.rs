@@ -73,8 +73,8 @@ impl SecretSource {
     pub fn read(&self, prompt: &dyn Fn(&str) -> Result<Password>) -> Result<Password> {
         match self {
             Self::Prompt => prompt("PIN or password"),
-            Self::Fd(number) => self.without_newlines(read_file(&descriptor_path(*number), |_, _| Ok(()))?),
-            Self::File(path) => self.without_newlines(read_file(path, check_access)?),
+            Self::Fd(number) => self.without_newlines(&read_file(&descriptor_path(*number), |_, _| Ok(()))?),
+            Self::File(path) => self.without_newlines(&read_file(path, check_access)?),
             Self::Env(name) => match std::env::var(name) {
                 Ok(text) => self.non_empty(Password::new(text)),
                 Err(std::env::VarError::NotPresent) => Err(Error::NotFound {
@@ -83,12 +83,12 @@ impl SecretSource {
                 }),
                 Err(std::env::VarError::NotUnicode(_)) => Err(self.not_text()),
             },
-            Self::Exec(command) => self.without_newlines(run(command)?),
+            Self::Exec(command) => self.without_newlines(&run(command)?),
         }
     }
 
-    fn without_newlines(&self, bytes: Zeroizing<Vec<u8>>) -> Result<Password> {
-        let mut text = std::str::from_utf8(&bytes).map_err(|_| self.not_text())?;
+    fn without_newlines(&self, bytes: &[u8]) -> Result<Password> {
+        let mut text = std::str::from_utf8(bytes).map_err(|_| self.not_text())?;
         while let Some(shorter) = text.strip_suffix('\n') {
             text = shorter.strip_suffix('\r').unwrap_or(shorter);
         }

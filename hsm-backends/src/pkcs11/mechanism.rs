@@ -2,8 +2,8 @@
 
 use cryptoki::mechanism::MechanismType;
 use cryptoki_sys::{
-    CK_MECHANISM_TYPE, CKM_AES_KEY_WRAP, CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WRAP_PAD, CKM_AES_KEY_WRAP_PKCS7, CKM_AES_XTS, CKM_AES_XTS_KEY_GEN,
-    CKM_RSA_AES_KEY_WRAP, CKM_RSA_PKCS_OAEP_TPM_1_1, CKM_RSA_PKCS_TPM_1_1, CKM_RSA_X9_31, CKM_RSA_X9_31_KEY_PAIR_GEN,
+    CK_MECHANISM_TYPE, CK_ULONG, CKM_AES_KEY_WRAP, CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WRAP_PAD, CKM_AES_KEY_WRAP_PKCS7, CKM_AES_XTS,
+    CKM_AES_XTS_KEY_GEN, CKM_RSA_AES_KEY_WRAP, CKM_RSA_PKCS_OAEP_TPM_1_1, CKM_RSA_PKCS_TPM_1_1, CKM_RSA_X9_31, CKM_RSA_X9_31_KEY_PAIR_GEN,
 };
 use keykit::Result;
 use serde::Serialize;
@@ -46,10 +46,10 @@ impl Pkcs11Store {
                     (information.can_unwrap(), "unwrap"),
                 ];
                 all.push(MechanismDescription {
-                    code: u64::from(code),
-                    name: mechanism_name(code),
-                    minimum_key_size: u64::from(information.minimum),
-                    maximum_key_size: u64::from(information.maximum),
+                    code: number(code),
+                    name: mechanism_name(number(code)),
+                    minimum_key_size: number(information.minimum),
+                    maximum_key_size: number(information.maximum),
                     uses: uses.into_iter().filter_map(|(can, name)| can.then_some(name)).collect(),
                 });
             }
@@ -59,10 +59,20 @@ impl Pkcs11Store {
     }
 }
 
-/// The name of a mechanism.
+/// A number of PKCS#11, which has 32 bits on some systems, with 64.
+#[allow(clippy::useless_conversion, reason = "needed where CK_ULONG has 32 bits")]
+pub(super) fn number(value: CK_ULONG) -> u64 {
+    u64::from(value)
+}
+
+/// The name of a mechanism, for example `CKM_AES_KEY_WRAP_KWP` for 0x210B; the number in hex if it has none.
 #[must_use]
-pub fn mechanism_name(code: CK_MECHANISM_TYPE) -> String {
-    let known = match code {
+pub fn mechanism_name(code: u64) -> String {
+    CK_MECHANISM_TYPE::try_from(code).ok().and_then(known_name).unwrap_or_else(|| format!("0x{code:08X}"))
+}
+
+fn known_name(code: CK_MECHANISM_TYPE) -> Option<String> {
+    let name = match code {
         CKM_AES_KEY_WRAP => "CKM_AES_KEY_WRAP",
         CKM_AES_KEY_WRAP_PAD => "CKM_AES_KEY_WRAP_PAD",
         CKM_AES_KEY_WRAP_KWP => "CKM_AES_KEY_WRAP_KWP",
@@ -74,9 +84,9 @@ pub fn mechanism_name(code: CK_MECHANISM_TYPE) -> String {
         CKM_RSA_PKCS_OAEP_TPM_1_1 => "CKM_RSA_PKCS_OAEP_TPM_1_1",
         CKM_RSA_X9_31 => "CKM_RSA_X9_31",
         CKM_RSA_X9_31_KEY_PAIR_GEN => "CKM_RSA_X9_31_KEY_PAIR_GEN",
-        _ => return MechanismType::try_from(code).map_or_else(|_| format!("0x{code:08X}"), |mechanism| mechanism.to_string()),
+        other => return MechanismType::try_from(other).ok().map(|mechanism| mechanism.to_string()),
     };
-    known.to_owned()
+    Some(name.to_owned())
 }
 
 #[cfg(test)]

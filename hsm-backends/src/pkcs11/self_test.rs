@@ -23,7 +23,7 @@ use zeroize::Zeroize;
 
 use super::error::CallError;
 use super::key::{NewObjects, read_public};
-use super::mechanism::mechanism_name;
+use super::mechanism::{mechanism_name, number};
 use super::store::Pkcs11Store;
 use super::sys::{Mechanism, Oaep};
 
@@ -106,7 +106,7 @@ impl Pkcs11Store {
         handle: ObjectHandle,
         mechanism: CK_MECHANISM_TYPE,
     ) -> Result<KwpAbility, TestError> {
-        let ability = |wrap, unwrap| KwpAbility { mechanism: u64::from(mechanism), name: mechanism_name(mechanism), wrap, unwrap };
+        let ability = |wrap, unwrap| KwpAbility { mechanism: number(mechanism), name: mechanism_name(number(mechanism)), wrap, unwrap };
         let functions = &self.module.functions;
         let secret = SecretBytes::random(TEST_SECRET_BYTES)?;
         let wrapped = key.wrap_with_padding(secret.expose())?;
@@ -169,7 +169,7 @@ impl Pkcs11Store {
     fn test_rsa_aes_key_wrap(&self, session: &Session) -> Result<bool, TestError> {
         let functions = &self.module.functions;
         let mut new = NewObjects::new(session);
-        let pair = self.test_key_pair(session, &mut new, TEST_KEY_BITS, Attribute::Decrypt(true))?;
+        let pair = self.test_key_pair(session, &mut new, TEST_KEY_BITS, PairUse::Decrypt)?;
         let secret = SecretBytes::random(TEST_SECRET_BYTES)?;
         let mut template = self.test_secret_template(true);
         template.push(Attribute::Value(secret.expose().to_vec()));
@@ -191,19 +191,19 @@ impl Pkcs11Store {
             Err(error) if error.is_loss() => return Err(error.into()),
             Err(_) => {}
         }
-        let pair = self.test_key_pair(session, new, TEST_KEY_BITS, Attribute::Unwrap(true))?;
+        let pair = self.test_key_pair(session, new, TEST_KEY_BITS, PairUse::Unwrap)?;
         let sealed = pair.public.encrypt(&EncryptionScheme::oaep(Hash::Sha1), key.expose().expose())?;
         let mechanism = Mechanism::Oaep(Oaep::plain(Hash::Sha1));
         Ok(new.add(self.module.functions.unwrap_key(session, &mechanism, pair.private_handle, &sealed, &self.wrapping_key_template(true))?))
     }
 
-    /// An RSA key pair for this session only. `use_of_private` is what the private half may do.
+    /// An RSA key pair for this session only.
     pub(super) fn test_key_pair(
         &self,
         session: &Session,
         new: &mut NewObjects<'_>,
         modulus_bits: usize,
-        use_of_private: Attribute,
+        private_use: PairUse,
     ) -> Result<SessionPair, TestError> {
         let bits = Ulong::try_from(modulus_bits).map_err(CallError::from)?;
         let public = [
@@ -222,10 +222,7 @@ impl Pkcs11Store {
             Attribute::Extractable(false),
             Attribute::Sign(false),
         ];
-        private.extend(match use_of_private {
-            Attribute::Decrypt(_) => [Attribute::Decrypt(true), Attribute::Unwrap(false)],
-            _ => [Attribute::Decrypt(false), Attribute::Unwrap(true)],
-        });
+        private.extend([Attribute::Decrypt(private_use == PairUse::Decrypt), Attribute::Unwrap(private_use == PairUse::Unwrap)]);
         let (public, private) = session.generate_key_pair(&CryptokiMechanism::RsaPkcsKeyPairGen, &public, &private).map_err(CallError::from)?;
         let (public_handle, private_handle) = (new.add(public), new.add(private));
         let public = read_public(session, public_handle)?
@@ -265,6 +262,13 @@ impl Pkcs11Store {
             TestError::Keykit(error) => error,
         }
     }
+}
+
+/// What the private half of a session's key pair may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PairUse {
+    Decrypt,
+    Unwrap,
 }
 
 /// An RSA key pair that lives as long as its session.

@@ -132,6 +132,7 @@ impl Pkcs11Store {
             // What was known of the objects no longer holds.
             lock(&self.handles).clear();
         }
+        self.pool.forget(&error);
         error.into_error(&self.identity.uri, doing)
     }
 

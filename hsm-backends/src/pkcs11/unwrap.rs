@@ -12,7 +12,7 @@ use keykit::{Error, Result};
 
 use super::error::CallError;
 use super::key::{self, NewObjects};
-use super::self_test::{KwpVerdict, SessionPair, TestError};
+use super::self_test::{KwpVerdict, PairUse, SessionPair, TestError};
 use super::store::Pkcs11Store;
 use super::sys::{Mechanism, Oaep};
 
@@ -45,7 +45,7 @@ impl Pkcs11Store {
             TestError::Keykit(error) => error,
         };
         let mut new = NewObjects::new(session);
-        let pair = self.test_key_pair(session, &mut new, modulus_bits, Attribute::Unwrap(true)).map_err(failed)?;
+        let pair = self.test_key_pair(session, &mut new, modulus_bits, PairUse::Unwrap).map_err(failed)?;
         let hashes = self.options.transport_oaep_hash.map_or_else(|| vec![Hash::Sha1, Hash::Sha256], |hash| vec![hash]);
         let mut reasons = Vec::new();
         for hash in hashes {
