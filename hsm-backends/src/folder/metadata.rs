@@ -154,8 +154,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn round_trip(label: String, local_id: Vec<u8>, way in 0..3, local: bool, rebuilt: bool, created in 0..4_000_000_000_i64) {
-            let transferability = [Transferability::Never, Transferability::UnderTrustedKey, Transferability::Wrapped][way as usize];
+        fn round_trip(label: String, local_id: Vec<u8>, way in 0..3_usize, local: bool, rebuilt: bool, created in 0..4_000_000_000_i64) {
+            let transferability = [Transferability::Never, Transferability::UnderTrustedKey, Transferability::Wrapped][way];
             let metadata = Metadata { public: public(), label, local_id, transferability, local, created, rebuilt };
             let text = serde_json::to_vec(&document(&metadata)).unwrap();
             prop_assert_eq!(parse(&text).unwrap(), metadata);
@@ -163,8 +163,8 @@ mod tests {
 
         #[test]
         fn no_input_panics(bytes: Vec<u8>, text: String) {
-            let _ = parse(&bytes);
-            let _ = from_hex(&text);
+            drop(parse(&bytes));
+            drop(from_hex(&text));
         }
     }
 }
