@@ -20,7 +20,7 @@ pub mod key_blob;
 mod several;
 
 pub use encryption::KeyDerivation;
-pub use file::is_trusted_publishing_domain;
+pub use file::{holds_key, is_trusted_publishing_domain};
 pub use several::open_all;
 
 use crate::error::{Error, Malformed, Result};

@@ -37,6 +37,14 @@ pub fn is_trusted_publishing_domain(bytes: &[u8]) -> bool {
         && text.contains(ITEM_TYPE)
 }
 
+/// Whether the outer layer of a file carries a key. No password is needed.
+///
+/// # Errors
+/// [`Error::Malformed`] if the outer layer is not sound.
+pub fn holds_key(bytes: &[u8]) -> Result<bool> {
+    Ok(read(bytes)?.key_data.is_some())
+}
+
 /// Reads the outer layer. No password is needed.
 pub(super) fn read(bytes: &[u8]) -> Result<EncryptedDomain> {
     if bytes.len() > MAX_FILE_BYTES {
