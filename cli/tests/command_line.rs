@@ -13,3 +13,5 @@ mod inspect;
 mod manual;
 #[path = "command_line/software.rs"]
 mod software;
+#[path = "command_line/tokens.rs"]
+mod tokens;

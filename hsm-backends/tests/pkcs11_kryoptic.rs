@@ -6,8 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use keykit::Error;
 use keykit::key::{EncryptionScheme, Hash, RsaSecretKey};
@@ -15,44 +14,13 @@ use keykit::secret::Password;
 use keykit::store::protection::Protection;
 use keykit::store::{KeyRequest, KeyStore, Transferability, WrapPolicy, WrapRoute};
 use keykit::transfer::wrap_rsa_aes;
+use keykit_tests::kryoptic::PIN;
 use keykit_hsm_backends::pkcs11::{KwpVerdict, Pkcs11Options, Pkcs11Store, Pkcs11Uri, tokens};
 
-const PIN: &str = "12345678";
 const LABELS: [&str; 2] = ["source", "target"];
-const INSIDE: &str = "KEYKIT_TEST_INSIDE";
 
 fn on_kryoptic(name: &str, body: impl FnOnce(&Path)) {
-    let Some(module) = std::env::var_os("KEYKIT_KRYOPTIC_MODULE").map(PathBuf::from) else {
-        println!("skipped: KEYKIT_KRYOPTIC_MODULE does not name a kryoptic library");
-        return;
-    };
-    if std::env::var_os(INSIDE).is_some() {
-        return body(&module);
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let slots = (0..LABELS.len())
-        .map(|slot| format!("[[slots]]\nslot = {slot}\ndbtype = \"sqlite\"\ndbargs = \"{}\"\n", folder.path().join(format!("{slot}.sql")).display()));
-    let configuration = folder.path().join("token.conf");
-    std::fs::write(&configuration, slots.collect::<String>()).unwrap();
-    for (slot, label) in LABELS.iter().enumerate() {
-        let slot = slot.to_string();
-        let tool = |arguments: &[&str]| {
-            let mut command = Command::new("pkcs11-tool");
-            command.arg("--module").arg(&module).args(["--slot", &slot, "--so-pin", PIN]).args(arguments).env("KRYOPTIC_CONF", &configuration);
-            let output = command.output().unwrap();
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        };
-        tool(&["--init-token", "--label", label]);
-        tool(&["--init-pin", "--login", "--login-type", "so", "--new-pin", PIN]);
-    }
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture", "--test-threads=1"])
-        .env("KRYOPTIC_CONF", &configuration)
-        .env(INSIDE, "1")
-        .output()
-        .unwrap();
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && text.contains("1 passed"), "{name} failed ({}):\n{text}", output.status);
+    keykit_tests::kryoptic::on_kryoptic(name, &LABELS, body);
 }
 
 fn open(module: &Path, token: &str, transport_oaep_hash: Option<Hash>) -> Pkcs11Store {

@@ -5,7 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use keykit::key::{EncryptionScheme, Hash, RsaPublicKey, RsaSecretKey};
@@ -14,51 +14,15 @@ use keykit::store::protection::Protection;
 use keykit::store::{DecryptionFailed, KeyRecord, KeyRequest, KeyStore, Transferability, WrapPolicy, WrapRoute};
 use keykit::transfer::{unwrap_rsa_aes, wrap_rsa_aes};
 use keykit::{Error, Result};
+use keykit_tests::softhsm::PIN;
 use keykit_hsm_backends::pkcs11::{KwpVerdict, Pkcs11Options, Pkcs11Store, Pkcs11Uri, tokens};
 
-const PIN: &str = "1234";
 const LABELS: [&str; 4] = ["accelerator", "PKCS11OCS", "softcard one", "target"];
-const INSIDE: &str = "KEYKIT_TEST_INSIDE";
 const POLICY: WrapPolicy = WrapPolicy { oaep_hash: Hash::Sha1, allow_host_visible_ephemeral_key: false };
 
-fn module() -> Option<PathBuf> {
-    ["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/pkcs11/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so"]
-        .into_iter()
-        .map(PathBuf::from)
-        .find(|path| path.exists())
-}
-
-/// Runs `body` on fresh tokens, in a child process that runs only the test `name`.
+/// Runs `body` on fresh tokens with the labels that the tests here use.
 fn on_softhsm(name: &str, body: impl FnOnce(&Path)) {
-    let Some(module) = module() else {
-        println!("skipped: SoftHSM is not installed");
-        return;
-    };
-    if std::env::var_os(INSIDE).is_some() {
-        return body(&module);
-    }
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("tokens")).unwrap();
-    let configuration = folder.path().join("softhsm2.conf");
-    let tokens = folder.path().join("tokens");
-    std::fs::write(&configuration, format!("directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n", tokens.display())).unwrap();
-    for label in LABELS {
-        let made = Command::new("softhsm2-util")
-            .args(["--init-token", "--free", "--label", label, "--pin", PIN, "--so-pin", "12345678"])
-            .env("SOFTHSM2_CONF", &configuration)
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    }
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture", "--test-threads=1"])
-        .env("SOFTHSM2_CONF", &configuration)
-        .env(INSIDE, "1")
-        .output()
-        .unwrap();
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{name} failed ({}):\n{text}", output.status);
-    assert!(text.contains("1 passed"), "{name} did not run:\n{text}");
+    keykit_tests::softhsm::on_softhsm(name, &LABELS, body);
 }
 
 fn uri(module: &Path, token: &str) -> Pkcs11Uri {
