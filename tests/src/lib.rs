@@ -1,8 +1,9 @@
-//! What the suites of several crates share: sample clusters, tokens, conformance.
+//! What the suites of several crates share: conformance, sample clusters, tokens.
 #![forbid(unsafe_code)]
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 pub mod child;
+pub mod conformance;
 pub mod kryoptic;
 pub mod samples;
 pub mod softhsm;

@@ -74,17 +74,18 @@ pub(super) fn open(pem: &[u8], password: &Password) -> Result<RsaSecretKey, Open
     }
 }
 
-/// Refuses files that would keep us busy for hours, or take all memory.
+/// Refuses files that would keep us busy for hours or take all memory, and parameters that are none (RFC 7914 §2).
 fn check_cost(kdf: &Kdf) -> Result<()> {
     let modest = match kdf {
         Kdf::Scrypt(scrypt) => {
             let memory = scrypt.cost_parameter.checked_mul(128 * u64::from(scrypt.block_size));
-            memory.is_some_and(|memory| memory <= MAX_SCRYPT_MEMORY) && scrypt.parallelization <= MAX_SCRYPT_P
+            let is_cost = scrypt.cost_parameter.is_power_of_two() && scrypt.cost_parameter > 1;
+            is_cost && memory.is_some_and(|memory| (1..=MAX_SCRYPT_MEMORY).contains(&memory)) && (1..=MAX_SCRYPT_P).contains(&scrypt.parallelization)
         }
         Kdf::Pbkdf2(pbkdf2) => pbkdf2.iteration_count <= MAX_PBKDF2_ITERATIONS,
         _ => false,
     };
-    if modest { Ok(()) } else { Err(Error::malformed(FORMAT, "its key derivation costs more than keykit will spend")) }
+    if modest { Ok(()) } else { Err(Error::malformed(FORMAT, "its key derivation is none, or costs more than keykit will spend")) }
 }
 
 /// Whether the first block decrypts to the start of a PKCS#8 structure (RFC 5958 §2): with a wrong password it does so once in
@@ -104,4 +105,74 @@ fn first_block(params: &Parameters, password: &Password, ciphertext: &[u8]) -> O
         key.decrypt(block, DecryptionContext::Iv128(FixedLength::from(iv))).map(drop).map_err(drop)
     })
     .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use pkcs8::der::Encode;
+    use pkcs8::der::asn1::OctetStringRef;
+    use pkcs8::pkcs5::pbes2::{Pbkdf2Params, ScryptParams};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn password() -> Password {
+        Password::new("password".into())
+    }
+
+    fn pem(kdf: Kdf, content: &[u8]) -> String {
+        let params = Parameters { kdf, encryption: Cipher::Aes256Cbc { iv: [0; 16] } };
+        let info = EncryptedPrivateKeyInfoRef { encryption_algorithm: params.into(), encrypted_data: OctetStringRef::new(content).unwrap() };
+        Document::try_from(info.to_der().unwrap()).unwrap().to_pem(PEM_LABEL, LineEnding::LF).unwrap()
+    }
+
+    fn scrypt_kdf(cost: u64, block_size: u16, parallelization: u16) -> Kdf {
+        let cheap = Params::new(10, 8, 1).unwrap();
+        let params = ScryptParams::from_params_and_salt(cheap, &[1; 16]).unwrap();
+        Kdf::Scrypt(ScryptParams { cost_parameter: cost, block_size, parallelization, ..params })
+    }
+
+    fn problem(pem: &str) -> String {
+        match open(pem.as_bytes(), &password()) {
+            Err(OpenError::File(error)) => error.to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn files_that_cost_hours_or_all_memory_are_refused_at_once() {
+        let dear = [scrypt_kdf(1 << 40, 8, 1), scrypt_kdf(1 << 14, 1 << 15, 1), scrypt_kdf(1 << 10, 8, 65), scrypt_kdf(1 << 60, u16::MAX, 1)];
+        let slow = Kdf::Pbkdf2(Pbkdf2Params::hmac_sha256(99_000_000, &[1; 16]).unwrap());
+        for kdf in dear.into_iter().chain([slow]) {
+            let text = problem(&pem(kdf, &[0; 32]));
+            assert!(text.contains("more than keykit will spend"), "{text}");
+        }
+    }
+
+    #[test]
+    fn contents_that_cannot_be_one_are_damage_and_others_a_wrong_password() {
+        for length in [0, 15, 17] {
+            let text = problem(&pem(scrypt_kdf(1 << 10, 8, 1), &vec![0; length]));
+            assert!(text.contains("length"), "{text}");
+        }
+        assert!(matches!(open(pem(scrypt_kdf(1 << 10, 8, 1), &[0; 32]).as_bytes(), &password()), Err(OpenError::Password)));
+        for (cost, block_size, parallelization) in [(1000, 8, 1), (0, 8, 1), (1, 8, 1), (1024, 0, 1), (1024, 8, 0)] {
+            let text = problem(&pem(scrypt_kdf(cost, block_size, parallelization), &[0; 32]));
+            assert!(text.contains("derivation is none"), "{text}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn no_input_panics(bytes: Vec<u8>, content: Vec<u8>, position in 0..400_usize, byte: u8) {
+            prop_assert!(open(&bytes, &password()).is_err());
+            let mut der = pem(scrypt_kdf(1 << 4, 1, 1), &content).into_bytes();
+            if let Some(place) = der.get_mut(position) {
+                *place = byte;
+            }
+            prop_assert!(open(&der, &password()).is_err());
+        }
+    }
 }

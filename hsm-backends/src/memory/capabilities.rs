@@ -99,3 +99,53 @@ impl<B: Backing> TransportKey for SoftwareTransportKey<'_, B> {
 fn copy(key: &RsaSecretKey) -> Result<RsaSecretKey> {
     RsaSecretKey::from_pkcs1_der(key.to_pkcs1_der().expose())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::MemoryStore;
+    use super::*;
+
+    #[test]
+    fn a_key_for_trusted_keys_only_stays_because_there_are_none() {
+        let store = MemoryStore::new();
+        let request = KeyRequest { transferability: Transferability::UnderTrustedKey, ..KeyRequest::labelled("x") };
+        let record = store.generate(1024, &request).unwrap();
+        assert_eq!((record.attributes.wrap_with_trusted, record.attributes.extractable), (Some(true), Some(false)));
+        let kek = store.transport_key(2048).unwrap();
+        let policy = WrapPolicy { oaep_hash: Hash::Sha1, allow_host_visible_ephemeral_key: false };
+        let error = store.wrap_out(&record.id(), kek.public(), &policy).unwrap_err();
+        assert_eq!(error.code(), "refused");
+        assert!(error.to_string().contains("trusted") && error.hint().is_some());
+    }
+
+    #[test]
+    fn odd_sizes_are_not_generated() {
+        let store = MemoryStore::new();
+        for bits in [0, 512, 1536, 2047, 1 << 40] {
+            assert_eq!(store.generate(bits, &KeyRequest::default()).unwrap_err().code(), "unsupported", "{bits}");
+            assert_eq!(store.transport_key(bits).unwrap_err().code(), "unsupported", "{bits}");
+        }
+    }
+
+    #[test]
+    fn keys_without_a_label_do_not_conflict_and_come_in_the_order_of_their_identity() {
+        let store = MemoryStore::default();
+        for _ in 0..4 {
+            store.generate(1024, &KeyRequest::default()).unwrap();
+        }
+        let ids: Vec<KeyId> = store.keys().unwrap().iter().map(KeyRecord::id).collect();
+        assert_eq!(ids.len(), 4);
+        assert!(ids.is_sorted());
+    }
+
+    #[test]
+    fn nothing_secret_is_printed() {
+        let store = MemoryStore::new();
+        let record = store.generate(1024, &KeyRequest::labelled("x")).unwrap();
+        let key = store.export_plaintext_danger(&record.id()).unwrap();
+        let text = format!("{store:?} {:?}", store.transport_key(2048).unwrap());
+        assert!(text.contains("Engine(RsaSecretKey(1024 bits"), "{text}");
+        let der = format!("{:?}", key.to_pkcs1_der().expose());
+        assert!(!text.contains(&der[200..260]));
+    }
+}
