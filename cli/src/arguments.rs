@@ -8,7 +8,9 @@ use clap_complete::Shell;
 /// Moves the keys of a rights-management service to where they must live next, and proves that nothing was lost.
 #[derive(Debug, Parser)]
 #[command(name = "keykit", version, propagate_version = true, max_term_width = 110)]
-#[command(after_help = "Text for people goes to standard error, data to standard output. Exit codes: 0 done, 1 negative result, 2 usage,\n3 malformed input, 4 refused, 5 token error, 6 wrong PIN or password, 7 unsupported, 8 interrupted, 9 conflict, 70 bug.")]
+#[command(
+    after_help = "Text for people goes to standard error, data to standard output. Exit codes: 0 done, 1 negative result, 2 usage,\n3 malformed input, 4 refused, 5 token error, 6 wrong PIN or password, 7 unsupported, 8 interrupted, 9 conflict, 70 bug."
+)]
 pub(crate) struct Arguments {
     /// How results are printed on standard output
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]

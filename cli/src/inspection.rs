@@ -104,7 +104,10 @@ pub(crate) fn inspect(path: &Path, password: Option<&Password>) -> Result<FileRe
     let legacy = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("byok"));
     let mut report = FileReport::new(path, if legacy { "byok-legacy-nshield" } else { "unknown" });
     report.problem(if legacy {
-        Problem::new("legacy", "a transfer file of the legacy nShield toolset (no JSON): today's services do not take it; wrap the key again for the new format")
+        Problem::new(
+            "legacy",
+            "a transfer file of the legacy nShield toolset (no JSON): today's services do not take it; wrap the key again for the new format",
+        )
     } else {
         Problem::new("unknown", "this is no file that keykit knows")
     });
@@ -147,7 +150,10 @@ fn pem(path: &Path, text: &str) -> FileReport {
 }
 
 fn describe_key(report: &mut FileReport, key: &RsaPublicKey) {
-    report.detail("key", json!({ "key_id": key.id(), "words": key.id().words(), "modulus_bits": key.modulus_bits(), "public_exponent": key.exponent() }));
+    report.detail(
+        "key",
+        json!({ "key_id": key.id(), "words": key.id().words(), "modulus_bits": key.modulus_bits(), "public_exponent": key.exponent() }),
+    );
 }
 
 fn nfkminfo(path: &Path, evidence: &Evidence) -> FileReport {

@@ -62,7 +62,12 @@ pub(crate) fn lasting_name(uri: &Pkcs11Uri) -> String {
 }
 
 /// Opens the store that holds a key of the tenant.
-pub(crate) fn of_tenant_key(tenant: &TenantKeyring, key: &TenantKey, keyring: &KeyringPassword, pin_source: Option<&str>) -> Result<Box<dyn KeyStore>> {
+pub(crate) fn of_tenant_key(
+    tenant: &TenantKeyring,
+    key: &TenantKey,
+    keyring: &KeyringPassword,
+    pin_source: Option<&str>,
+) -> Result<Box<dyn KeyStore>> {
     if key.store == OWN_FOLDER {
         let password = secrets::of_keyring(keyring)?;
         return Ok(Box::new(FolderStore::open(&tenant.key_folder(), &password, scrypt_cost()?)?));
@@ -99,7 +104,8 @@ pub(crate) fn id_by_start(known: impl Iterator<Item = KeyId>, start: &str) -> Re
 pub(crate) fn sibling_tenants(tenant: &Path) -> Vec<PathBuf> {
     let parent = tenant.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let Ok(entries) = std::fs::read_dir(parent) else { return Vec::new() };
-    let mut folders: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.join("tenant.json").is_file()).collect();
+    let mut folders: Vec<PathBuf> =
+        entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.join("tenant.json").is_file()).collect();
     folders.sort();
     folders
 }

@@ -1,5 +1,7 @@
 //! The program as its users meet it: arguments, standard output, standard error, exit codes, files.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that cannot go on fails")]
+
 #[path = "command_line/support.rs"]
 mod support;
 

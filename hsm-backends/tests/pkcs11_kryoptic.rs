@@ -14,8 +14,8 @@ use keykit::secret::Password;
 use keykit::store::protection::Protection;
 use keykit::store::{KeyRequest, KeyStore, Transferability, WrapPolicy, WrapRoute};
 use keykit::transfer::wrap_rsa_aes;
-use keykit_tests::kryoptic::PIN;
 use keykit_hsm_backends::pkcs11::{KwpVerdict, Pkcs11Options, Pkcs11Store, Pkcs11Uri, tokens};
+use keykit_tests::kryoptic::PIN;
 
 const LABELS: [&str; 2] = ["source", "target"];
 

@@ -14,8 +14,8 @@ use keykit::store::protection::Protection;
 use keykit::store::{DecryptionFailed, KeyRecord, KeyRequest, KeyStore, Transferability, WrapPolicy, WrapRoute};
 use keykit::transfer::{unwrap_rsa_aes, wrap_rsa_aes};
 use keykit::{Error, Result};
-use keykit_tests::softhsm::PIN;
 use keykit_hsm_backends::pkcs11::{KwpVerdict, Pkcs11Options, Pkcs11Store, Pkcs11Uri, tokens};
+use keykit_tests::softhsm::PIN;
 
 const LABELS: [&str; 4] = ["accelerator", "PKCS11OCS", "softcard one", "target"];
 const POLICY: WrapPolicy = WrapPolicy { oaep_hash: Hash::Sha1, allow_host_visible_ephemeral_key: false };

@@ -4,6 +4,7 @@
 //! without `unsafe`. So the test binary runs itself again, told to run that one test, with the variables set.
 
 use std::env;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -28,14 +29,21 @@ pub fn in_child(name: &str, environment: &[(&str, &Path)]) {
     text.lines().filter(|line| !line.starts_with("running ") && !line.starts_with("test ")).for_each(|line| println!("{line}"));
 }
 
+/// Says that a test was skipped, and why, past the harness that swallows what passing tests print.
+///
+/// # Panics
+/// If tokens are required (KEYKIT_REQUIRE_TOKENS), as they are in CI.
+pub fn skip(name: &str, reason: &str) {
+    assert!(!tokens_are_required(), "{name} can't be skipped where KEYKIT_REQUIRE_TOKENS is set: {reason}");
+    writeln!(std::io::stdout(), "skipped: {name}: {reason}").expect("standard output");
+}
+
 /// Whether this is the child process.
 #[must_use]
 pub fn is_child() -> bool {
     env::var_os(INSIDE).is_some()
 }
 
-/// Whether a test that finds no token must fail (KEYKIT_REQUIRE_TOKENS), as it must in CI.
-#[must_use]
-pub fn tokens_are_required() -> bool {
+fn tokens_are_required() -> bool {
     env::var_os("KEYKIT_REQUIRE_TOKENS").is_some()
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-use crate::child::{in_child, is_child, tokens_are_required};
+use crate::child::{in_child, is_child, skip};
 
 /// User PIN and security officer's PIN of every test token.
 pub const PIN: &str = "12345678";
@@ -39,7 +39,12 @@ impl Kryoptic {
             let slot = slot.to_string();
             let tool = |arguments: &[&str]| {
                 let mut command = Command::new("pkcs11-tool");
-                command.arg("--module").arg(module).args(["--slot", &slot, "--so-pin", PIN]).args(arguments).env("KRYOPTIC_CONF", made.configuration());
+                command
+                    .arg("--module")
+                    .arg(module)
+                    .args(["--slot", &slot, "--so-pin", PIN])
+                    .args(arguments)
+                    .env("KRYOPTIC_CONF", made.configuration());
                 let output = command.output().expect("pkcs11-tool of OpenSC");
                 assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             };
@@ -63,8 +68,7 @@ impl Kryoptic {
 /// If the body fails, or the module is missing and required.
 pub fn on_kryoptic(name: &str, labels: &[&str], body: impl FnOnce(&Path)) {
     let Some(module) = module() else {
-        assert!(!tokens_are_required(), "kryoptic is not built, and KEYKIT_REQUIRE_TOKENS is set");
-        println!("skipped: {name}: kryoptic is not built (`cargo xtask test` builds it)");
+        skip(name, "kryoptic is not built (`cargo xtask setup` builds it)");
         return;
     };
     if is_child() {

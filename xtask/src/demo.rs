@@ -43,18 +43,41 @@ pub(crate) fn show_everything() -> Result<()> {
     )?);
 
     title("Path 3: software to HSM. A mode-2 domain into the token 'target', wrapped in memory");
-    proofs.extend(stage.migrate("software-to-hsm", &["fabrikam.xml", "--target", &target, "--tenant", "tenant-byok", "--licence", "fabrikam-2.pfile"])?);
+    proofs.extend(
+        stage.migrate("software-to-hsm", &["fabrikam.xml", "--target", &target, "--tenant", "tenant-byok", "--licence", "fabrikam-2.pfile"])?,
+    );
 
     title("Refusals");
     for (label, domain) in [("PKCS11OCS", "PKCS11OCS.xml"), ("softcard", "softcard.xml")] {
         let source = stage.uri(label)?;
-        stage.refused(&["migrate", "hsm-to-hsm", domain, "--source", &source, "--target", &target, "--tenant", "tenant-ocs", "--password-source", "file:password"])?;
+        stage.refused(&[
+            "migrate",
+            "hsm-to-hsm",
+            domain,
+            "--source",
+            &source,
+            "--target",
+            &target,
+            "--tenant",
+            "tenant-ocs",
+            "--password-source",
+            "file:password",
+        ])?;
     }
     stage.refused(&["migrate", "software-to-software", "accelerator.xml", "--tenant", "tenant-x", "--password-source", "file:password"])?;
     stage.refused(&["migrate", "software-to-software", "contoso.xml", "--tenant", "tenant-second", "--password-source", "file:password"])?;
 
     title("The same migration again changes nothing");
-    stage.show(&["migrate", "software-to-software", "contoso.xml", "woodgrove-mode1.xml", "--tenant", "tenant", "--password-source", "file:password"])?;
+    stage.show(&[
+        "migrate",
+        "software-to-software",
+        "contoso.xml",
+        "woodgrove-mode1.xml",
+        "--tenant",
+        "tenant",
+        "--password-source",
+        "file:password",
+    ])?;
 
     title("What pkcs11-tool sees in the token 'target'");
     let mut look = Command::new("pkcs11-tool");
@@ -69,8 +92,6 @@ pub(crate) fn show_everything() -> Result<()> {
     println!("\nAll {} proofs of {} keys held. The private folder is removed.", proofs.len(), count_keys(&proofs));
     Ok(())
 }
-
-
 
 /// One proof of one key.
 struct ShownProof {
@@ -178,7 +199,11 @@ fn list(value: Option<&Value>) -> &[Value] {
 }
 
 fn module() -> Result<PathBuf> {
-    MODULES.into_iter().map(PathBuf::from).find(|path| path.exists()).ok_or_else(|| "SoftHSM is installed, but its module is not where it should be".into())
+    MODULES
+        .into_iter()
+        .map(PathBuf::from)
+        .find(|path| path.exists())
+        .ok_or_else(|| "SoftHSM is installed, but its module is not where it should be".into())
 }
 
 fn show_proofs(proofs: &[ShownProof]) -> usize {

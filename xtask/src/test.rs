@@ -17,8 +17,6 @@ pub(crate) fn run_all_checks() -> Result<()> {
     tests()
 }
 
-
-
 /// Counts of test runs.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Counts {

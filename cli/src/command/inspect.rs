@@ -42,7 +42,9 @@ fn text(report: &FileReport) -> String {
 fn describe(name: &str, value: &Value) -> Vec<String> {
     match value {
         Value::Array(items) if name == "documents" => items.iter().map(document).collect(),
-        Value::Array(items) if items.iter().all(|item| item.is_object()) => items.iter().map(|item| format!("  {name}: {}", flat(item))).collect(),
+        Value::Array(items) if items.iter().all(serde_json::Value::is_object) => {
+            items.iter().map(|item| format!("  {name}: {}", flat(item))).collect()
+        }
         other => vec![format!("  {name}: {}", flat(other))],
     }
 }
@@ -60,9 +62,18 @@ fn document(value: &Value) -> String {
         .and_then(Value::as_array)
         .into_iter()
         .flatten()
-        .map(|sealed| format!(", {} of {} bits", sealed.get("algorithm").map(flat).unwrap_or_default(), sealed.get("bits").map(flat).unwrap_or_default()))
+        .map(|sealed| {
+            format!(", {} of {} bits", sealed.get("algorithm").map(flat).unwrap_or_default(), sealed.get("bits").map(flat).unwrap_or_default())
+        })
         .collect();
-    format!("  document: {kind}, issued {} by {}: {verdict} ({}, {} bits){}", field("issued"), field("issuer"), field("hash"), field("key_bits"), sealed.concat())
+    format!(
+        "  document: {kind}, issued {} by {}: {verdict} ({}, {} bits){}",
+        field("issued"),
+        field("issuer"),
+        field("hash"),
+        field("key_bits"),
+        sealed.concat()
+    )
 }
 
 /// A value on one line, without quotes.

@@ -47,7 +47,13 @@ pub(super) fn run(command: &LicenceCommand, output: Output) -> Result<u8> {
         LicenceCommand::Open { file, tenant, output: key_file, keyring, pin_source } => {
             let opened = open(file, tenant, key_file.as_deref(), keyring, pin_source.as_deref())?;
             output.result("licence-open", &opened, || {
-                format!("{} opens with the key {}: content key of {} bits, {}", file.display(), opened.key_id.short(), opened.content_key_bits, opened.cipher)
+                format!(
+                    "{} opens with the key {}: content key of {} bits, {}",
+                    file.display(),
+                    opened.key_id.short(),
+                    opened.content_key_bits,
+                    opened.cipher
+                )
             })?;
             Ok(exit::DONE)
         }
@@ -59,7 +65,13 @@ fn verify(files: &[PathBuf], output: Output) -> Result<u8> {
     output.result("licence-verify", &verified, || {
         let lines = verified.files.iter().map(|file| {
             let problems: String = file.problems.iter().map(|problem| format!("\n  {}", problem.message)).collect();
-            format!("{}: {} ({} documents, trust: {}){problems}", file.path, if file.verified { "verifies" } else { "DOES NOT VERIFY" }, file.documents.len(), file.trust)
+            format!(
+                "{}: {} ({} documents, trust: {}){problems}",
+                file.path,
+                if file.verified { "verifies" } else { "DOES NOT VERIFY" },
+                file.documents.len(),
+                file.trust
+            )
         });
         lines.collect::<Vec<_>>().join("\n")
     })?;
@@ -85,12 +97,19 @@ fn open(file: &Path, tenant: &Path, key_file: Option<&Path>, keyring: &KeyringPa
     if let Some(path) = key_file
         && path.exists()
     {
-        return Err(Error::Conflict { what: format!("{} exists already", path.display()), hint: Some("choose another name; keykit does not overwrite".into()) });
+        return Err(Error::Conflict {
+            what: format!("{} exists already", path.display()),
+            hint: Some("choose another name; keykit does not overwrite".into()),
+        });
     }
     let tenant = super::tenant::open(tenant)?;
     let sealed = samples::sealed_in(file)?;
     let sample = samples::for_key(&sealed, |id| tenant.key(id).is_some()).ok_or_else(|| Error::Negative {
-        what: format!("{} is sealed to the key {}, which the tenant does not have", file.display(), sealed.first().map(|sample| sample.key_id.short()).unwrap_or_default()),
+        what: format!(
+            "{} is sealed to the key {}, which the tenant does not have",
+            file.display(),
+            sealed.first().map(|sample| sample.key_id.short()).unwrap_or_default()
+        ),
         hint: Some("migrate the domain with that key too: all domains of all clusters are needed, archived ones as well (rules 43 and 44)".into()),
     })?;
     let key = tenant.key(&sample.key_id).ok_or_else(|| Error::Internal("a key vanished from the keyring".into()))?;
@@ -103,7 +122,12 @@ fn open(file: &Path, tenant: &Path, key_file: Option<&Path>, keyring: &KeyringPa
                     durable::write(path, opened.key.key().expose(), Access::OwnerOnly, Existing::Keep)?;
                     say(format!("{} holds the content key of this document: keep it as safe as the document", path.display()));
                 }
-                return Ok(Opened { opened: true, key_id: sample.key_id, content_key_bits: opened.key.bits(), cipher: opened.key.cipher().to_string() });
+                return Ok(Opened {
+                    opened: true,
+                    key_id: sample.key_id,
+                    content_key_bits: opened.key.bits(),
+                    cipher: opened.key.cipher().to_string(),
+                });
             }
             Err(error) => last = error,
         }

@@ -116,7 +116,13 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    fn run(&mut self, tenant: &mut TenantKeyring, target_name: String, settings: &Settings<'_>, path: fn(&mut Migration<'_>) -> Result<MigrationOutcome>) -> Result<MigrationOutcome> {
+    fn run(
+        &mut self,
+        tenant: &mut TenantKeyring,
+        target_name: String,
+        settings: &Settings<'_>,
+        path: fn(&mut Migration<'_>) -> Result<MigrationOutcome>,
+    ) -> Result<MigrationOutcome> {
         let mut other_tenants = stores::sibling_tenants(&self.common.tenant);
         other_tenants.extend(self.common.other_tenant.iter().cloned());
         let progress = Steps::new();
@@ -153,7 +159,11 @@ fn with_tenant(arguments: &MigrationArguments, work: impl FnOnce(&mut TenantKeyr
 
 /// Opens and examines all domains before anything else happens.
 fn read_domains(arguments: &MigrationArguments, path: MigrationPath) -> Result<Vec<SourceDomain>> {
-    let files = arguments.domains.iter().map(|file| Ok((file.clone(), durable::read(file, DOMAIN_LIMIT, "trusted publishing domain")?))).collect::<Result<Vec<_>>>()?;
+    let files = arguments
+        .domains
+        .iter()
+        .map(|file| Ok((file.clone(), durable::read(file, DOMAIN_LIMIT, "trusted publishing domain")?)))
+        .collect::<Result<Vec<_>>>()?;
     let passwords = secrets::of_domains(&arguments.password_source, &arguments.domains)?;
     let opened: Vec<TrustedPublishingDomain> = tpd::open_all(&files, &passwords)?;
     let domains = opened.into_iter().zip(&arguments.domains).map(|(domain, file)| SourceDomain::examine(file, domain)).collect::<Result<Vec<_>>>()?;

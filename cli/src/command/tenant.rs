@@ -82,7 +82,9 @@ pub(super) fn open(folder: &Path) -> Result<TenantKeyring> {
     let keyring = TenantKeyring::open(folder)?;
     match keyring.recovery() {
         Some(Recovery::Completed(what)) => warn(format!("an earlier run was interrupted during '{what}': it had taken effect, and is settled now")),
-        Some(Recovery::RolledBack(what)) => warn(format!("an earlier run was interrupted during '{what}': it had not taken effect; run that command again")),
+        Some(Recovery::RolledBack(what)) => {
+            warn(format!("an earlier run was interrupted during '{what}': it had not taken effect; run that command again"));
+        }
         None => {}
     }
     Ok(keyring)

@@ -43,7 +43,11 @@ pub(super) fn run(command: &TpdCommand, output: Output) -> Result<u8> {
 }
 
 fn split(arguments: &SplitArguments) -> Result<Written> {
-    let outputs: Vec<&Path> = [Some(&arguments.keyless), arguments.transfer.as_ref(), arguments.danger_plaintext_pem.as_ref()].into_iter().flatten().map(PathBuf::as_path).collect();
+    let outputs: Vec<&Path> = [Some(&arguments.keyless), arguments.transfer.as_ref(), arguments.danger_plaintext_pem.as_ref()]
+        .into_iter()
+        .flatten()
+        .map(PathBuf::as_path)
+        .collect();
     refuse_overwriting(&arguments.input, &outputs)?;
     let kek = arguments.wrap_to.as_deref().map(|file| read_kek(file, arguments.kek_fingerprint.as_deref())).transpose()?;
     let bytes = durable::read(&arguments.input, LIMIT, "trusted publishing domain")?;
@@ -126,7 +130,16 @@ fn build(arguments: &BuildArguments) -> Result<Written> {
 /// The key itself, if it is in software, and the name of its container.
 fn find_key(arguments: &BuildArguments, licensor: &RsaPublicKey) -> Result<(Option<RsaSecretKey>, String)> {
     let not_its_key = |store: &dyn KeyStore| {
-        Error::refused(70, format!("the certificate in {} is for the key {}, which {} does not hold", arguments.chain.display(), licensor.id().short(), store.identity().uri), "give the chain of this very key")
+        Error::refused(
+            70,
+            format!(
+                "the certificate in {} is for the key {}, which {} does not hold",
+                arguments.chain.display(),
+                licensor.id().short(),
+                store.identity().uri
+            ),
+            "give the chain of this very key",
+        )
     };
     if let Some(rest) = arguments.key.strip_prefix("file:") {
         let (folder, start) = rest.split_once('#').unwrap_or((rest, ""));
@@ -153,7 +166,11 @@ fn read_documents(file: &Path) -> Result<Vec<String>> {
 
 fn read_templates(folder: &Path) -> Result<Vec<String>> {
     let entries = fs::read_dir(folder).map_err(|source| Error::Read { path: folder.to_owned(), source })?;
-    let mut files: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|extension| extension == "xml")).collect();
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "xml"))
+        .collect();
     files.sort();
     let documents = files.iter().map(|file| read_documents(file)).collect::<Result<Vec<_>>>()?;
     Ok(documents.into_iter().flatten().collect())
@@ -161,13 +178,22 @@ fn read_templates(folder: &Path) -> Result<Vec<String>> {
 
 /// Rule 75: no output may be the input, nor exist.
 fn refuse_overwriting(input: &Path, outputs: &[&Path]) -> Result<()> {
-    let same = |left: &Path, right: &Path| left == right || matches!((fs::canonicalize(left), fs::canonicalize(right)), (Ok(left), Ok(right)) if left == right);
+    let same = |left: &Path, right: &Path| {
+        left == right || matches!((fs::canonicalize(left), fs::canonicalize(right)), (Ok(left), Ok(right)) if left == right)
+    };
     for (number, output) in outputs.iter().enumerate() {
         if same(input, output) || outputs.iter().skip(number + 1).any(|other| same(output, other)) {
-            return Err(Error::refused(75, format!("{} would be written over another file of this command", output.display()), "give every output a name of its own"));
+            return Err(Error::refused(
+                75,
+                format!("{} would be written over another file of this command", output.display()),
+                "give every output a name of its own",
+            ));
         }
         if output.exists() {
-            return Err(Error::Conflict { what: format!("{} exists already", output.display()), hint: Some("choose another name; keykit does not overwrite".into()) });
+            return Err(Error::Conflict {
+                what: format!("{} exists already", output.display()),
+                hint: Some("choose another name; keykit does not overwrite".into()),
+            });
         }
     }
     Ok(())

@@ -85,6 +85,10 @@ fn one(document: &Document, number: usize, problems: &mut Vec<Problem>) -> Docum
         key_bits: document.issuer_key().map(keykit::key::RsaPublicKey::modulus_bits),
         issuer_key_id: document.issuer_key().map(keykit::key::RsaPublicKey::id),
         subject_key_ids: document.subject_keys().map(keykit::key::RsaPublicKey::id).collect(),
-        sealed: document.sealed_keys().iter().map(|sealed| Sealed { algorithm: sealed.enabling_bits.algorithm.name().to_owned(), bits: sealed.enabling_bits.bits() }).collect(),
+        sealed: document
+            .sealed_keys()
+            .iter()
+            .map(|sealed| Sealed { algorithm: sealed.enabling_bits.algorithm.name().to_owned(), bits: sealed.enabling_bits.bits() })
+            .collect(),
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use keykit::migration::inventory::documents_of;
 use keykit::migration::SourceDomain;
+use keykit::migration::inventory::documents_of;
 use keykit::secret::Password;
 use keykit::tpd::{self, TrustedPublishingDomain};
 use keykit::xrml::{self, RightsTemplate};
@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use super::{FileReport, Problem};
 
 /// Said of every domain until one export of a live server has been read.
-const UNPROVEN: &str = "the layout of these files has been proven against an importer's behaviour and synthetic files, not yet against an export from a live server";
+const UNPROVEN: &str =
+    "the layout of these files has been proven against an importer's behaviour and synthetic files, not yet against an export from a live server";
 
 /// Reports on a domain: its outer layer, and with the password what is inside.
 pub(super) fn report(path: &Path, bytes: &[u8], password: Option<&Password>) -> Result<FileReport> {
@@ -47,12 +48,12 @@ pub(super) fn report(path: &Path, bytes: &[u8], password: Option<&Password>) -> 
     report.detail(
         "key",
         domain.key().map_or(Value::Null, |key| {
-            json!({ "key_id": key.id(), "words": key.id().words(), "modulus_bits": key.public().modulus_bits(), "mode": key.mode().map(|mode| mode.number()) })
+            json!({ "key_id": key.id(), "words": key.id().words(), "modulus_bits": key.public().modulus_bits(), "mode": key.mode().map(keykit::key::CryptographicMode::number) })
         }),
     );
     report.detail("templates", Value::Array(domain.templates.iter().map(|text| template(text)).collect()));
     if let Ok(documents) = documents_of(&domain.chain) {
-        let text: String = documents.iter().map(|document| document.text()).collect();
+        let text: String = documents.iter().map(keykit::xrml::Document::text).collect();
         if let Ok(chain) = super::report_documents(text.as_bytes()) {
             chain.problems.into_iter().for_each(|problem| report.problem(problem));
             report.detail("documents", json!(chain.documents));

@@ -17,7 +17,8 @@ const LIMIT: u64 = 1 << 30;
 pub(crate) fn read(files: &[PathBuf], domains: &[SourceDomain]) -> Result<Vec<ProtectedSample>> {
     let mut samples = Vec::new();
     for file in files {
-        let ours: Vec<ProtectedSample> = sealed_in(file)?.into_iter().filter(|sample| domains.iter().any(|domain| domain.key_id() == sample.key_id)).collect();
+        let ours: Vec<ProtectedSample> =
+            sealed_in(file)?.into_iter().filter(|sample| domains.iter().any(|domain| domain.key_id() == sample.key_id)).collect();
         if ours.is_empty() {
             return Err(Error::Negative {
                 what: format!("{} is sealed to none of the keys of these domains", file.display()),
@@ -37,8 +38,11 @@ pub(crate) fn sealed_in(file: &Path) -> Result<Vec<ProtectedSample>> {
     let mut samples = Vec::new();
     for document in documents.iter().filter(|document| *document.kind() == DocumentKind::PublishingLicence) {
         for principal in document.issued_principals() {
-            let sealed: Vec<(SealAlgorithm, Vec<u8>)> =
-                principal.enabling_bits.iter().filter_map(|bits| Some((SealAlgorithm::from_name(bits.algorithm.name())?, bits.bytes.clone()))).collect();
+            let sealed: Vec<(SealAlgorithm, Vec<u8>)> = principal
+                .enabling_bits
+                .iter()
+                .filter_map(|bits| Some((SealAlgorithm::from_name(bits.algorithm.name())?, bits.bytes.clone())))
+                .collect();
             if let (Some(key), false) = (&principal.public_key, sealed.is_empty()) {
                 samples.push(ProtectedSample { name: file.display().to_string(), key_id: key.id(), sealed });
             }

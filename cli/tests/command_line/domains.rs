@@ -12,7 +12,9 @@ fn split_writes_the_domain_without_its_key_and_the_key_only_where_asked() {
     assert_eq!(files["files"][0]["kind"], "tpd-keyless");
     assert_eq!(files["files"][0]["slc"]["key_id"], contoso().key.id().to_string());
     assert!(files["files"][0]["key"].is_null());
-    desk.run("tpd split contoso.xml --keyless keyless2.xml --danger-plaintext-pem key.pem --password-source file:password").exits(0).says("in the clear");
+    desk.run("tpd split contoso.xml --keyless keyless2.xml --danger-plaintext-pem key.pem --password-source file:password")
+        .exits(0)
+        .says("in the clear");
     let pem = String::from_utf8(desk.read("key.pem")).unwrap();
     assert_eq!(RsaSecretKey::from_pem(&pem).unwrap().id(), contoso().key.id());
     use std::os::unix::fs::PermissionsExt;
@@ -50,7 +52,9 @@ fn a_transfer_file_opens_with_openssl_and_only_for_the_confirmed_key() {
     desk.write("sealed.bin", &file.blob[..256]);
     desk.write("wrapped.bin", &file.blob[256..]);
     let openssl = |arguments: &str| std::process::Command::new("openssl").args(arguments.split(' ')).current_dir(desk.path("")).output();
-    let Ok(opened) = openssl("pkeyutl -decrypt -inkey kek-secret.pem -in sealed.bin -pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:sha1 -pkeyopt rsa_mgf1_md:sha1") else {
+    let Ok(opened) = openssl(
+        "pkeyutl -decrypt -inkey kek-secret.pem -in sealed.bin -pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:sha1 -pkeyopt rsa_mgf1_md:sha1",
+    ) else {
         println!("skipped: openssl is not installed");
         return;
     };

@@ -10,7 +10,9 @@ fn proofs_hold(key: &Value) {
     let proofs = key["proofs"].as_array().unwrap();
     assert!(proofs.len() >= 4, "{proofs:?}");
     assert!(proofs.iter().all(|proof| proof["ok"] == true), "{proofs:?}");
-    for name in ["modulus-is-that-of-the-certificate", "signature-verifies", "signatures-before-and-after-are-equal", "licence-sealed-before-opens-after"] {
+    for name in
+        ["modulus-is-that-of-the-certificate", "signature-verifies", "signatures-before-and-after-are-equal", "licence-sealed-before-opens-after"]
+    {
         assert!(proofs.iter().any(|proof| proof["name"] == name), "{name}");
     }
 }
@@ -95,7 +97,9 @@ fn one_password_for_each_file_in_order() {
     let desk = Desk::new();
     let sources = "--password-source file:password --password-source file:password";
     desk.run(&format!("migrate software-to-software --tenant tenant contoso.xml fabrikam.xml {sources}")).exits(0);
-    desk.run(&format!("migrate software-to-software --tenant other contoso.xml fabrikam.xml woodgrove.xml {sources}")).exits(2).says("2 password sources for 3 files");
+    desk.run(&format!("migrate software-to-software --tenant other contoso.xml fabrikam.xml woodgrove.xml {sources}"))
+        .exits(2)
+        .says("2 password sources for 3 files");
 }
 
 #[test]
@@ -133,7 +137,12 @@ fn openssl_reads_the_keys_of_the_tenant() {
     desk.run(&format!("{MIGRATE} contoso.xml woodgrove.xml")).exits(0);
     for sample in [contoso(), woodgrove()] {
         let file = desk.path(&format!("tenant/keys/{}.p8", sample.key.id()));
-        let Ok(output) = std::process::Command::new("openssl").args(["pkey", "-passin", "file:keyring-password", "-pubout", "-in"]).arg(&file).current_dir(desk.path("")).output() else {
+        let Ok(output) = std::process::Command::new("openssl")
+            .args(["pkey", "-passin", "file:keyring-password", "-pubout", "-in"])
+            .arg(&file)
+            .current_dir(desk.path(""))
+            .output()
+        else {
             println!("skipped: openssl is not installed");
             return;
         };
@@ -146,13 +155,16 @@ fn openssl_reads_the_keys_of_the_tenant() {
 fn no_key_is_in_the_clear_in_any_file() {
     let desk = Desk::new();
     desk.run(&format!("{MIGRATE} contoso.xml")).exits(0);
-    contoso().key.with_components(|key| {
-        for (path, bytes) in desk.snapshot() {
-            for secret in [key.d, key.p, key.q] {
-                let secret: Vec<u8> = secret.iter().copied().skip_while(|&byte| byte == 0).take(32).collect();
-                assert!(!bytes.windows(secret.len()).any(|window| window == secret), "{}", path.display());
+    contoso()
+        .key
+        .with_components(|key| {
+            for (path, bytes) in desk.snapshot() {
+                for secret in [key.d, key.p, key.q] {
+                    let secret: Vec<u8> = secret.iter().copied().skip_while(|&byte| byte == 0).take(32).collect();
+                    assert!(!bytes.windows(secret.len()).any(|window| window == secret), "{}", path.display());
+                }
             }
-        }
-        Ok(())
-    }).unwrap();
+            Ok(())
+        })
+        .unwrap();
 }

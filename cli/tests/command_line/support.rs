@@ -56,13 +56,12 @@ pub(crate) fn woodgrove() -> &'static Sample {
 /// A private folder in which the program runs.
 pub(crate) struct Desk {
     folder: tempfile::TempDir,
-    environment: Vec<(String, String)>,
 }
 
 impl Desk {
     /// A folder with the sample domains, a licence of each, and the passwords.
     pub(crate) fn new() -> Self {
-        let desk = Self { folder: tempfile::tempdir().unwrap(), environment: Vec::new() };
+        let desk = Self { folder: tempfile::tempdir().unwrap() };
         desk.write("password", format!("{PASSWORD}\n"));
         desk.write("keyring-password", "keyring password\n");
         for (name, sample) in [("contoso", contoso()), ("fabrikam", fabrikam()), ("woodgrove", woodgrove())] {
@@ -73,11 +72,6 @@ impl Desk {
             desk.make_private(secret);
         }
         desk
-    }
-
-    pub(crate) fn with_environment(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.into(), value.into()));
-        self
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -119,7 +113,6 @@ impl Desk {
             .env("KEYKIT_KEYRING_PASSWORD_SOURCE", "file:keyring-password")
             // scrypt at a cost for tests.
             .env("KEYKIT_TEST_SCRYPT_LOG_N", "12")
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         Ran(command.output().unwrap())
     }

@@ -34,7 +34,12 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     fn uri(&self, label: &str) -> String {
-        format!("pkcs11:token={}?module-path={}&pin-source=file:{}", label.replace(' ', "%20"), self.module.display(), self.desk.path("pin").display())
+        format!(
+            "pkcs11:token={}?module-path={}&pin-source=file:{}",
+            label.replace(' ', "%20"),
+            self.module.display(),
+            self.desk.path("pin").display()
+        )
     }
 
     /// Makes a key in a token and a keyless domain around it: `LABEL.xml`, `LABEL.pfile`.
@@ -50,12 +55,16 @@ impl Bench<'_> {
     }
 
     fn keys(&self, label: &str) -> Vec<Value> {
-        self.desk.run_with(&["--format", "json", "store", "keys", "--store", &self.uri(label)]).exits(0).json("store-keys")["keys"].as_array().unwrap().clone()
+        self.desk.run_with(&["--format", "json", "store", "keys", "--store", &self.uri(label)]).exits(0).json("store-keys")["keys"]
+            .as_array()
+            .unwrap()
+            .clone()
     }
 
     fn to_token(&self, domains: &[&str], target: &str, more: &[&str]) -> crate::support::Ran {
         let uri = self.uri(target);
-        let mut arguments = vec!["--format", "json", "migrate", "software-to-hsm", "--password-source", "file:password", "--tenant", "tenant", "--target", &uri];
+        let mut arguments =
+            vec!["--format", "json", "migrate", "software-to-hsm", "--password-source", "file:password", "--tenant", "tenant", "--target", &uri];
         arguments.extend(domains);
         arguments.extend(more);
         self.desk.run_with(&arguments)
@@ -71,7 +80,12 @@ impl Bench<'_> {
 
     /// What pkcs11-tool says of the private keys of a token.
     fn pkcs11_tool(&self, label: &str) -> String {
-        let output = Command::new("pkcs11-tool").arg("--module").arg(self.module).args(["--token-label", label, "-O", "--type", "privkey", "--login", "--pin", PIN]).output().unwrap();
+        let output = Command::new("pkcs11-tool")
+            .arg("--module")
+            .arg(self.module)
+            .args(["--token-label", label, "-O", "--type", "privkey", "--login", "--pin", PIN])
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
@@ -87,7 +101,8 @@ fn proofs_hold(key: &Value) {
 #[test]
 fn software_keys_go_into_a_token_and_open_their_licences_there() {
     on_tokens("software_keys_go_into_a_token_and_open_their_licences_there", |bench| {
-        let value = bench.to_token(&["contoso.xml", "fabrikam.xml", "woodgrove.xml"], "target", &["--licence", "contoso.pfile"]).exits(0).json("migrate");
+        let value =
+            bench.to_token(&["contoso.xml", "fabrikam.xml", "woodgrove.xml"], "target", &["--licence", "contoso.pfile"]).exits(0).json("migrate");
         assert_eq!(value["path"], "software-to-hsm");
         for (key, sample) in value["keys"].as_array().unwrap().iter().zip([contoso(), fabrikam(), woodgrove()]) {
             assert_eq!(key["key_id"], sample.key.id().to_string());
@@ -99,7 +114,10 @@ fn software_keys_go_into_a_token_and_open_their_licences_there() {
         let keys = bench.keys("target");
         assert_eq!(keys.len(), 3);
         for key in &keys {
-            assert_eq!((&key["sensitive"], &key["extractable"], &key["can_sign"], &key["can_decrypt"]), (&true.into(), &false.into(), &true.into(), &true.into()));
+            assert_eq!(
+                (&key["sensitive"], &key["extractable"], &key["can_sign"], &key["can_decrypt"]),
+                (&true.into(), &false.into(), &true.into(), &true.into())
+            );
         }
         // pkcs11-tool sees them as we claim.
         let listed = bench.pkcs11_tool("target");
@@ -114,13 +132,16 @@ fn software_keys_go_into_a_token_and_open_their_licences_there() {
         let shown = bench.desk.run("--format json tenant show --tenant tenant").exits(0).json("tenant");
         assert!(shown["keys"].as_array().unwrap().iter().all(|key| key["managed"] == "customer"));
         // Nothing of the keys is on the disk in the clear.
-        contoso().key.with_components(|key| {
-            for (path, bytes) in bench.desk.snapshot() {
-                let secret: Vec<u8> = key.p.iter().copied().skip_while(|&byte| byte == 0).take(32).collect();
-                assert!(!bytes.windows(32).any(|window| window == secret), "{}", path.display());
-            }
-            Ok(())
-        }).unwrap();
+        contoso()
+            .key
+            .with_components(|key| {
+                for (path, bytes) in bench.desk.snapshot() {
+                    let secret: Vec<u8> = key.p.iter().copied().skip_while(|&byte| byte == 0).take(32).collect();
+                    assert!(!bytes.windows(32).any(|window| window == secret), "{}", path.display());
+                }
+                Ok(())
+            })
+            .unwrap();
     });
 }
 
@@ -133,7 +154,11 @@ fn openssl_verifies_what_the_token_signs() {
         bench.desk.write("signature", &signature);
         bench.desk.write("message", "message");
         bench.desk.write("public.pem", contoso().key.public().to_pem());
-        let verified = Command::new("openssl").args(["dgst", "-sha256", "-verify", "public.pem", "-signature", "signature", "message"]).current_dir(bench.desk.path("")).output().unwrap();
+        let verified = Command::new("openssl")
+            .args(["dgst", "-sha256", "-verify", "public.pem", "-signature", "signature", "message"])
+            .current_dir(bench.desk.path(""))
+            .output()
+            .unwrap();
         assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
     });
 }
@@ -185,7 +210,14 @@ fn evidence_that_contradicts_the_token_is_a_conflict_and_evidence_of_another_key
     on_tokens("evidence_that_contradicts_the_token_is_a_conflict_and_evidence_of_another_key_counts_for_nothing", |bench| {
         let public = bench.domain_around("accelerator", Transferability::Wrapped);
         let base64 = |bytes: &[u8]| {
-            let output = Command::new("openssl").args(["base64", "-A", "-in", "n.bin"]).current_dir({ bench.desk.write("n.bin", bytes); bench.desk.path("") }).output().unwrap();
+            let output = Command::new("openssl")
+                .args(["base64", "-A", "-in", "n.bin"])
+                .current_dir({
+                    bench.desk.write("n.bin", bytes);
+                    bench.desk.path("")
+                })
+                .output()
+                .unwrap();
             String::from_utf8(output.stdout).unwrap()
         };
         let attestation = |modulus: &[u8], protection: &str| {
@@ -197,7 +229,11 @@ fn evidence_that_contradicts_the_token_is_a_conflict_and_evidence_of_another_key
         bench.desk.write("card-set.json", attestation(public.modulus(), "cardset"));
         bench.desk.write("other.json", attestation(contoso().key.public().modulus(), "cardset"));
         bench.desk.write("module.json", attestation(public.modulus(), "module"));
-        bench.between("accelerator.xml", "accelerator", "target", &["--evidence", "card-set.json"]).exits(4).says("rule 29").says("contradicts itself");
+        bench
+            .between("accelerator.xml", "accelerator", "target", &["--evidence", "card-set.json"])
+            .exits(4)
+            .says("rule 29")
+            .says("contradicts itself");
         assert!(bench.keys("target").is_empty());
         bench.between("accelerator.xml", "accelerator", "target", &["--evidence", "other.json", "--evidence", "module.json"]).exits(0);
     });

@@ -51,7 +51,10 @@ impl SourceDomain {
         if domain.derivation() == KeyDerivation::Pbkdf1Sha1 {
             warnings.push(Warning::of_rule(
                 47,
-                format!("{} was exported with \"RMS version 1.0\" compatibility: the documented process asks for an export without it", file.display()),
+                format!(
+                    "{} was exported with \"RMS version 1.0\" compatibility: the documented process asks for an export without it",
+                    file.display()
+                ),
             ));
         }
         if chain.trust != Trust::MicrosoftProductionRoot {
@@ -173,11 +176,7 @@ pub fn documents_of(chain: &[String]) -> Result<Vec<Document>> {
 /// # Errors
 /// [`Error::Malformed`] if it certifies none.
 pub fn issued_key(certificate: &Document) -> Result<RsaPublicKey> {
-    certificate
-        .subject_keys()
-        .next()
-        .cloned()
-        .ok_or_else(|| Error::malformed("server licensor certificate", "it certifies no key"))
+    certificate.subject_keys().next().cloned().ok_or_else(|| Error::malformed("server licensor certificate", "it certifies no key"))
 }
 
 fn read_template(text: &str) -> Result<TemplateAddition> {

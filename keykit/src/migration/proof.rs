@@ -48,10 +48,8 @@ impl BeforeImage {
         let bound_text = format!("<ISSUEDPRINCIPALS>{}</ISSUEDPRINCIPALS>", principal_element(&server)?);
         let enabling_bits = seal(&content_key, public, mode, &bound_text)?;
         let algorithm = SealAlgorithm::for_mode(mode);
-        let sealed_server = Principal {
-            enabling_bits: vec![EnablingBits { algorithm: algorithm.as_str().into(), bytes: enabling_bits.clone() }],
-            ..server.clone()
-        };
+        let sealed_server =
+            Principal { enabling_bits: vec![EnablingBits { algorithm: algorithm.as_str().into(), bytes: enabling_bits.clone() }], ..server.clone() };
         let unsigned = PublishingLicence {
             issued: XrmlTime::now(),
             valid: None,
@@ -79,7 +77,11 @@ impl BeforeImage {
             format!("{} bits, key {}", record.public.modulus_bits(), id.short()),
         )];
         let signature = target.sign(&id, &[self.digest])?.pop().unwrap_or_default();
-        proofs.push(Proof::new("signature-verifies", licensor.verify(&self.digest, &signature), format!("RSASSA-PKCS1-v1_5 with {}", self.digest.hash())));
+        proofs.push(Proof::new(
+            "signature-verifies",
+            licensor.verify(&self.digest, &signature),
+            format!("RSASSA-PKCS1-v1_5 with {}", self.digest.hash()),
+        ));
         proofs.push(Proof::new("signatures-before-and-after-are-equal", signature == self.signature, format!("{} bytes", signature.len())));
         let opened = open(target, &id, self.algorithm, &self.enabling_bits);
         let same = opened.as_ref().is_ok_and(|opened| opened.key == self.content_key && opened.is_bound_to(&self.bound_text));
@@ -101,7 +103,8 @@ pub(super) fn token_attributes(record: &KeyRecord, transferability: Transferabil
         Transferability::Wrapped => attributes.extractable == Some(true),
     };
     let works = attributes.can_sign == Some(true) && attributes.can_decrypt == Some(true);
-    let name = if transferability == Transferability::Never { "sensitive-and-not-extractable" } else { "sensitive-and-wrappable-under-a-trusted-key" };
+    let name =
+        if transferability == Transferability::Never { "sensitive-and-not-extractable" } else { "sensitive-and-wrappable-under-a-trusted-key" };
     let show = |name: &str, value: Option<bool>| format!("{name}={}", value.map_or("not told".to_owned(), |value| value.to_string()));
     let detail = [
         show("sensitive", attributes.sensitive),

@@ -1,5 +1,6 @@
 //! What the three paths have in common.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
@@ -118,6 +119,9 @@ pub(super) struct Carried {
 /// Brings one key across. The second argument is the source's record of it.
 pub(super) type Carry<'c> = dyn Fn(&Migration<'_>, &KeyRecord, &KeyRequest) -> Result<Carried> + 'c;
 
+/// Checks the source's record of a key, and says what that proves.
+pub(super) type CheckSource<'c> = dyn Fn(&Migration<'_>, &SourceDomain, &KeyRecord) -> Result<Vec<Proof>> + 'c;
+
 /// All domains of one key: a cluster may export the same key more than once.
 struct KeyGroup<'a> {
     public: &'a RsaPublicKey,
@@ -128,7 +132,7 @@ struct KeyGroup<'a> {
 
 impl Migration<'_> {
     /// Checks everything, then carries key by key.
-    pub(super) fn run(&mut self, path: MigrationPath, check_source: &dyn Fn(&Self, &SourceDomain, &KeyRecord) -> Result<Vec<Proof>>, carry: &Carry<'_>) -> Result<MigrationOutcome> {
+    pub(super) fn run(&mut self, path: MigrationPath, check_source: &CheckSource<'_>, carry: &Carry<'_>) -> Result<MigrationOutcome> {
         let domains = self.domains;
         let mut warnings: Vec<Warning> = domains.iter().flat_map(|domain| domain.warnings().iter().cloned()).collect();
         if let Some(Recovery::Completed(what) | Recovery::RolledBack(what)) = self.tenant.recovery() {
@@ -137,7 +141,11 @@ impl Migration<'_> {
         let (groups, source_proofs) = self.check(path, domains, check_source)?;
         for group in &groups {
             if let [_, _, ..] = group.domains.as_slice() {
-                warnings.push(Warning::plain(format!("{} files hold the key {}: it is moved once, their templates are joined", group.domains.len(), group.public.id().short())));
+                warnings.push(Warning::plain(format!(
+                    "{} files hold the key {}: it is moved once, their templates are joined",
+                    group.domains.len(),
+                    group.public.id().short()
+                )));
             }
             if rules::mode_of(group.public)?.number() == 1 {
                 warnings.extend(rules::mode_1_warnings(path, &group.public.id()));
@@ -151,8 +159,14 @@ impl Migration<'_> {
             keys.push(self.move_key(path, group, before, activate, carry, &mut warnings)?);
         }
         if self.tenant.active().is_none() {
-            warnings.push(Warning::of_rule(55, "imported keys are archived: activate the one that is active in AD RMS with `keykit tenant activate KEY --tenant DIR`"));
+            warnings.push(Warning::of_rule(
+                55,
+                "imported keys are archived: activate the one that is active in AD RMS with `keykit tenant activate KEY --tenant DIR`",
+            ));
         }
+        // Several files often have the same to say.
+        let mut said = HashSet::new();
+        warnings.retain(|warning| said.insert(warning.clone()));
         Ok(MigrationOutcome { path, keys, warnings })
     }
 
@@ -161,7 +175,7 @@ impl Migration<'_> {
         &self,
         path: MigrationPath,
         domains: &'d [SourceDomain],
-        check_source: &dyn Fn(&Self, &SourceDomain, &KeyRecord) -> Result<Vec<Proof>>,
+        check_source: &CheckSource<'_>,
     ) -> Result<(Vec<KeyGroup<'d>>, Vec<Vec<Proof>>)> {
         domains.iter().try_for_each(|domain| domain.check_path(path))?;
         let at_source = self.source.keys()?;
@@ -207,7 +221,15 @@ impl Migration<'_> {
         Ok(())
     }
 
-    fn move_key(&mut self, path: MigrationPath, group: &KeyGroup<'_>, mut proofs: Vec<Proof>, activate: bool, carry: &Carry<'_>, warnings: &mut Vec<Warning>) -> Result<TransferredKey> {
+    fn move_key(
+        &mut self,
+        path: MigrationPath,
+        group: &KeyGroup<'_>,
+        mut proofs: Vec<Proof>,
+        activate: bool,
+        carry: &Carry<'_>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<TransferredKey> {
         let id = group.public.id();
         let mode = rules::mode_of(group.public)?;
         let licensor_name = group.domains.first().map(|domain| domain.licensor_name()).unwrap_or_default();
@@ -244,7 +266,14 @@ impl Migration<'_> {
         })
     }
 
-    fn carry_and_prove(&self, path: MigrationPath, group: &KeyGroup<'_>, before: &BeforeImage, request: &KeyRequest, carry: &Carry<'_>) -> Result<(Carried, Vec<Proof>)> {
+    fn carry_and_prove(
+        &self,
+        path: MigrationPath,
+        group: &KeyGroup<'_>,
+        before: &BeforeImage,
+        request: &KeyRequest,
+        carry: &Carry<'_>,
+    ) -> Result<(Carried, Vec<Proof>)> {
         let id = group.public.id();
         let carried = match &group.at_target {
             Some(record) => Carried { record: record.clone(), route: "was there already".to_owned(), warnings: Vec::new() },

@@ -41,11 +41,9 @@ fn main() -> ExitCode {
 }
 
 fn software(folder: &Path) -> Result<()> {
-    for (name, bits, derivation) in [
-        ("contoso", 2048, KeyDerivation::Sha256),
-        ("fabrikam", 2048, KeyDerivation::Sha256),
-        ("woodgrove-mode1", 1024, KeyDerivation::Pbkdf1Sha1),
-    ] {
+    for (name, bits, derivation) in
+        [("contoso", 2048, KeyDerivation::Sha256), ("fabrikam", 2048, KeyDerivation::Sha256), ("woodgrove-mode1", 1024, KeyDerivation::Pbkdf1Sha1)]
+    {
         let store = MemoryStore::new();
         let request = KeyRequest { label: name.into(), local_id: None, transferability: Transferability::Wrapped };
         let public = store.as_generate()?.generate(bits, &request)?.public;
