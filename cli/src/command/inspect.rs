@@ -42,9 +42,7 @@ fn text(report: &FileReport) -> String {
 fn describe(name: &str, value: &Value) -> Vec<String> {
     match value {
         Value::Array(items) if name == "documents" => items.iter().map(document).collect(),
-        Value::Array(items) if items.iter().all(serde_json::Value::is_object) => {
-            items.iter().map(|item| format!("  {name}: {}", flat(item))).collect()
-        }
+        Value::Array(items) if items.iter().all(Value::is_object) => items.iter().map(|item| format!("  {name}: {}", flat(item))).collect(),
         other => vec![format!("  {name}: {}", flat(other))],
     }
 }

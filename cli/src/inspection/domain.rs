@@ -53,7 +53,7 @@ pub(super) fn report(path: &Path, bytes: &[u8], password: Option<&Password>) -> 
     );
     report.detail("templates", Value::Array(domain.templates.iter().map(|text| template(text)).collect()));
     if let Ok(documents) = documents_of(&domain.chain) {
-        let text: String = documents.iter().map(keykit::xrml::Document::text).collect();
+        let text: String = documents.iter().map(xrml::Document::text).collect();
         if let Ok(chain) = super::report_documents(text.as_bytes()) {
             chain.problems.into_iter().for_each(|problem| report.problem(problem));
             report.detail("documents", json!(chain.documents));
