@@ -21,7 +21,7 @@ pub(crate) const OWN_FOLDER: &str = "file:keys";
 pub(crate) fn open(name: &str, keyring: &KeyringPassword) -> Result<Box<dyn KeyStore>> {
     if let Some(folder) = name.strip_prefix("file:") {
         let folder = Path::new(folder);
-        let password = if folder.exists() { secrets::of_keyring(keyring)? } else { secrets::of_new_keyring(keyring)? };
+        let password = folder_password(folder, keyring)?;
         return Ok(Box::new(folder_store(folder, &password)?));
     }
     match name {
@@ -110,10 +110,17 @@ pub(crate) fn sibling_tenants(tenant: &Path) -> Vec<PathBuf> {
     folders
 }
 
-/// How hard the keyring password is to guess; KEYKIT_TEST_SCRYPT_LOG_N lowers it for tests.
+/// How hard the keyring password is to guess. Builds for tests can lower it with KEYKIT_TEST_SCRYPT_LOG_N; release builds can't.
 pub(crate) fn scrypt_cost() -> Result<ScryptCost> {
     match std::env::var("KEYKIT_TEST_SCRYPT_LOG_N") {
-        Err(_) => Ok(ScryptCost::RECOMMENDED),
-        Ok(text) => ScryptCost::new(text.parse().map_err(|_| Error::usage("KEYKIT_TEST_SCRYPT_LOG_N is no number"))?, 8, 1),
+        Ok(text) if cfg!(debug_assertions) => ScryptCost::new(text.parse().map_err(|_| Error::usage("KEYKIT_TEST_SCRYPT_LOG_N is no number"))?, 8, 1),
+        _ => Ok(ScryptCost::RECOMMENDED),
     }
+}
+
+/// The password of a folder of keys: typed twice if there is no key under it yet.
+pub(crate) fn folder_password(folder: &Path, keyring: &KeyringPassword) -> Result<Password> {
+    let holds_keys = std::fs::read_dir(folder)
+        .is_ok_and(|entries| entries.filter_map(Result::ok).any(|entry| entry.path().extension().is_some_and(|extension| extension == "p8")));
+    if holds_keys { secrets::of_keyring(keyring) } else { secrets::of_new_keyring(keyring) }
 }

@@ -50,8 +50,7 @@ fn to_software(arguments: &SoftwareToSoftwareArguments) -> Result<MigrationOutco
     let domains = read_domains(&arguments.common, MigrationPath::SoftwareToSoftware)?;
     let source = in_memory(&domains)?;
     let samples = samples::read(&arguments.common.licence, &domains)?;
-    let exists = arguments.common.tenant.join("tenant.json").exists();
-    let password = if exists { secrets::of_keyring(&arguments.keyring)? } else { secrets::of_new_keyring(&arguments.keyring)? };
+    let password = stores::folder_password(&arguments.common.tenant.join("keys"), &arguments.keyring)?;
     with_tenant(&arguments.common, |tenant| {
         let target = stores::folder_store(&tenant.key_folder(), &password)?;
         let mut migration = Parts { common: &arguments.common, domains: &domains, samples: &samples, source: &source, target: &target };

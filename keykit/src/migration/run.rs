@@ -16,7 +16,7 @@ use crate::key::{KeyId, RsaPublicKey};
 use crate::licence::SealAlgorithm;
 use crate::store::protection::Signal;
 use crate::store::{KeyRecord, KeyRequest, KeyStore, Transferability};
-use crate::tenant::{Era, KeyAddition, KeyStatus, Managed, Recovery, TenantKeyring};
+use crate::tenant::{Era, KeyAddition, KeyStatus, Managed, Recovery, TemplateAddition, TenantKeyring};
 
 /// A real licence that is to open under the migrated key.
 #[derive(Debug, Clone)]
@@ -178,6 +178,8 @@ impl Migration<'_> {
         check_source: &CheckSource<'_>,
     ) -> Result<(Vec<KeyGroup<'d>>, Vec<Vec<Proof>>)> {
         domains.iter().try_for_each(|domain| domain.check_path(path))?;
+        let templates: Vec<TemplateAddition> = domains.iter().flat_map(|domain| domain.templates().iter().cloned()).collect();
+        self.tenant.check_room_for(&templates)?;
         let at_source = self.source.keys()?;
         let at_target = self.target.keys()?;
         let mut groups: Vec<KeyGroup<'d>> = Vec::new();
