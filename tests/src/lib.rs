@@ -1,4 +1,10 @@
-//! Suites that cross crates live in this package's `tests/` folder. This library is what they share: test tokens.
+//! What the suites of several crates share: conformance, sample clusters, tokens.
 #![forbid(unsafe_code)]
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
-pub mod fixture;
+pub mod child;
+pub mod conformance;
+pub mod kryoptic;
+pub mod samples;
+pub mod softhsm;
+pub mod tokens;

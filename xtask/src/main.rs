@@ -1,48 +1,38 @@
-//! The chores of the project: `cargo xtask setup`, `cargo xtask test`, `cargo xtask demo`.
+//! `cargo xtask demo` and `cargo xtask test`: everything that the project needs, from a fresh machine with Rust.
 #![forbid(unsafe_code)]
 
-mod check;
-mod command;
 mod demo;
+mod process;
 mod setup;
-mod summary;
-mod workspace;
+mod test;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "\
-The chores of keykit.
+const USAGE: &str = "usage: cargo xtask COMMAND
 
-  cargo xtask setup [--with-kryoptic]   install what is missing: SoftHSM, OpenSC, OpenSSL; and what kryoptic is built with
-  cargo xtask test                      set up, then check format, lints and documentation, and run all tests
-  cargo xtask ci                        the same as test
-  cargo xtask demo                      set up, then show the three migrations on SoftHSM in a private folder
-";
+  demo     set up what is missing, then show all three paths, the refusals and the proofs, in a private folder
+  test     set up what is missing, then format, lints, documentation and all tests, on both tokens
+  setup    set up what is missing (Debian packages, the second token)";
 
-type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+/// What went wrong, for people.
+pub(crate) type Result<T, E = String> = std::result::Result<T, E>;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let done = |()| ExitCode::SUCCESS;
-    let outcome = match arguments.as_slice() {
-        ["setup"] => setup::set_up(setup::Extent::Tokens).map(done),
-        ["setup", "--with-kryoptic"] => setup::set_up(setup::Extent::TokensAndKryoptic).map(done),
-        ["test" | "ci"] => check::run_all(),
-        ["demo"] => setup::set_up(setup::Extent::Tokens).and_then(|()| demo::run()).map(done),
-        ["help" | "--help" | "-h"] => {
-            print!("{USAGE}");
-            return ExitCode::SUCCESS;
-        }
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["demo"] => demo::show_everything(),
+        ["test"] => test::run_all_checks(),
+        ["setup"] => setup::packages(setup::FOR_TESTS).and_then(|()| setup::kryoptic()),
         _ => {
-            eprint!("{USAGE}");
+            eprintln!("{USAGE}");
             return ExitCode::from(2);
         }
     };
-    match outcome {
-        Ok(code) => code,
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("xtask: {error}");
             ExitCode::FAILURE
         }
     }

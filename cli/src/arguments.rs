@@ -1,0 +1,335 @@
+//! The command line, as data.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+
+/// Moves the keys of a rights-management service to where they must live next, and proves that nothing was lost.
+#[derive(Debug, Parser)]
+#[command(name = "keykit", version, propagate_version = true, max_term_width = 110)]
+#[command(
+    after_help = "Text for people goes to standard error, data to standard output. Exit codes: 0 done, 1 negative result, 2 usage,\n3 malformed input, 4 refused, 5 token error, 6 wrong PIN or password, 7 unsupported, 8 interrupted, 9 conflict, 70 bug."
+)]
+pub(crate) struct Arguments {
+    /// How results are printed on standard output
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// One JSON object, for programs
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Say what files are (exported domain, certificate chain, licence, transfer file, …) and whether they are sound
+    Inspect(InspectArguments),
+    /// Take a trusted publishing domain apart, or make one
+    #[command(subcommand)]
+    Tpd(TpdCommand),
+    /// Move keys by one of the three paths, and prove it
+    #[command(subcommand)]
+    Migrate(MigrateCommand),
+    /// Make and show the tenant keyring
+    #[command(subcommand)]
+    Tenant(TenantCommand),
+    /// Open and verify licences
+    #[command(subcommand)]
+    Licence(LicenceCommand),
+    /// Look into a key store
+    #[command(subcommand)]
+    Store(StoreCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page, or write the pages of all commands into a folder
+    Man {
+        /// Folder for the pages of all commands
+        #[arg(long, short, value_hint = ValueHint::DirPath)]
+        output: Option<PathBuf>,
+    },
+}
+
+/// `keykit inspect`
+#[derive(Debug, Args)]
+pub(crate) struct InspectArguments {
+    /// Files to look at
+    #[arg(required = true, value_hint = ValueHint::FilePath)]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) passwords: OptionalPasswords,
+}
+
+/// Passwords of exported domains; without them the outer layer is looked at only.
+#[derive(Debug, Args)]
+pub(crate) struct OptionalPasswords {
+    /// Where the password of the exported domains comes from: prompt, fd:N, file:PATH, env:VAR or exec:CMD; once for all, or once for each file
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) password_source: Vec<String>,
+}
+
+/// `keykit tpd`
+#[derive(Debug, Subcommand)]
+pub(crate) enum TpdCommand {
+    /// Write the domain without its key, and the key apart
+    Split(SplitArguments),
+    /// Make a trusted publishing domain from a tenant key: the way back out
+    Build(BuildArguments),
+}
+
+/// `keykit tpd split`
+#[derive(Debug, Args)]
+pub(crate) struct SplitArguments {
+    /// The exported domain
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) input: PathBuf,
+    /// Where the domain without its key goes (same password)
+    #[arg(long, value_hint = ValueHint::FilePath)]
+    pub(crate) keyless: PathBuf,
+    /// Public key (PEM) to wrap the key under, for a transfer file
+    #[arg(long, requires = "transfer", requires = "kek_fingerprint", value_hint = ValueHint::FilePath)]
+    pub(crate) wrap_to: Option<PathBuf>,
+    /// SHA-256 of that public key's SubjectPublicKeyInfo, as its owner read it out
+    #[arg(long, value_name = "SHA256")]
+    pub(crate) kek_fingerprint: Option<String>,
+    /// Identifier of the key encryption key at its provider (the `kid` of an Azure transfer file)
+    #[arg(long, value_name = "URL", default_value = "")]
+    pub(crate) kid: String,
+    /// Where the transfer file goes (Azure `.byok`)
+    #[arg(long, requires = "wrap_to", value_hint = ValueHint::FilePath)]
+    pub(crate) transfer: Option<PathBuf>,
+    /// DANGER: write the key in the clear as PEM (mode 0600), for `generatekey --import`; erase it afterwards
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) danger_plaintext_pem: Option<PathBuf>,
+    /// Where the password comes from: prompt, fd:N, file:PATH, env:VAR or exec:CMD
+    #[arg(long, value_name = "SOURCE", default_value = "prompt")]
+    pub(crate) password_source: String,
+}
+
+/// `keykit tpd build`
+#[derive(Debug, Args)]
+pub(crate) struct BuildArguments {
+    /// The key: `file:DIR#KEY-ID` (the start of the identity is enough), or a PKCS#11 URI with `object` or `id`; a key in a token gives a domain without key
+    #[arg(long, value_name = "URI")]
+    pub(crate) key: String,
+    /// Certificate chain, server licensor certificate first
+    #[arg(long, value_hint = ValueHint::FilePath)]
+    pub(crate) chain: PathBuf,
+    /// Folder of rights templates (*.xml)
+    #[arg(long, value_hint = ValueHint::DirPath)]
+    pub(crate) templates: Option<PathBuf>,
+    /// Where the domain goes
+    #[arg(long, short, value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+    /// Where the new domain's password comes from
+    #[arg(long, value_name = "SOURCE", default_value = "prompt")]
+    pub(crate) password_source: String,
+    #[command(flatten)]
+    pub(crate) keyring: KeyringPassword,
+}
+
+/// The password of a folder of keys.
+#[derive(Debug, Args)]
+pub(crate) struct KeyringPassword {
+    /// Where the keyring password comes from (default: the source that KEYKIT_KEYRING_PASSWORD_SOURCE names, or the prompt)
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) keyring_password_source: Option<String>,
+}
+
+/// `keykit migrate`
+#[derive(Debug, Subcommand)]
+pub(crate) enum MigrateCommand {
+    /// Exported domain → tenant keyring
+    SoftwareToSoftware(SoftwareToSoftwareArguments),
+    /// Token → token, with the exported domains for certificates and templates
+    HsmToHsm(HsmToHsmArguments),
+    /// Exported domain → token
+    SoftwareToHsm(SoftwareToHsmArguments),
+}
+
+/// What all paths take.
+#[derive(Debug, Args)]
+pub(crate) struct MigrationArguments {
+    /// Exported trusted publishing domains
+    #[arg(required = true, value_name = "TPD.xml", value_hint = ValueHint::FilePath)]
+    pub(crate) domains: Vec<PathBuf>,
+    /// Folder of the tenant; made if it does not exist
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) tenant: PathBuf,
+    /// Where the passwords of the domains come from: prompt, fd:N, file:PATH, env:VAR or exec:CMD; once for all, or once for each file in order
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) password_source: Vec<String>,
+    /// Import rules of a new tenant: 2016 makes the first key active, current leaves all archived
+    #[arg(long, value_enum)]
+    pub(crate) era: Option<EraArgument>,
+    /// Licences (or files with licences) protected before, which must open afterwards
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) licence: Vec<PathBuf>,
+    /// Other tenant folders, which must not hold these keys (rule 4)
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) other_tenant: Vec<PathBuf>,
+}
+
+/// Import rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EraArgument {
+    /// As documented in 2016
+    #[value(name = "2016")]
+    Of2016,
+    /// As documented since 2017
+    Current,
+}
+
+/// `keykit migrate software-to-software`
+#[derive(Debug, Args)]
+pub(crate) struct SoftwareToSoftwareArguments {
+    #[command(flatten)]
+    pub(crate) common: MigrationArguments,
+    #[command(flatten)]
+    pub(crate) keyring: KeyringPassword,
+}
+
+/// `keykit migrate hsm-to-hsm`
+#[derive(Debug, Args)]
+pub(crate) struct HsmToHsmArguments {
+    #[command(flatten)]
+    pub(crate) common: MigrationArguments,
+    /// Token that holds the keys
+    #[arg(long, value_name = "PKCS11-URI")]
+    pub(crate) source: String,
+    /// Token that is to hold them
+    #[arg(long, value_name = "PKCS11-URI")]
+    pub(crate) target: String,
+    /// Output of `nfkmattest verify`, `nfkminfo -l` or `nfkminfo -k APP IDENT` that shows how the keys are protected
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) evidence: Vec<PathBuf>,
+    /// Allow an AES key that exists in this process for a moment, where the source token offers no other way
+    #[arg(long)]
+    pub(crate) allow_host_visible_ephemeral_key: bool,
+    /// Leave the keys wrappable under a trusted key, for a later transfer to a cloud
+    #[arg(long)]
+    pub(crate) keep_transferable: bool,
+}
+
+/// `keykit migrate software-to-hsm`
+#[derive(Debug, Args)]
+pub(crate) struct SoftwareToHsmArguments {
+    #[command(flatten)]
+    pub(crate) common: MigrationArguments,
+    /// Token that is to hold the keys
+    #[arg(long, value_name = "PKCS11-URI")]
+    pub(crate) target: String,
+    /// Leave the keys wrappable under a trusted key, for a later transfer to a cloud
+    #[arg(long)]
+    pub(crate) keep_transferable: bool,
+}
+
+/// `keykit tenant`
+#[derive(Debug, Subcommand)]
+pub(crate) enum TenantCommand {
+    /// Make a tenant folder
+    Init {
+        /// The folder
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        tenant: PathBuf,
+        /// Import rules: 2016 makes the first key active, current leaves all archived
+        #[arg(long, value_enum, default_value_t = EraArgument::Current)]
+        era: EraArgument,
+    },
+    /// Show keys and templates
+    Show {
+        /// The folder
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        tenant: PathBuf,
+    },
+    /// Make a key the active one; the one that was active is archived
+    Activate {
+        /// The key's identity, or the start of it
+        key: String,
+        /// The folder
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        tenant: PathBuf,
+    },
+    /// Change the keyring password
+    Repassword {
+        /// The folder
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        tenant: PathBuf,
+        #[command(flatten)]
+        keyring: KeyringPassword,
+        /// Where the new password comes from
+        #[arg(long, value_name = "SOURCE", default_value = "prompt")]
+        new_password_source: String,
+    },
+}
+
+/// `keykit licence`
+#[derive(Debug, Subcommand)]
+pub(crate) enum LicenceCommand {
+    /// Verify the signatures and chains of licences and certificates
+    Verify {
+        /// Files with licences
+        #[arg(required = true, value_hint = ValueHint::FilePath)]
+        files: Vec<PathBuf>,
+    },
+    /// Open the content key of a licence with a key of the tenant
+    Open {
+        /// File with a licence
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// The tenant folder
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        tenant: PathBuf,
+        /// Where the content key goes (mode 0600); without it the licence is only tried
+        #[arg(long, short, value_name = "KEYFILE", value_hint = ValueHint::FilePath)]
+        output: Option<PathBuf>,
+        #[command(flatten)]
+        keyring: KeyringPassword,
+        /// Where the PIN of the token comes from, for keys in a token
+        #[arg(long, value_name = "SOURCE")]
+        pin_source: Option<String>,
+    },
+}
+
+/// `keykit store`
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// List the keys of a store
+    Keys(StoreArguments),
+    /// Make a new RSA key in a store
+    Generate {
+        #[command(flatten)]
+        store: StoreArguments,
+        /// Size in bits
+        #[arg(long, default_value_t = 2048, value_parser = clap::value_parser!(u16).range(1024..=8192))]
+        bits: u16,
+        /// The key's name
+        #[arg(long)]
+        label: String,
+        /// Allow the key to be wrapped out later (under any key)
+        #[arg(long)]
+        wrappable: bool,
+    },
+}
+
+/// A store.
+#[derive(Debug, Args)]
+pub(crate) struct StoreArguments {
+    /// The store: `file:DIR`, or a PKCS#11 URI with `module-path` and `pin-source`
+    #[arg(long, value_name = "URI")]
+    pub(crate) store: String,
+    #[command(flatten)]
+    pub(crate) keyring: KeyringPassword,
+}

@@ -1,0 +1,28 @@
+//! The commands, one file each.
+
+mod inspect;
+mod licence;
+mod manual;
+mod migrate;
+mod store;
+mod tenant;
+mod tpd;
+
+use keykit::Result;
+
+use crate::arguments::{Arguments, Command};
+use crate::output::Output;
+
+/// Runs a command; the result is its exit code.
+pub(crate) fn run(arguments: Arguments, output: Output) -> Result<u8> {
+    match arguments.command {
+        Command::Inspect(arguments) => inspect::run(&arguments, output),
+        Command::Tpd(command) => tpd::run(&command, output),
+        Command::Migrate(command) => migrate::run(&command, output),
+        Command::Tenant(command) => tenant::run(&command, output),
+        Command::Licence(command) => licence::run(&command, output),
+        Command::Store(command) => store::run(&command, output),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { output } => manual::pages(output.as_deref()),
+    }
+}

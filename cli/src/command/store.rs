@@ -1,0 +1,80 @@
+//! `keykit store`: what is in a store, and new keys.
+
+use keykit::Result;
+use keykit::store::protection::Assessment;
+use keykit::store::{KeyAttributes, KeyRecord, KeyRequest, StoreIdentity, Transferability};
+use serde::Serialize;
+
+use crate::arguments::StoreCommand;
+use crate::output::{Output, table};
+use crate::{exit, stores};
+
+/// A key, as it is printed.
+#[derive(Debug, Serialize)]
+struct Listed<'a> {
+    key_id: String,
+    words: String,
+    modulus_bits: usize,
+    #[serde(flatten)]
+    attributes: &'a KeyAttributes,
+    protection: &'a Assessment,
+}
+
+impl<'a> Listed<'a> {
+    fn of(key: &'a KeyRecord) -> Self {
+        Self {
+            key_id: key.id().to_string(),
+            words: key.id().words(),
+            modulus_bits: key.public.modulus_bits(),
+            attributes: &key.attributes,
+            protection: &key.protection,
+        }
+    }
+
+    fn row(&self) -> Vec<String> {
+        let yes = |value: Option<bool>| value.map_or("?", |value| if value { "yes" } else { "no" }).to_owned();
+        vec![
+            self.key_id.chars().take(16).collect(),
+            self.modulus_bits.to_string(),
+            self.attributes.label.clone(),
+            self.protection.protection.to_string(),
+            yes(self.attributes.sensitive),
+            yes(self.attributes.extractable),
+            yes(self.attributes.can_sign),
+            yes(self.attributes.can_decrypt),
+        ]
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Keys<'a> {
+    store: &'a StoreIdentity,
+    keys: Vec<Listed<'a>>,
+}
+
+/// Runs `keykit store …`.
+pub(super) fn run(command: &StoreCommand, output: Output) -> Result<u8> {
+    let (arguments, keys, store) = match command {
+        StoreCommand::Keys(arguments) => {
+            let store = stores::open(&arguments.store, &arguments.keyring)?;
+            (arguments, store.keys()?, store)
+        }
+        StoreCommand::Generate { store: arguments, bits, label, wrappable } => {
+            let store = stores::open(&arguments.store, &arguments.keyring)?;
+            let transferability = if *wrappable { Transferability::Wrapped } else { Transferability::Never };
+            let request = KeyRequest { label: label.clone(), local_id: None, transferability };
+            let key = store.as_generate()?.generate(usize::from(*bits), &request)?;
+            (arguments, vec![key], store)
+        }
+    };
+    let schema = if matches!(command, StoreCommand::Keys(_)) { "store-keys" } else { "store-generate" };
+    let value = Keys { store: store.identity(), keys: keys.iter().map(Listed::of).collect() };
+    output.result(schema, &value, || {
+        let rows: Vec<Vec<String>> = value.keys.iter().map(Listed::row).collect();
+        match rows.as_slice() {
+            [] => format!("no RSA keys in {}", arguments.store.split('?').next().unwrap_or_default()),
+            rows => table(&["KEY", "BITS", "LABEL", "PROTECTION", "SENSITIVE", "EXTRACTABLE", "SIGN", "DECRYPT"], rows),
+        }
+    })?;
+    Ok(exit::DONE)
+}

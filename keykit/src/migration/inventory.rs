@@ -1,0 +1,193 @@
+//! What an exported domain says, checked before anything is changed.
+
+use std::path::{Path, PathBuf};
+
+use super::{MigrationPath, Warning, rules};
+use crate::error::{Error, Result};
+use crate::key::{CryptographicMode, KeyId, RsaPublicKey, RsaSecretKey};
+use crate::tenant::{TemplateAddition, template_warnings};
+use crate::tpd::{KeyDerivation, TrustedPublishingDomain};
+use crate::xrml::{self, Chain, Document, RightsTemplate, Trust, TrustAnchors};
+
+/// A trusted publishing domain, read and checked: its key fits its certificate, and its size is one the service knows.
+#[derive(Debug)]
+pub struct SourceDomain {
+    file: PathBuf,
+    domain: TrustedPublishingDomain,
+    licensor: RsaPublicKey,
+    licensor_id: String,
+    licensor_name: String,
+    mode: CryptographicMode,
+    trust: Trust,
+    templates: Vec<TemplateAddition>,
+    warnings: Vec<Warning>,
+}
+
+impl SourceDomain {
+    /// Examines a domain that was opened from `file`.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if its certificates or templates can't be read, or its key is not that of its certificate;
+    /// [`Error::Refused`] for a key of another size than 1024 or 2048 bits (rule 32).
+    pub fn examine(file: &Path, domain: TrustedPublishingDomain) -> Result<Self> {
+        Self::read(file, domain).map_err(|error| error.in_file(file))
+    }
+
+    fn read(file: &Path, domain: TrustedPublishingDomain) -> Result<Self> {
+        let documents = documents_of(&domain.chain)?;
+        let leaf = documents.first().ok_or_else(|| Error::malformed("trusted publishing domain", "its certificate chain is empty"))?;
+        let licensor = issued_key(leaf)?;
+        if let Some(key) = domain.key()
+            && key.id() != licensor.id()
+        {
+            return Err(Error::malformed(
+                "trusted publishing domain",
+                format!("its key {} is not the key of its server licensor certificate, {}", key.id().short(), licensor.id().short()),
+            ));
+        }
+        let mode = rules::mode_of(&licensor)?;
+        let chain = Chain::of(&documents, 0, &TrustAnchors::microsoft())?;
+        let mut warnings = Vec::new();
+        if domain.derivation() == KeyDerivation::Pbkdf1Sha1 {
+            warnings.push(Warning::of_rule(
+                47,
+                format!(
+                    "{} was exported with \"RMS version 1.0\" compatibility: the documented process asks for an export without it",
+                    file.display()
+                ),
+            ));
+        }
+        if chain.trust != Trust::MicrosoftProductionRoot {
+            warnings.push(Warning::plain(format!(
+                "the certificate chain in {} does not end in the Microsoft production root ({}): expected for tests, not for a production cluster",
+                file.display(),
+                chain.trust
+            )));
+        }
+        warnings.extend(chain.problems.iter().map(|problem| Warning::plain(format!("{}: {problem}", file.display()))));
+        let templates = domain.templates.iter().map(|text| read_template(text)).collect::<Result<Vec<_>>>()?;
+        for template in &templates {
+            warnings.extend(template_warnings(template).into_iter().map(|(rule, message)| Warning::of_rule(rule, message)));
+        }
+        let (licensor_id, licensor_name) = leaf
+            .issued_principals()
+            .first()
+            .map(|principal| (principal.object.id.clone(), principal.object.name.clone().unwrap_or_default()))
+            .unwrap_or_default();
+        let trust = chain.trust;
+        Ok(Self { file: file.to_owned(), domain, licensor, licensor_id, licensor_name, mode, trust, templates, warnings })
+    }
+
+    /// The file it came from.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The domain as it was read.
+    #[must_use]
+    pub fn domain(&self) -> &TrustedPublishingDomain {
+        &self.domain
+    }
+
+    /// The key inside, if it is a software key.
+    #[must_use]
+    pub fn key(&self) -> Option<&RsaSecretKey> {
+        self.domain.key()
+    }
+
+    /// The public key of its server licensor certificate: the key that is to move.
+    #[must_use]
+    pub fn licensor(&self) -> &RsaPublicKey {
+        &self.licensor
+    }
+
+    /// Identity of that key.
+    #[must_use]
+    pub fn key_id(&self) -> KeyId {
+        self.licensor.id()
+    }
+
+    /// GUID of the server licensor certificate.
+    #[must_use]
+    pub fn licensor_id(&self) -> &str {
+        &self.licensor_id
+    }
+
+    /// Friendly name of the server licensor certificate.
+    #[must_use]
+    pub fn licensor_name(&self) -> &str {
+        &self.licensor_name
+    }
+
+    /// Cryptographic mode of the key.
+    #[must_use]
+    pub fn mode(&self) -> CryptographicMode {
+        self.mode
+    }
+
+    /// Where the certificate chain ends.
+    #[must_use]
+    pub fn trust(&self) -> Trust {
+        self.trust
+    }
+
+    /// Its templates.
+    #[must_use]
+    pub fn templates(&self) -> &[TemplateAddition] {
+        &self.templates
+    }
+
+    /// What the operator must know.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// The domain itself.
+    #[must_use]
+    pub fn into_domain(self) -> TrustedPublishingDomain {
+        self.domain
+    }
+
+    /// Refuses a domain that does not fit a path.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] (rules 30 and 41).
+    pub fn check_path(&self, path: MigrationPath) -> Result<()> {
+        rules::wrong_path(path, &self.file, self.key().is_some()).map_or(Ok(()), Err)
+    }
+}
+
+/// The documents of a domain's chain, in its order.
+///
+/// # Errors
+/// [`Error::Malformed`].
+pub fn documents_of(chain: &[String]) -> Result<Vec<Document>> {
+    let mut documents = Vec::new();
+    for text in chain {
+        documents.extend(xrml::documents_in(text.as_bytes())?);
+    }
+    Ok(documents)
+}
+
+/// The key that a certificate certifies.
+///
+/// # Errors
+/// [`Error::Malformed`] if it certifies none.
+pub fn issued_key(certificate: &Document) -> Result<RsaPublicKey> {
+    certificate.subject_keys().next().cloned().ok_or_else(|| Error::malformed("server licensor certificate", "it certifies no key"))
+}
+
+fn read_template(text: &str) -> Result<TemplateAddition> {
+    let documents = xrml::documents_in(text.as_bytes())?;
+    let document = documents.first().ok_or_else(|| Error::malformed("rights template", "no document in it"))?;
+    let template = RightsTemplate::of(document)?;
+    Ok(TemplateAddition {
+        id: template.id.to_string(),
+        name: template.names.values().next().map(|name| name.name.clone()).unwrap_or_default(),
+        signed_by: document.issuer_key().map(RsaPublicKey::id),
+        grants_anyone: template.grants_anyone,
+        text: text.to_owned(),
+    })
+}

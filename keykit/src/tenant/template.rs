@@ -1,0 +1,67 @@
+//! Templates on their way into a tenant.
+
+use crate::key::KeyId;
+
+/// Characters that template names must avoid (rule 141).
+const FORBIDDEN_IN_NAMES: [char; 10] = ['<', '>', '%', '&', '/', '?', ';', '+', '\\', '#'];
+
+/// A template to be added, exactly as it was exported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TemplateAddition {
+    /// GUID, as written in the template.
+    pub id: String,
+    /// Name, in the language with the lowest LCID.
+    pub name: String,
+    /// The key that signed it.
+    pub signed_by: Option<KeyId>,
+    /// Whether it grants rights to everybody (rule 133).
+    pub grants_anyone: bool,
+    /// The XrML text.
+    pub text: String,
+}
+
+impl TemplateAddition {
+    /// The GUID without braces, in lower case: the same template whatever the writing.
+    #[must_use]
+    pub fn canonical_id(&self) -> String {
+        self.id.trim_matches(['{', '}', ' ']).to_ascii_lowercase()
+    }
+}
+
+/// What an operator must know of a template before it is published: pairs of rule number and text.
+#[must_use]
+pub fn template_warnings(template: &TemplateAddition) -> Vec<(u16, String)> {
+    let mut warnings = Vec::new();
+    let name = &template.name;
+    if template.grants_anyone {
+        warnings.push((
+            133,
+            format!(
+                "template '{name}' grants rights to ANYONE, which the new service does not know: add users or groups by hand before you publish it"
+            ),
+        ));
+    }
+    if name.contains(';') || name.contains(':') {
+        warnings.push((147, format!("template '{name}' has ';' or ':' in its name, which breaks the import into Exchange Online: rename it first")));
+    } else if name.contains(FORBIDDEN_IN_NAMES) {
+        warnings.push((141, format!("template '{name}' has a character in its name that the service does not allow (< > % & / ? ; + \\ : #)")));
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_anyone_are_warned_of() {
+        let mut template = TemplateAddition { id: " {AB-1} ".into(), name: "a;b".into(), signed_by: None, grants_anyone: true, text: String::new() };
+        assert_eq!(template.canonical_id(), "ab-1");
+        assert_eq!(template_warnings(&template).iter().map(|(rule, _)| *rule).collect::<Vec<_>>(), [133, 147]);
+        template.name = "a/b".into();
+        assert_eq!(template_warnings(&template)[1].0, 141);
+        template.name = "plain".into();
+        template.grants_anyone = false;
+        assert!(template_warnings(&template).is_empty());
+    }
+}
