@@ -136,7 +136,7 @@ mod tests {
 
     use super::*;
 
-    const FOLDERS: [&str; 4] = ["keys", "tpd", "wycheproof", "xrml"];
+    const FOLDERS: [&str; 5] = ["keys", "nshield", "tpd", "wycheproof", "xrml"];
     const HOW: &str = "run the command in vectors/README.md that writes SHA256SUMS, and give the file its row in the table there";
 
     fn listed() -> BTreeMap<String, String> {
@@ -167,7 +167,11 @@ mod tests {
     fn every_file_has_its_provenance() {
         let readme = read_text("README.md").unwrap();
         for file in listed().keys() {
-            let row = if file.starts_with("keys/") { "| `keys/*.pem` |".to_owned() } else { format!("`{file}`") };
+            let row = match file.split_once('/') {
+                Some(("keys", _)) => "| `keys/*.pem` |".to_owned(),
+                Some(("nshield", _)) => "| `nshield/*` |".to_owned(),
+                _ => format!("`{file}`"),
+            };
             assert!(readme.contains(&row), "README.md does not say where {file} comes from");
         }
     }
