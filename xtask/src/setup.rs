@@ -6,9 +6,10 @@ use crate::Result;
 use crate::process::{cargo, output, root, run};
 
 /// For `cargo xtask demo`: the token, and an independent look at it.
-pub(crate) const FOR_DEMO: &[&str] = &["gcc", "softhsm2", "opensc", "openssl"];
+pub(crate) const FOR_DEMO: &[&str] = &["gcc", "libc6-dev", "softhsm2", "opensc", "openssl"];
 /// For `cargo xtask test`: the same, and what the second token is built with.
-pub(crate) const FOR_TESTS: &[&str] = &["gcc", "softhsm2", "opensc", "openssl", "libclang-dev", "libssl-dev", "libsqlite3-dev", "pkg-config"];
+pub(crate) const FOR_TESTS: &[&str] =
+    &["gcc", "libc6-dev", "softhsm2", "opensc", "openssl", "libclang-dev", "libssl-dev", "libsqlite3-dev", "pkg-config"];
 
 /// Installs the packages that are missing.
 pub(crate) fn packages(wanted: &[&str]) -> Result<()> {

@@ -7,14 +7,19 @@ use crate::Result;
 use crate::process::{cargo, describe, run};
 use crate::setup::{self, FOR_TESTS};
 
-/// Runs all checks; the last line is the sum of all test runs.
+/// Runs all checks, also after one that failed; the sum of all test runs is the last line of the output.
 pub(crate) fn run_all_checks() -> Result<()> {
     setup::packages(FOR_TESTS)?;
     setup::kryoptic()?;
-    run(cargo().args(["fmt", "--all", "--check"]))?;
-    run(cargo().args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))?;
-    run(cargo().args(["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings"))?;
-    tests()
+    let mut format = cargo();
+    let mut lints = cargo();
+    let mut documentation = cargo();
+    format.args(["fmt", "--all", "--check"]);
+    lints.args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]);
+    documentation.args(["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings");
+    let checks = [run(&mut format), run(&mut lints), run(&mut documentation), tests()];
+    let failed: Vec<String> = checks.into_iter().filter_map(Result::err).collect();
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("\nxtask: ")) }
 }
 
 /// Counts of test runs.
@@ -56,7 +61,7 @@ impl Counts {
             self.skipped += 1;
             self.passed = self.passed.saturating_sub(1);
         }
-        let Some((_, result)) = line.split_once("test result: ").and_then(|(_, result)| result.split_once(". ")) else { return };
+        let Some((_, result)) = line.strip_prefix("test result: ").and_then(|result| result.split_once(". ")) else { return };
         for part in result.split("; ") {
             let mut words = part.split_whitespace();
             let (Some(Ok(count)), Some(what)) = (words.next().map(str::parse::<u64>), words.next()) else { continue };
@@ -81,6 +86,7 @@ mod tests {
             "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s",
             "test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s",
             "skipped: a: no token",
+            "  | test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 9 filtered out; finished in 0.00s",
             "test a ... ok",
         ] {
             counts.add(line);
