@@ -1,4 +1,4 @@
-//! Errors of modules, read by what keykit was doing: the same fault has another code on every token (byok.md §3.1).
+//! Errors of modules, read by what keykit was doing: the same fault has another code on every token.
 
 use std::fmt;
 

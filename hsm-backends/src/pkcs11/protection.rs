@@ -1,4 +1,4 @@
-//! How a key on a token is protected, from what the token, its slot and the key's own object say (byok.md §2.5, §2.6).
+//! How a key on a token is protected, from what the token, its slot and the key's own object say.
 //!
 //! The rule about card sets comes from nShield. SoftHSM stands in for it under the same label rule, so that the rule can
 //! be tried without the hardware. Tokens of other vendors know no card sets.

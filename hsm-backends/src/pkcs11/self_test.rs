@@ -27,7 +27,7 @@ use super::mechanism::{mechanism_name, number};
 use super::store::Pkcs11Store;
 use super::sys::{Mechanism, Oaep};
 
-/// The numbers under which tokens offer RFC 5649, the right one first (byok.md §0.4).
+/// The numbers under which tokens offer RFC 5649, the right one first.
 const CANDIDATES: [CK_MECHANISM_TYPE; 2] = [CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WRAP_PAD];
 /// Needs seven bytes of padding.
 const TEST_SECRET_BYTES: usize = 9;
@@ -144,7 +144,7 @@ impl Pkcs11Store {
         Ok(ability(wraps, unwraps))
     }
 
-    /// Whether CKM_RSA_AES_KEY_WRAP gives the layout of byok.md §1.2: a secret is wrapped under a throwaway key of the
+    /// Whether CKM_RSA_AES_KEY_WRAP gives the layout of every transfer blob (OAEP block, then RFC 5649): a secret is wrapped under a throwaway key of the
     /// token, the OAEP part is opened by the token, the rest by software. Measured once.
     pub(super) fn rsa_aes_key_wrap_works(&self) -> Result<bool> {
         if let Some(known) = self.rsa_aes_key_wrap.get() {

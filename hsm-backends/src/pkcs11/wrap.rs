@@ -186,7 +186,7 @@ fn only_under_trusted(id: &KeyId) -> Error {
     )
 }
 
-/// Whether the blob can be what it should be (byok.md §1.2).
+/// Whether the blob can be what it should be.
 fn check_layout(blob: &[u8], kek: &RsaPublicKey, target: &RsaPublicKey) -> Result<(), String> {
     let wrapped = blob.len().checked_sub(kek.modulus_bytes()).filter(|wrapped| wrapped.is_multiple_of(8));
     // PKCS#8 holds n, d and five numbers of half their length, and some tens of bytes around them.
@@ -207,7 +207,7 @@ mod tests {
         RsaPublicKey::from_components(&modulus, 65537).unwrap()
     }
 
-    /// Lengths of byok.md §1.2.
+    /// Lengths that were observed of PKCS#8 keys with public exponent 65537.
     #[test]
     fn lengths_of_blobs() {
         for (target, wrapped) in [(2048, vec![1224, 1232]), (3072, vec![1800, 1808]), (4096, vec![2384])] {

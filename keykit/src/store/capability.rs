@@ -35,7 +35,7 @@ pub trait ExportPlaintext {
     fn export_plaintext_danger(&self, id: &KeyId) -> Result<RsaSecretKey>;
 }
 
-/// How a key came out of a store (byok.md §0).
+/// How a key came out of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum WrapRoute {

@@ -1,4 +1,4 @@
-//! Which document issued which, up to a root that is trusted (formats.md §2.2, MS-RMPR §3.1.4.7).
+//! Which document issued which, up to a root that is trusted (MS-RMPR §3.1.4.7).
 //!
 //! Documents are linked by key, never by their order: the key of the issuer of one is a key that the other certifies. The
 //! key inside a document proves nothing alone, so a link counts only if the certificate may issue such documents, was
@@ -15,7 +15,7 @@ use super::kind::DocumentKind;
 use crate::error::{Error, Result};
 use crate::key::{KeyId, RsaPublicKey};
 
-/// SHA-256 of the 256 little-endian bytes of the modulus of "Microsoft DRM Production Root" (formats.md §2.2). Its
+/// SHA-256 of the 256 little-endian bytes of the modulus of "Microsoft DRM Production Root". Its
 /// exponent is 65537. The root's certificate is in no chain.
 const MICROSOFT_PRODUCTION_ROOT: [u8; 32] = [
     0x7c, 0x48, 0xb3, 0x0c, 0x8b, 0xef, 0x32, 0xee, 0xfa, 0x35, 0xb7, 0xb8, 0x7b, 0x6d, 0x08, 0x35, 0x09, 0x69, 0x0f, 0x7a, 0xe9, 0x4d, 0x5d, 0x2e,

@@ -102,13 +102,13 @@ impl Document {
         self.body.clone()
     }
 
-    /// The exact text of `<ISSUER>`, which enabling bits may be bound to (formats.md §2.4).
+    /// The exact text of `<ISSUER>`, which enabling bits may be bound to.
     #[must_use]
     pub fn issuer_text(&self) -> Option<&str> {
         self.issuer_range.as_ref().map(|range| self.slice(range))
     }
 
-    /// The exact text of `<ISSUEDPRINCIPALS>`, which enabling bits may be bound to (formats.md §2.4).
+    /// The exact text of `<ISSUEDPRINCIPALS>`, which enabling bits may be bound to.
     #[must_use]
     pub fn issued_principals_text(&self) -> Option<&str> {
         self.principals_range.as_ref().map(|range| self.slice(range))

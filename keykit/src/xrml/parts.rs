@@ -143,7 +143,7 @@ impl Principal {
     }
 }
 
-/// How enabling bits are sealed (formats.md §2.4).
+/// How enabling bits are sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SealAlgorithm {

@@ -1,4 +1,4 @@
-//! The signature of one document (formats.md §2.1, MS-RMPR §2.2.9.1.12).
+//! The signature of one document (MS-RMPR §2.2.9.1.12).
 //!
 //! The digest is over the exact text of the body in UTF-16LE, whatever the document is stored in, and the signature is
 //! RSASSA-PKCS1-v1_5 over that digest, big-endian. Nothing is canonicalised.

@@ -71,7 +71,7 @@ pub(super) fn bytes_of(value: &Element<'_>, reading: Reading) -> Result<Vec<u8>>
     }
 }
 
-/// The key of a `<PUBLICKEY>`: the modulus is little-endian (formats.md §2.1), the exponent decimal.
+/// The key of a `<PUBLICKEY>`: the modulus is little-endian, the exponent decimal.
 pub(super) fn public_key(element: &Element<'_>) -> Result<RsaPublicKey> {
     let algorithm = required(element, "ALGORITHM")?.trimmed();
     if algorithm != "RSA" {
