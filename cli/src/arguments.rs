@@ -9,7 +9,7 @@ use clap_complete::Shell;
 #[derive(Debug, Parser)]
 #[command(name = "keykit", version, propagate_version = true, max_term_width = 110)]
 #[command(
-    after_help = "Text for people goes to standard error, data to standard output. Exit codes: 0 done, 1 negative result, 2 usage,\n3 malformed input, 4 refused, 5 token error, 6 wrong PIN or password, 7 unsupported, 8 interrupted, 9 conflict, 70 bug."
+    after_help = "Text for people goes to standard error, data to standard output.\n\nExit codes: 0 done, 1 negative result, 2 usage, 3 malformed input, 4 refused,\n5 token error, 6 wrong PIN or password, 7 unsupported, 8 interrupted, 9 conflict, 70 bug."
 )]
 pub(crate) struct Arguments {
     /// How results are printed on standard output

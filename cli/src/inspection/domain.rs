@@ -65,7 +65,10 @@ pub(super) fn report(path: &Path, bytes: &[u8], password: Option<&Password>) -> 
             report.detail("slc", json!({ "key_id": examined.key_id(), "id": examined.licensor_id(), "name": examined.licensor_name() }));
             report.notes.extend(examined.warnings().iter().map(|warning| warning.message.clone()));
         }
-        Err(error) => report.problem(Problem::of_error(&error)),
+        Err(error) => {
+            report.detail("slc", Value::Null);
+            report.problem(Problem::of_error(&error));
+        }
     }
     Ok(report)
 }
