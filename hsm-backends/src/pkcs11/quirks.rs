@@ -1,5 +1,5 @@
-//! What is known to be odd about tokens, by name. Nothing is decided by this table: abilities are measured
-//! (see [`super::KwpVerdict`]). It explains to people what they see.
+//! What is known to be odd about tokens, by name. Abilities that migrations need are measured (see [`super::KwpVerdict`]); the
+//! table explains to people what they see, and decides only [`OAEP_LABEL_IGNORED`], which no format of the service uses.
 
 use keykit::store::StoreIdentity;
 
@@ -15,11 +15,14 @@ pub struct Quirk {
     firmware: &'static str,
 }
 
+/// The token passes over the label of OAEP.
+pub(super) const OAEP_LABEL_IGNORED: &str = "oaep-label-ignored";
+
 const fn quirk(manufacturer: &'static str, firmware: &'static str, name: &'static str, sentence: &'static str) -> Quirk {
     Quirk { name, sentence, manufacturer, firmware }
 }
 
-const QUIRKS: [Quirk; 13] = [
+const QUIRKS: [Quirk; 14] = [
     quirk(
         "SoftHSM",
         "2.6",
@@ -27,7 +30,13 @@ const QUIRKS: [Quirk; 13] = [
         "SoftHSM 2.6 adds up to seven zero bytes to a key before it wraps it (mended in 2.7.0); strict readers refuse such a blob, keykit cuts the zeros",
     ),
     quirk("SoftHSM", "2.6", "no-rsa-aes-key-wrap", "SoftHSM 2.6 has no CKM_RSA_AES_KEY_WRAP; keykit wraps in two steps, which gives the same layout"),
-    quirk("SoftHSM", "", "oaep-sha1-only", "SoftHSM takes OAEP with SHA-1 only, and no label; anything else is CKR_ARGUMENTS_BAD"),
+    quirk("SoftHSM", "", "oaep-sha1-only", "SoftHSM takes OAEP with SHA-1 only; anything else is CKR_ARGUMENTS_BAD"),
+    quirk(
+        "SoftHSM",
+        "",
+        OAEP_LABEL_IGNORED,
+        "SoftHSM passes over the label of OAEP, so that what was encrypted with one does not open; keykit does not ask it to",
+    ),
     quirk("SoftHSM", "", "kwp-is-0x210A", "SoftHSM offers RFC 5649 as CKM_AES_KEY_WRAP_PAD (0x210A), not as CKM_AES_KEY_WRAP_KWP (0x210B)"),
     quirk("SoftHSM", "", "unwrap-general-error", "SoftHSM reports a wrapped key that does not open as CKR_GENERAL_ERROR"),
     quirk("SoftHSM", "", "unwrap-without-public-key", "SoftHSM stores no public key when it unwraps a private one; keykit stores it beside"),

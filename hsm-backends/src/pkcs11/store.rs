@@ -20,7 +20,7 @@ use super::key::{self, FoundKey, NewObjects};
 use super::module::{LoginGuard, Module, lock};
 use super::parallel::over_sessions;
 use super::protection::TokenFacts;
-use super::quirks::quirks_of;
+use super::quirks::{OAEP_LABEL_IGNORED, quirks_of};
 use super::self_test::KwpAbility;
 use super::session::SessionPool;
 use super::sys::{Mechanism, Oaep};
@@ -267,6 +267,9 @@ impl KeyStore for Pkcs11Store {
     fn decrypt(&self, key: &KeyId, scheme: &EncryptionScheme, ciphertexts: &[&[u8]]) -> Result<Vec<Result<SecretBytes, DecryptionFailed>>> {
         let mechanism = match scheme {
             EncryptionScheme::Pkcs1v15 => Mechanism::Plain(CKM_RSA_PKCS),
+            EncryptionScheme::Oaep { label, .. } if !label.is_empty() && quirks_of(&self.identity).any(|quirk| quirk.name == OAEP_LABEL_IGNORED) => {
+                return Err(self.mechanism_missing("decrypt", scheme.to_string()));
+            }
             EncryptionScheme::Oaep { hash, mgf1, label } => Mechanism::Oaep(Oaep { hash: *hash, mgf1: *mgf1, label }),
             other => return Err(self.mechanism_missing("decrypt", other.to_string())),
         };
