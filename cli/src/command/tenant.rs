@@ -51,6 +51,9 @@ pub(super) fn run(command: &TenantCommand, output: Output) -> Result<u8> {
         TenantCommand::Activate { key, tenant } => {
             let mut keyring = open(tenant)?;
             let id = stores::id_by_start(keyring.keys().iter().map(|key| key.key_id), key)?;
+            if keyring.key(&id).is_some_and(|key| key.mode == 1) {
+                warn("this key has 1024 bits (mode 1): make it active in a migration from mode 1 only, and re-key to 2048 bits at the end (rule 33)");
+            }
             if keyring.activate(&id)? {
                 say(format!("{} is active now", id.short()));
             } else {

@@ -73,7 +73,9 @@ fn the_era_of_2016_makes_the_first_key_active_and_activation_moves_it() {
     // An archived key goes on opening, and a key that comes later does not take over.
     desk.run("licence open contoso.pfile --tenant tenant").exits(0);
     desk.run(&format!("{MIGRATE} woodgrove.xml")).exits(0);
-    assert_eq!(active(&desk).len(), 1);
+    assert_eq!(active(&desk), [fabrikam().key.id().to_string()]);
+    desk.run(&format!("tenant activate {} --tenant tenant", woodgrove().key.id().short())).exits(0).says("rule 33");
+    assert_eq!(active(&desk), [woodgrove().key.id().to_string()]);
 }
 
 #[test]

@@ -155,7 +155,8 @@ impl Migration<'_> {
         let total = groups.len();
         for (number, (group, before)) in groups.iter().zip(source_proofs).enumerate() {
             self.progress.step(number + 1, total, &format!("moving key {}", group.public.id().short()));
-            let activate = self.tenant.era() == Era::Of2016 && number == 0;
+            // Rule 56: the first key of a tenant becomes active; a later import takes nothing away from it.
+            let activate = self.tenant.era() == Era::Of2016 && number == 0 && self.tenant.active().is_none();
             keys.push(self.move_key(path, group, before, activate, carry, &mut warnings)?);
         }
         if self.tenant.active().is_none() {
