@@ -24,6 +24,7 @@ mod self_test;
 mod session;
 mod store;
 mod sys;
+mod test_secret;
 mod token;
 mod unwrap;
 mod uri;

@@ -22,7 +22,7 @@ const fn quirk(manufacturer: &'static str, firmware: &'static str, name: &'stati
     Quirk { name, sentence, manufacturer, firmware }
 }
 
-const QUIRKS: [Quirk; 14] = [
+const QUIRKS: [Quirk; 15] = [
     quirk(
         "SoftHSM",
         "2.6",
@@ -43,6 +43,12 @@ const QUIRKS: [Quirk; 14] = [
     quirk("SoftHSM", "", "concurrency-crash", "SoftHSM 2.6.1 is reported to crash under concurrent use; if it does, use one session"),
     quirk("Kryoptic", "", "kwp-is-0x210B", "kryoptic offers RFC 5649 as CKM_AES_KEY_WRAP_KWP (0x210B) only"),
     quirk("Kryoptic", "", "no-rsa-aes-key-wrap", "kryoptic has no CKM_RSA_AES_KEY_WRAP; keykit wraps in two steps, which gives the same layout"),
+    quirk(
+        "Kryoptic",
+        "",
+        "kw-unwraps-nothing",
+        "kryoptic unwraps an empty text with CKM_AES_KEY_WRAP into an empty secret; keykit does not use that mechanism",
+    ),
     quirk("Kryoptic", "", "unwrap-device-error", "kryoptic reports a wrapped key that does not open as CKR_DEVICE_ERROR"),
     quirk("Mozilla", "", "wrap-size-query", "NSS answers the size query of C_WrapKey with CKR_BUFFER_TOO_SMALL; keykit asks with a buffer at once"),
     quirk("Mozilla", "", "0x210A-is-not-rfc-5649", "NSS's older key wrap with padding is not RFC 5649; the self-test tells"),

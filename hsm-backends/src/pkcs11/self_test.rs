@@ -144,8 +144,8 @@ impl Pkcs11Store {
         Ok(ability(wraps, unwraps))
     }
 
-    /// Whether CKM_RSA_AES_KEY_WRAP gives the layout of every transfer blob (OAEP block, then RFC 5649): a secret is wrapped under a throwaway key of the
-    /// token, the OAEP part is opened by the token, the rest by software. Measured once.
+    /// Whether CKM_RSA_AES_KEY_WRAP gives the layout of every transfer blob (OAEP block, then RFC 5649): a secret is wrapped
+    /// under a throwaway key of the token, the OAEP part is opened by the token, the rest by software. Measured once.
     pub(super) fn rsa_aes_key_wrap_works(&self) -> Result<bool> {
         if let Some(known) = self.rsa_aes_key_wrap.get() {
             return Ok(*known);
@@ -245,7 +245,7 @@ impl Pkcs11Store {
     }
 
     /// Template of a secret that protects nothing and may be read, where the token allows that.
-    fn test_secret_template(&self, readable: bool) -> Vec<Attribute> {
+    pub(super) fn test_secret_template(&self, readable: bool) -> Vec<Attribute> {
         vec![
             Attribute::Class(ObjectClass::SECRET_KEY),
             Attribute::KeyType(KeyType::GENERIC_SECRET),
@@ -308,7 +308,7 @@ pub(super) fn create_with_value(session: &Session, template: &mut Vec<Attribute>
     Ok(created?)
 }
 
-fn read_value(session: &Session, object: ObjectHandle) -> Result<Vec<u8>, CallError> {
+pub(super) fn read_value(session: &Session, object: ObjectHandle) -> Result<Vec<u8>, CallError> {
     Ok(session
         .get_attributes(object, &[AttributeType::Value])?
         .into_iter()
