@@ -22,7 +22,7 @@ mod rights;
 mod signature;
 mod template;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod time;

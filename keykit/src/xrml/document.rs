@@ -114,6 +114,18 @@ impl Document {
         self.principals_range.as_ref().map(|range| self.slice(range))
     }
 
+    /// Where `<ISSUER>` stands in [`Document::text`], in bytes.
+    #[must_use]
+    pub fn issuer_range(&self) -> Option<Range<usize>> {
+        self.issuer_range.clone()
+    }
+
+    /// Where `<ISSUEDPRINCIPALS>` stands in [`Document::text`], in bytes.
+    #[must_use]
+    pub fn issued_principals_range(&self) -> Option<Range<usize>> {
+        self.principals_range.clone()
+    }
+
     /// The document as a tree, read again from its text: for what has no field here. Ranges are those of [`Document::text`].
     ///
     /// # Errors

@@ -32,7 +32,7 @@ pub const XML_DECLARATION: &str = "<?xml version=\"1.0\"?>";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnsignedDocument {
     body: String,
-    hash: Hash,
+    digest: Digest,
     issuer: RsaPublicKey,
 }
 
@@ -51,7 +51,7 @@ impl UnsignedDocument {
             return Err(Error::malformed(FORMAT, "the body names another issuer than the key that is to sign it"));
         }
         let hash = CryptographicMode::of_modulus_bits(issuer.modulus_bits()).map_or(Hash::Sha256, CryptographicMode::signature_hash);
-        Ok(Self { body, hash, issuer: issuer.clone() })
+        Ok(Self { digest: body_digest(&body, hash), body, issuer: issuer.clone() })
     }
 
     /// The same, to be signed with another hash: real roots of mode 1 have 2048 bits and sign with SHA-1.
@@ -62,7 +62,9 @@ impl UnsignedDocument {
         if !matches!(hash, Hash::Sha1 | Hash::Sha256) {
             return Err(Error::usage(format!("an XrML document cannot be signed with {hash}")));
         }
-        self.hash = hash;
+        if hash != self.digest.hash() {
+            self.digest = body_digest(&self.body, hash);
+        }
         Ok(self)
     }
 
@@ -81,7 +83,25 @@ impl UnsignedDocument {
     /// What is to be signed with RSASSA-PKCS1-v1_5.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        body_digest(&self.body, self.hash)
+        self.digest
+    }
+
+    /// `<SIGNATURE>` with a signature (big-endian) under the digest. The signature is verified first.
+    ///
+    /// # Errors
+    /// [`Error::Negative`] if the signature does not verify under the issuer's key.
+    pub fn signature_element(&self, signature: &[u8]) -> Result<String> {
+        if !self.issuer.verify(&self.digest, signature) {
+            return Err(Error::negative(format!("a new signature does not verify under the key {}", self.issuer.id().short()))
+                .with_hint("the store signed with another key or in another way; nothing was written"));
+        }
+        let (name, digest_bits) = (digest_name(self.digest.hash()), self.digest.as_bytes().len() * 8);
+        let (digest, bits, value) = (encode_base64(self.digest.as_bytes()), signature.len() * 8, encode_base64(signature));
+        Ok(format!(
+            "<SIGNATURE><DIGEST><ALGORITHM>{name}</ALGORITHM><PARAMETER name=\"codingtype\"><VALUE encoding=\"string\">{CODING}</VALUE>\
+             </PARAMETER><VALUE encoding=\"base64\" size=\"{digest_bits}\">{digest}</VALUE></DIGEST>\
+             <ALGORITHM>{SIGNATURE_ALGORITHM}</ALGORITHM><VALUE encoding=\"base64\" size=\"{bits}\">{value}</VALUE></SIGNATURE>"
+        ))
     }
 
     /// The whole document with its signature (big-endian), without an XML declaration. The signature is verified first.
@@ -89,19 +109,7 @@ impl UnsignedDocument {
     /// # Errors
     /// [`Error::Negative`] if the signature does not verify under the issuer's key.
     pub fn with_signature(&self, signature: &[u8]) -> Result<String> {
-        let digest = self.digest();
-        if !self.issuer.verify(&digest, signature) {
-            return Err(Error::negative(format!("a new signature does not verify under the key {}", self.issuer.id().short()))
-                .with_hint("the store signed with another key or in another way; nothing was written"));
-        }
-        let (name, digest_bits) = (digest_name(self.hash), self.hash.output_bytes() * 8);
-        let (digest, bits, value) = (encode_base64(digest.as_bytes()), signature.len() * 8, encode_base64(signature));
-        Ok(format!(
-            "<XrML xmlns=\"\" version=\"1.2\">{}<SIGNATURE><DIGEST><ALGORITHM>{name}</ALGORITHM><PARAMETER name=\"codingtype\">\
-             <VALUE encoding=\"string\">{CODING}</VALUE></PARAMETER><VALUE encoding=\"base64\" size=\"{digest_bits}\">{digest}</VALUE></DIGEST>\
-             <ALGORITHM>{SIGNATURE_ALGORITHM}</ALGORITHM><VALUE encoding=\"base64\" size=\"{bits}\">{value}</VALUE></SIGNATURE></XrML>",
-            self.body
-        ))
+        Ok(format!("<XrML xmlns=\"\" version=\"1.2\">{}{}</XrML>", self.body, self.signature_element(signature)?))
     }
 
     /// The whole document, signed by the store that holds the issuer's key.
