@@ -379,3 +379,51 @@ fn threads_share_a_store() {
         });
     });
 }
+
+#[test]
+fn a_public_half_that_is_missing_is_stored_again() {
+    on_softhsm("a_public_half_that_is_missing_is_stored_again", |module| {
+        let store = open(module, "target");
+        let key = software_key();
+        let unwrap = |store: &Pkcs11Store| {
+            let transport = store.as_unwrap_in().unwrap().transport_key(2048).unwrap();
+            let blob = wrap_rsa_aes(&key, transport.public(), transport.oaep_hash()).unwrap();
+            transport.unwrap_in(&blob, key.public(), &KeyRequest::labelled("slc")).unwrap()
+        };
+        let first = unwrap(&store);
+        assert_eq!(rsa_objects(module, "target"), 2);
+        // What a process leaves that is killed between the two halves.
+        let deleted = Command::new("pkcs11-tool")
+            .arg("--module")
+            .arg(module)
+            .args(["--token-label", "target", "--login", "--pin", PIN, "--delete-object", "--type", "pubkey", "--label", "slc"])
+            .output()
+            .unwrap();
+        assert!(deleted.status.success(), "{}", String::from_utf8_lossy(&deleted.stderr));
+        assert_eq!(rsa_objects(module, "target"), 1);
+        let again = unwrap(&open(module, "target"));
+        assert_eq!((again.id(), again.attributes), (first.id(), first.attributes));
+        assert_eq!(rsa_objects(module, "target"), 2);
+    });
+}
+
+#[test]
+fn a_token_that_is_taken_away_is_a_clear_error() {
+    on_softhsm("a_token_that_is_taken_away_is_a_clear_error", |module| {
+        let store = open(module, "target");
+        let key = generate(&store, &KeyRequest::labelled("slc"));
+        let configuration = std::fs::read_to_string(std::env::var_os("SOFTHSM2_CONF").unwrap()).unwrap();
+        let tokens = configuration.lines().find_map(|line| line.strip_prefix("directories.tokendir = ")).unwrap();
+        std::fs::remove_dir_all(tokens).unwrap();
+        let lost = store
+            .sign(&key.id(), &[Hash::Sha256.digest(b"")])
+            .err()
+            .or_else(|| store.keys().err().or_else(|| open_with(module, "target", Some(PIN)).err()));
+        // What is gone is noticed by one of them at the latest, and none of them panics.
+        let lost = lost.unwrap();
+        assert!(matches!(&lost, Error::Token(_) | Error::NotFound { .. } | Error::WrongPin { .. }), "{lost}");
+        assert!(
+            matches!(store.as_generate().unwrap().generate(2048, &KeyRequest::labelled("new")), Err(Error::Token(error)) if error.code.starts_with("CKR_"))
+        );
+    });
+}

@@ -6,7 +6,7 @@ use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use cryptoki_sys::CK_MECHANISM_TYPE;
 use keykit::key::{EncryptionScheme, Hash, RsaPublicKey};
-use keykit::store::{KeyRecord, KeyRequest, KeyStore, TransportKey, UnwrapIn};
+use keykit::store::{KeyAttributes, KeyRecord, KeyRequest, KeyStore, TransportKey, UnwrapIn};
 use keykit::transfer::KeyEncryptionKey;
 use keykit::{Error, Result};
 
@@ -58,6 +58,25 @@ impl Pkcs11Store {
             }
         }
         Err(self.mechanism_missing(OPERATION, reasons.join("; ")))
+    }
+
+    /// Stores the public half beside a private key that is there, if it is missing.
+    fn complete_public_half(&self, session: &Session, public: &RsaPublicKey, attributes: &KeyAttributes) -> Result<()> {
+        let id: Option<Vec<u8>> =
+            attributes.local_id.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect();
+        self.store_public_half(session, public, &attributes.label, &id.unwrap_or_default()).map(drop)
+    }
+
+    /// Stores the public half of a key. `None` if it is there: some tokens make it by themselves.
+    fn store_public_half(&self, session: &Session, public: &RsaPublicKey, label: &str, id: &[u8]) -> Result<Option<ObjectHandle>> {
+        let present = key::public_objects(session, public).map_err(|error| self.failed(error, DOING))?;
+        if !present.is_empty() {
+            return Ok(None);
+        }
+        let mut template = key::public_numbers(public);
+        template.extend(key::public_template(label, Some(id)));
+        let stored = session.create_object(&template).map_err(|error| self.failed(CallError::from(error), "store the public half"))?;
+        Ok(Some(stored))
     }
 
     /// The RFC 5649 mechanism that works behind OAEP with this hash, or what is missing.
@@ -120,7 +139,11 @@ impl TransportKey for SessionTransportKey<'_> {
         let session = self.session.as_ref().ok_or_else(|| Error::Internal("a transport key without its session".into()))?;
         let store = self.store;
         match store.find(&expected.id()) {
-            Ok(present) => return Ok(present),
+            Ok(present) => {
+                // A process that was killed between the two halves left the private one alone.
+                store.complete_public_half(session, expected, &present.attributes)?;
+                return Ok(present);
+            }
             Err(Error::NotFound { .. }) => {}
             Err(error) => return Err(error),
         }
@@ -162,12 +185,7 @@ impl SessionTransportKey<'_> {
         template.extend(key::private_template(request, Some(id), store.private_objects()));
         let private: ObjectHandle = new.add(functions.unwrap_key(session, &Mechanism::Plain(self.kwp), aes, wrapped, &template).map_err(opaque)?);
         let record = store.prove_new_key(session, private, request, Some(expected))?;
-        // A token that makes the public half by itself has it now.
-        let present = key::public_objects(session, expected).map_err(|error| store.failed(error, DOING))?;
-        if present.is_empty() {
-            let mut template = key::public_numbers(expected);
-            template.extend(key::public_template(&request.label, Some(id)));
-            let public = session.create_object(&template).map_err(|error| store.failed(CallError::from(error), "store the public half"))?;
+        if let Some(public) = store.store_public_half(session, expected, &request.label, id)? {
             new.add(public);
         }
         Ok(record)
