@@ -7,13 +7,11 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use crate::Result;
-use crate::process::{cargo, describe, output, root, run};
+use crate::process::{cargo, describe, module, output, private, root, run};
 use crate::setup::{self, FOR_DEMO};
 
 /// PIN of the demonstration's tokens.
 const PIN: &str = "1234";
-/// Where Debian and its relatives put the module.
-const MODULES: [&str; 2] = ["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so"];
 /// The labels make SoftHSM stand in for an nShield module: module-protected keys, keys under a card set and under a softcard, a target.
 const TOKENS: [&str; 4] = ["accelerator", "PKCS11OCS", "softcard", "target"];
 
@@ -198,14 +196,6 @@ fn list(value: Option<&Value>) -> &[Value] {
     value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
-fn module() -> Result<PathBuf> {
-    MODULES
-        .into_iter()
-        .map(PathBuf::from)
-        .find(|path| path.exists())
-        .ok_or_else(|| "SoftHSM is installed, but its module is not where it should be".into())
-}
-
 fn show_proofs(proofs: &[ShownProof]) -> usize {
     println!("{:<22}{:<18}{:<40}{:<8}WHAT WAS SEEN", "PATH", "KEY", "PROOF", "");
     for proof in proofs {
@@ -232,10 +222,4 @@ fn print_both(ran: &Output) {
 fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, format!("{text}\n")).map_err(|error| format!("{}: {error}", path.display()))?;
     private(path)
-}
-
-/// For the owner only, as keykit asks of files with secrets.
-fn private(path: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(|error| format!("{}: {error}", path.display()))
 }

@@ -1,9 +1,13 @@
 //! Running other programs.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Result;
+
+/// Where Debian and its relatives put the module.
+const MODULES: [&str; 2] = ["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so"];
 
 /// The project's folder.
 pub(crate) fn root() -> PathBuf {
@@ -43,4 +47,19 @@ pub(crate) fn describe(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or_else(|| command.get_program());
     let words = std::iter::once(program).chain(command.get_args());
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+}
+
+/// SoftHSM's module.
+pub(crate) fn module() -> Result<PathBuf> {
+    MODULES
+        .into_iter()
+        .map(PathBuf::from)
+        .find(|path| path.exists())
+        .ok_or_else(|| "SoftHSM is installed, but its module is not where it should be".into())
+}
+
+/// For the owner only, as keykit asks of files with secrets.
+pub(crate) fn private(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(|error| format!("{}: {error}", path.display()))
 }

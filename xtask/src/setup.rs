@@ -1,4 +1,4 @@
-//! What tests and the demonstration need beside Rust: Debian packages, and the second token.
+//! What tests, benchmarks and the demonstration need beside Rust: Debian packages, and the second token.
 
 use std::process::Command;
 
@@ -10,6 +10,9 @@ pub(crate) const FOR_DEMO: &[&str] = &["gcc", "libc6-dev", "softhsm2", "opensc",
 /// For `cargo xtask test`: the same, and what the second token is built with.
 pub(crate) const FOR_TESTS: &[&str] =
     &["gcc", "libc6-dev", "softhsm2", "opensc", "openssl", "libclang-dev", "libssl-dev", "libsqlite3-dev", "pkg-config"];
+
+/// For `cargo xtask bench`: the peers are OpenSSL and libraries that are built from C.
+pub(crate) const FOR_BENCH: &[&str] = &["cmake", "gcc", "libssl-dev", "openssl", "pkg-config", "softhsm2", "util-linux"];
 
 /// Installs the packages that are missing.
 pub(crate) fn packages(wanted: &[&str]) -> Result<()> {
