@@ -1,0 +1,327 @@
+//! The private operation of one key on one kernel: blinding, both exponentiations, recombination, check.
+
+use crate::exponent;
+use crate::limbs::{self, Limbs};
+use crate::number::{self, Number};
+use crate::simd::{Kernel, Modulus, SCRATCH};
+use std::sync::{Mutex, PoisonError};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+/// Batches after which the blinding starts from fresh random numbers.
+const BLINDING_LIFE: u32 = 256;
+
+/// The parts of a private key, each as limbs.
+pub(crate) struct Parts {
+    /// Bits of `p` and of `q`: both have their top bit set.
+    pub(crate) prime_bits: usize,
+    pub(crate) n: Vec<u64>,
+    pub(crate) e: u32,
+    /// `p` and `q`.
+    pub(crate) primes: [Limbs; 2],
+    /// `d mod p - 1` and `d mod q - 1`.
+    pub(crate) exponents: [Limbs; 2],
+    /// `1 / q mod p`.
+    pub(crate) coefficient: Limbs,
+}
+
+/// Where a test damages an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultPoint {
+    /// The result of the exponentiation modulo `p`.
+    PowerP,
+    /// The result of the exponentiation modulo `q`.
+    PowerQ,
+    /// The blinding factor.
+    Blinding,
+    /// The recombined result.
+    Recombined,
+}
+
+/// A fault to put into the next operation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fault {
+    pub(crate) point: FaultPoint,
+    pub(crate) lane: usize,
+    pub(crate) bit: usize,
+}
+
+/// An engine, whatever its kernel.
+pub(crate) trait Operate: Send + Sync {
+    /// Inputs that are worked on together.
+    fn lanes(&self) -> usize;
+    /// Up to [`Operate::lanes`] private operations. Inputs are below `n`. `None`: the result was wrong.
+    fn run(&self, inputs: &[Limbs], fault: Option<Fault>) -> Vec<Option<Limbs>>;
+}
+
+/// One prime: its modulus and the constants in Montgomery form.
+struct Prime<K: Kernel> {
+    value: Limbs,
+    modulus: Modulus<K::Word>,
+    exponent: Limbs,
+    /// `p - 1 - e`: raises a number to `-e`.
+    negated_e: Limbs,
+    /// `R mod p`.
+    one: Number<K>,
+    /// `R² mod p`: brings the low half of an input into Montgomery form.
+    square: Number<K>,
+    /// `R² · 2^bits mod p`: the same for the high half.
+    high: Number<K>,
+}
+
+impl<K: Kernel> Prime<K> {
+    fn new(parts: &Parts, value: &Limbs, exponent: &Limbs) -> Option<Self> {
+        let digits = K::digit_count(parts.prime_bits)?;
+        let radix = digits * K::DIGIT_BITS as usize;
+        let mut negated_e = value.clone();
+        let one_more_e = [u64::from(parts.e) + 1];
+        limbs::subtract_masked(&mut negated_e, &one_more_e, u64::MAX);
+        let power = |exponent| number::everywhere::<K>(&limbs::power_of_two(exponent, value), digits);
+        Some(Self {
+            modulus: number::modulus::<K>(value, digits),
+            exponent: exponent.clone(),
+            negated_e,
+            one: power(radix),
+            square: power(2 * radix),
+            high: power(2 * radix + parts.prime_bits),
+            value: value.clone(),
+        })
+    }
+}
+
+/// Numbers that hide the base: `factor = u^-e`, `remover = u`, for both primes, another `u` in each lane.
+struct Blinding<K: Kernel> {
+    factor: [Number<K>; 2],
+    remover: [Number<K>; 2],
+    /// Batches until the next random start.
+    left: u32,
+}
+
+pub(crate) struct LaneEngine<K: Kernel> {
+    kernel: K,
+    prime_bits: usize,
+    e: u32,
+    primes: [Prime<K>; 2],
+    /// `1 / q mod p`, and `-1 / q · R mod p`.
+    coefficient: Number<K>,
+    negated_coefficient: Number<K>,
+    n: Vec<u64>,
+    modulus_n: Modulus<K::Word>,
+    /// `R² mod n`.
+    square_n: Number<K>,
+    blinding: Mutex<Option<Blinding<K>>>,
+}
+
+type Pair<T> = [T; 2];
+
+fn views<W>(numbers: &Pair<Zeroizing<Vec<W>>>) -> Pair<&[W]>
+where
+    Vec<W>: zeroize::Zeroize,
+{
+    numbers.each_ref().map(|number| &number[..])
+}
+
+impl<K: Kernel> LaneEngine<K> {
+    /// `None` when the processor or the kernel has no code for this size.
+    pub(crate) fn new(parts: &Parts) -> Option<Self> {
+        let kernel = K::detect()?;
+        let [p, q] = &parts.primes;
+        let [dp, dq] = &parts.exponents;
+        let digits = K::digit_count(parts.prime_bits)?;
+        let digits_n = K::digit_count(2 * parts.prime_bits)?;
+        let mut engine = Self {
+            kernel,
+            prime_bits: parts.prime_bits,
+            e: parts.e,
+            primes: [Prime::new(parts, p, dp)?, Prime::new(parts, q, dq)?],
+            coefficient: number::everywhere::<K>(&parts.coefficient, digits),
+            negated_coefficient: number::zero::<K>(digits),
+            n: parts.n.clone(),
+            modulus_n: number::modulus::<K>(&parts.n, digits_n),
+            square_n: number::everywhere::<K>(&limbs::power_of_two(2 * digits_n * K::DIGIT_BITS as usize, &parts.n), digits_n),
+            blinding: Mutex::new(None),
+        };
+        let mut negated = p.clone();
+        limbs::subtract_masked(&mut negated, &parts.coefficient, u64::MAX);
+        let negated = number::everywhere::<K>(&negated, digits);
+        {
+            let [prime, _] = &engine.primes;
+            kernel.multiply(
+                [&mut engine.negated_coefficient[..]],
+                [&negated[..]],
+                [&prime.square[..]],
+                [&prime.modulus],
+                &mut number::zero::<K>(SCRATCH * digits),
+            );
+        }
+        Some(engine)
+    }
+
+    fn digits(&self) -> usize {
+        self.primes.first().map_or(0, |prime| prime.modulus.digits.len())
+    }
+
+    fn pair(&self) -> Pair<Number<K>> {
+        [number::zero::<K>(self.digits()), number::zero::<K>(self.digits())]
+    }
+
+    fn moduli(&self) -> Pair<&Modulus<K::Word>> {
+        self.primes.each_ref().map(|prime| &prime.modulus)
+    }
+
+    fn multiply(&self, a: Pair<&[K::Word]>, b: Pair<&[K::Word]>, scratch: &mut [K::Word]) -> Pair<Number<K>> {
+        let mut out = self.pair();
+        self.kernel.multiply(out.each_mut().map(|out| &mut out[..]), a, b, self.moduli(), scratch);
+        out
+    }
+
+    fn power(&self, base: &Pair<Number<K>>, exponent: Pair<&[u64]>) -> Pair<Number<K>> {
+        let one = self.primes.each_ref().map(|prime| &prime.one[..]);
+        exponent::power(self.kernel, views(base), exponent, self.prime_bits, one, self.moduli())
+    }
+
+    /// A blinding from fresh random numbers; `None` when the system has none to give.
+    fn fresh_blinding(&self, scratch: &mut [K::Word]) -> Option<Blinding<K>> {
+        let mut random = self.pair();
+        let mut bytes = Zeroizing::new(vec![0; self.prime_bits / 8]);
+        for number in &mut random {
+            for lane in 0..K::LANES {
+                getrandom::fill(&mut bytes).ok()?;
+                number::store::<K>(number, lane, &*limbs::from_be(&bytes, self.prime_bits / 64)?);
+            }
+        }
+        let square = self.primes.each_ref().map(|prime| &prime.square[..]);
+        let remover = self.multiply(views(&random), square, scratch);
+        let factor = self.power(&remover, self.primes.each_ref().map(|prime| &prime.negated_e[..]));
+        Some(Blinding { factor, remover, left: BLINDING_LIFE })
+    }
+
+    /// The pair for one batch. The stored pair moves on by squaring.
+    fn blinding(&self, scratch: &mut [K::Word]) -> Option<(Pair<Number<K>>, Pair<Number<K>>)> {
+        let mut stored = self.blinding.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = match stored.take() {
+            Some(blinding) if blinding.left > 0 => blinding,
+            _ => self.fresh_blinding(scratch)?,
+        };
+        let next = Blinding {
+            factor: self.multiply(views(&current.factor), views(&current.factor), scratch),
+            remover: self.multiply(views(&current.remover), views(&current.remover), scratch),
+            left: current.left - 1,
+        };
+        *stored = Some(next);
+        Some((current.factor, current.remover))
+    }
+
+    /// The inputs modulo both primes, in Montgomery form, below `4p`.
+    fn residues(&self, inputs: &[Limbs], scratch: &mut [K::Word]) -> Pair<Number<K>> {
+        let [mut low, mut high] = self.pair();
+        for lane in 0..K::LANES {
+            // Lanes without an input of their own repeat the first.
+            if let Some(input) = inputs.get(lane).or(inputs.first()) {
+                let (low_limbs, high_limbs) = input.split_at(self.prime_bits / 64);
+                number::store::<K>(&mut low, lane, low_limbs);
+                number::store::<K>(&mut high, lane, high_limbs);
+            }
+        }
+        let mut sum = self.multiply([&low[..]; 2], self.primes.each_ref().map(|prime| &prime.square[..]), scratch);
+        let addend = self.multiply([&high[..]; 2], self.primes.each_ref().map(|prime| &prime.high[..]), scratch);
+        for (sum, addend) in sum.iter_mut().zip(&addend) {
+            self.kernel.add(sum, addend);
+        }
+        sum
+    }
+
+    /// Garner's recombination of results in Montgomery form.
+    fn recombine(&self, powers: &Pair<Number<K>>, scratch: &mut [K::Word]) -> Vec<Limbs> {
+        let [p, q] = &self.primes;
+        let digits = self.digits();
+        let mut unit = number::zero::<K>(digits);
+        let mut one = limbs::zero(1);
+        one.fill(1);
+        for lane in 0..K::LANES {
+            number::store::<K>(&mut unit, lane, &one);
+        }
+        // mp / q mod p, and mq.
+        let [left, residues] = self.multiply(views(powers), [&self.coefficient[..], &unit[..]], scratch);
+        let residues: Vec<Limbs> = (0..K::LANES).map(|lane| number::load::<K>(&residues, lane, &q.value)).collect();
+        let mut reduced = number::zero::<K>(digits);
+        for (lane, residue) in residues.iter().enumerate() {
+            number::store::<K>(&mut reduced, lane, residue);
+        }
+        // - mq / q mod p
+        let mut right = number::zero::<K>(digits);
+        self.kernel.multiply([&mut right[..]], [&reduced[..]], [&self.negated_coefficient[..]], [&p.modulus], scratch);
+        let mut results = Vec::with_capacity(K::LANES);
+        for (lane, residue) in residues.iter().enumerate() {
+            let mut factor = number::load::<K>(&left, lane, &p.value);
+            let carry = limbs::add_masked(&mut factor, &number::load::<K>(&right, lane, &p.value), u64::MAX);
+            let mask = carry.wrapping_neg() | !limbs::less_mask(&factor, &p.value);
+            limbs::subtract_masked(&mut factor, &p.value, mask);
+            let mut result = limbs::multiply(&factor, &q.value);
+            limbs::add_masked(&mut result, residue, u64::MAX);
+            results.push(result);
+        }
+        results
+    }
+
+    /// `results^e mod n`.
+    fn public_operation(&self, results: &[Limbs]) -> Vec<Limbs> {
+        let digits = self.modulus_n.digits.len();
+        let mut scratch = number::zero::<K>(SCRATCH * digits);
+        let mut numbers = number::zero::<K>(digits);
+        for (lane, result) in results.iter().enumerate() {
+            number::store::<K>(&mut numbers, lane, result);
+        }
+        let mut base = number::zero::<K>(digits);
+        self.kernel.multiply([&mut base[..]], [&numbers[..]], [&self.square_n[..]], [&self.modulus_n], &mut scratch);
+        // x^(e-1) in Montgomery form times plain x: plain x^e. `e` is odd and above 1.
+        let power = exponent::public_power(self.kernel, &base, self.e - 1, &self.modulus_n, &mut scratch);
+        self.kernel.multiply([&mut base[..]], [&power[..]], [&numbers[..]], [&self.modulus_n], &mut scratch);
+        (0..K::LANES).map(|lane| number::load::<K>(&base, lane, &self.n)).collect()
+    }
+}
+
+/// Flips a bit of one digit of one lane.
+fn damage<K: Kernel>(number: &mut [K::Word], fault: Fault) {
+    use crate::simd::Word;
+    let width = K::DIGIT_BITS as usize - 2;
+    let digits = number.len() - 1;
+    if let Some(word) = number.get_mut(fault.bit / width % digits) {
+        let digit = K::decode(word.lane(fault.lane)) ^ (1 << (fault.bit % width));
+        word.set_lane(fault.lane, K::encode(digit));
+    }
+}
+
+impl<K: Kernel> Operate for LaneEngine<K> {
+    fn lanes(&self) -> usize {
+        K::LANES
+    }
+
+    fn run(&self, inputs: &[Limbs], fault: Option<Fault>) -> Vec<Option<Limbs>> {
+        let mut scratch = number::zero::<K>(SCRATCH * 2 * self.digits());
+        let Some((mut factor, remover)) = self.blinding(&mut scratch) else {
+            return inputs.iter().map(|_| None).collect();
+        };
+        let at = |point| fault.filter(|fault| fault.point == point);
+        if let (Some(fault), [_, factor]) = (at(FaultPoint::Blinding), &mut factor) {
+            damage::<K>(factor, fault);
+        }
+        let residues = self.residues(inputs, &mut scratch);
+        let blinded = self.multiply(views(&residues), views(&factor), &mut scratch);
+        let mut powers = self.power(&blinded, self.primes.each_ref().map(|prime| &prime.exponent[..]));
+        for (power, point) in powers.iter_mut().zip([FaultPoint::PowerP, FaultPoint::PowerQ]) {
+            if let Some(fault) = at(point) {
+                damage::<K>(power, fault);
+            }
+        }
+        let powers = self.multiply(views(&powers), views(&remover), &mut scratch);
+        let mut results = self.recombine(&powers, &mut scratch);
+        if let Some(fault) = at(FaultPoint::Recombined)
+            && let Some(limb) = results.get_mut(fault.lane).and_then(|result| result.get_mut(fault.bit / 64 % self.n.len()))
+        {
+            *limb ^= 1 << (fault.bit % 64);
+        }
+        let checks = self.public_operation(&results);
+        inputs.iter().zip(results).zip(checks).map(|((input, result), check)| bool::from(input.ct_eq(&check)).then_some(result)).collect()
+    }
+}

@@ -1,0 +1,235 @@
+//! Batches of RSA private operations of one key, several at once in the lanes of wide registers.
+//!
+//! Independent messages go through one exponentiation together: eight on AVX-512 IFMA, four on AVX2. On any
+//! other processor there is no engine and the caller uses its library; so it does for key sizes that have no
+//! code and for results that were withheld.
+//!
+//! # Security
+//! - Constant time by construction: no branch, index or address depends on a secret. Exponents are read in fixed
+//!   windows; the table is scanned in full with masks. Lengths, the number of inputs and the modulus are public.
+//! - The base is blinded, in each lane with another number: random at first, squared from batch to batch,
+//!   random again after 256 batches.
+//! - Every result is checked with the public exponent before it leaves. A wrong one (a fault in the processor or in
+//!   memory would give the factors of the modulus away) is withheld and counted.
+//! - What is secret is wiped when dropped. Copies that the compiler leaves in registers and on the stack are not.
+//!
+//! The results are raw: padding, and telling nobody how it failed, is the caller's business.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use zeroize::Zeroizing;
+
+mod engine;
+mod exponent;
+mod limbs;
+mod number;
+mod simd;
+
+use engine::{Fault, LaneEngine, Operate, Parts};
+use simd::Kernel;
+use simd::avx2::Avx2;
+use simd::ifma::Ifma;
+
+#[cfg(any(test, feature = "fault-injection"))]
+pub use engine::FaultPoint;
+
+/// A result: big-endian, as long as the modulus, wiped when dropped.
+pub type SecretOutput = Zeroizing<Vec<u8>>;
+
+/// The instructions that the lanes run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Engine {
+    /// AVX-512 IFMA: eight lanes.
+    Ifma,
+    /// AVX2 and FMA: four lanes.
+    Avx2,
+}
+
+impl Engine {
+    /// All engines, fastest first.
+    pub const ALL: [Self; 2] = [Self::Ifma, Self::Avx2];
+
+    /// Whether this processor can run it.
+    #[must_use]
+    pub fn available(self) -> bool {
+        match self {
+            Self::Ifma => Ifma::detect().is_some(),
+            Self::Avx2 => Avx2::detect().is_some(),
+        }
+    }
+
+    fn build(self, parts: &Parts) -> Option<Box<dyn Operate>> {
+        Some(match self {
+            Self::Ifma => Box::new(LaneEngine::<Ifma>::new(parts)?),
+            Self::Avx2 => Box::new(LaneEngine::<Avx2>::new(parts)?),
+        })
+    }
+}
+
+/// Why there is no result for an input. Run this operation on another implementation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withheld {
+    /// The input is not as long as the modulus, or not below it.
+    Input,
+    /// The result did not pass the check with the public exponent, or the system gave no random numbers.
+    Fault,
+}
+
+impl fmt::Display for Withheld {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Input => "the input of the private operation is not a number below the modulus",
+            Self::Fault => "the result of the private operation failed its check; use another implementation",
+        })
+    }
+}
+
+impl std::error::Error for Withheld {}
+
+/// An RSA private key made ready for one engine.
+///
+/// Keep it: making it costs about as much as a few operations. It can be shared between threads.
+pub struct PrivateKey {
+    parts: Parts,
+    engine: Engine,
+    operations: Box<dyn Operate>,
+    withheld: AtomicU64,
+    #[cfg(any(test, feature = "fault-injection"))]
+    fault: std::sync::Mutex<Option<Fault>>,
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("PrivateKey").field("bits", &(2 * self.parts.prime_bits)).field("engine", &self.engine).finish_non_exhaustive()
+    }
+}
+
+impl PrivateKey {
+    /// Takes a key from its big-endian parts (RFC 8017, section 3.2) to the fastest engine of this processor.
+    ///
+    /// `None` when no engine fits: the processor has none, the modulus has not 1024, 2048, 3072 or 4096 bits, the
+    /// primes are not of half its length, or the parts do not belong together.
+    #[must_use]
+    pub fn new(n: &[u8], e: u32, p: &[u8], q: &[u8], dp: &[u8], dq: &[u8], qinv: &[u8]) -> Option<Self> {
+        let bits = 8 * n.iter().skip_while(|&&byte| byte == 0).count();
+        if !matches!(bits, 1024 | 2048 | 3072 | 4096) || e < 3 || e % 2 == 0 {
+            return None;
+        }
+        let count = bits / 128;
+        let number = |bytes| limbs::from_be(bytes, count);
+        let parts = Parts {
+            prime_bits: bits / 2,
+            n: limbs::from_be(n, 2 * count)?.to_vec(),
+            e,
+            primes: [number(p)?, number(q)?],
+            exponents: [number(dp)?, number(dq)?],
+            coefficient: number(qinv)?,
+        };
+        Self::check(&parts).then_some(())?;
+        let (engine, operations) = Engine::ALL.into_iter().find_map(|engine| Some((engine, engine.build(&parts)?)))?;
+        Some(Self {
+            parts,
+            engine,
+            operations,
+            withheld: AtomicU64::new(0),
+            #[cfg(any(test, feature = "fault-injection"))]
+            fault: std::sync::Mutex::new(None),
+        })
+    }
+
+    /// Whether the parts have the shape that the arithmetic relies on, and `p · q = n`.
+    fn check(parts: &Parts) -> bool {
+        let [p, q] = &parts.primes;
+        let [dp, dq] = &parts.exponents;
+        let shaped = |number: &[u64]| number.last().is_some_and(|top| top >> 63 == 1) && number.first().is_some_and(|low| low % 2 == 1);
+        let below = |a: &[u64], b: &[u64]| limbs::less_mask(a, b) != 0;
+        shaped(p)
+            && shaped(q)
+            && shaped(&parts.n)
+            && limbs::multiply(p, q)[..] == parts.n[..]
+            && below(dp, p)
+            && below(dq, q)
+            && below(&parts.coefficient, p)
+    }
+
+    /// The engine in use.
+    #[must_use]
+    pub fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// Operations that run together. Fewer inputs take the same time.
+    #[must_use]
+    pub fn lanes(&self) -> usize {
+        self.operations.lanes()
+    }
+
+    /// Length of the modulus in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.parts.prime_bits / 4
+    }
+
+    /// Results withheld since the key was made because their check failed.
+    #[must_use]
+    pub fn withheld(&self) -> u64 {
+        self.withheld.load(Ordering::Relaxed)
+    }
+
+    /// The same key on another engine; `None` when this processor cannot run it.
+    #[must_use]
+    pub fn with_engine(self, engine: Engine) -> Option<Self> {
+        let operations = engine.build(&self.parts)?;
+        Some(Self { engine, operations, ..self })
+    }
+
+    /// The raw private operation (RSADP and RSASP1 of RFC 8017, section 5) on each input: big-endian, as long as the modulus and below it.
+    ///
+    /// Results come in the order of the inputs. Batches of a multiple of [`PrivateKey::lanes`] make best use of the lanes.
+    pub fn private_operation(&self, inputs: &[&[u8]]) -> Vec<Result<SecretOutput, Withheld>> {
+        let size = self.size();
+        let mut outputs = Vec::with_capacity(inputs.len());
+        let mut valid = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            let number = (input.len() == size).then(|| limbs::from_be(input, size / 8)).flatten();
+            let number = number.filter(|number| limbs::less_mask(number, &self.parts.n) != 0);
+            // A placeholder, replaced below, for inputs in range.
+            outputs.push(Err(if number.is_some() { Withheld::Fault } else { Withheld::Input }));
+            valid.extend(number);
+        }
+        let mut places = outputs.iter_mut().filter(|output| **output == Err(Withheld::Fault));
+        for batch in valid.chunks(self.lanes()) {
+            for (result, place) in self.operations.run(batch, self.next_fault()).into_iter().zip(places.by_ref()) {
+                match result {
+                    Some(result) => {
+                        let mut bytes = Zeroizing::new(vec![0; size]);
+                        limbs::to_be(&result, &mut bytes);
+                        *place = Ok(bytes);
+                    }
+                    None => {
+                        self.withheld.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            }
+        }
+        outputs
+    }
+
+    #[cfg(any(test, feature = "fault-injection"))]
+    fn next_fault(&self) -> Option<Fault> {
+        self.fault.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+    }
+
+    #[cfg(not(any(test, feature = "fault-injection")))]
+    #[expect(clippy::unused_self, reason = "the test build needs it")]
+    fn next_fault(&self) -> Option<Fault> {
+        None
+    }
+
+    /// Damages one lane of the next batch. Tests only.
+    #[cfg(any(test, feature = "fault-injection"))]
+    pub fn inject_fault(&self, point: FaultPoint, lane: usize, bit: usize) {
+        *self.fault.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Fault { point, lane, bit });
+    }
+}

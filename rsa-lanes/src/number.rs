@@ -1,0 +1,81 @@
+//! Between limbs and the digits of a kernel.
+
+use crate::limbs::{self, Limbs};
+use crate::simd::{Kernel, Modulus, Word};
+use zeroize::Zeroizing;
+
+/// A number in every lane, or several such numbers in a row; wiped when dropped.
+pub(crate) type Number<K> = Zeroizing<Vec<<K as Kernel>::Word>>;
+
+/// Zero in every lane.
+pub(crate) fn zero<K: Kernel>(digits: usize) -> Number<K> {
+    Zeroizing::new(vec![K::Word::default(); digits])
+}
+
+/// Writes a number below `2^(DIGIT_BITS · digits - 1)` into one lane.
+pub(crate) fn store<K: Kernel>(number: &mut [K::Word], lane: usize, limbs: &[u64]) {
+    let mut carry = 0;
+    for (position, word) in number.iter_mut().enumerate() {
+        let digit = limbs::bits(limbs, position * K::DIGIT_BITS as usize, K::DIGIT_BITS) + carry;
+        if K::BALANCED {
+            carry = (digit + (1 << (K::DIGIT_BITS - 1))) >> K::DIGIT_BITS;
+        }
+        word.set_lane(lane, K::encode(digit.cast_signed() - (carry << K::DIGIT_BITS).cast_signed()));
+    }
+}
+
+/// The same number in every lane.
+pub(crate) fn everywhere<K: Kernel>(limbs: &[u64], digits: usize) -> Number<K> {
+    let mut number = zero::<K>(digits);
+    store::<K>(&mut number, 0, limbs);
+    for word in number.iter_mut() {
+        *word = K::Word::splat(word.lane(0));
+    }
+    number
+}
+
+/// Reads one lane, reduced to `0 .. n`. The lane holds a value above `-n` and below `4n`.
+pub(crate) fn load<K: Kernel>(number: &[K::Word], lane: usize, n: &[u64]) -> Limbs {
+    let width = K::DIGIT_BITS as usize;
+    let mask = (1_u64 << width) - 1;
+    // One limb more than `n`, in two's complement while the value may be negative.
+    let mut limbs = limbs::zero(n.len() + 1);
+    let mut carry = 0_i64;
+    for (position, word) in number.iter().enumerate() {
+        let value = K::decode(word.lane(lane)) + carry;
+        carry = value >> width;
+        // Bits of a positive value end below the last limb; those of a negative one go on as ones.
+        let top = position + 1 == number.len();
+        let wide = u128::from(value.cast_unsigned() & mask) | if top { u128::from(carry.cast_unsigned()) << width } else { 0 };
+        place(&mut limbs, wide, position * width);
+    }
+    let sign = (carry >> 63).cast_unsigned();
+    limbs::add_masked(&mut limbs, n, sign);
+    for _ in 0..3 {
+        limbs::subtract_if_not_less(&mut limbs, n);
+    }
+    limbs.truncate(n.len());
+    limbs
+}
+
+/// `limbs |= value << offset`; bits beyond the end are dropped.
+#[expect(clippy::cast_possible_truncation, reason = "the number is cut into limbs")]
+fn place(limbs: &mut [u64], value: u128, offset: usize) {
+    let shift = offset % 64;
+    let parts = [(value << shift) as u64, ((value << shift) >> 64) as u64, ((value >> 64) << shift >> 64) as u64];
+    for (limb, part) in limbs.iter_mut().skip(offset / 64).zip(parts) {
+        *limb |= part;
+    }
+}
+
+/// The modulus `n` (odd) for a kernel.
+pub(crate) fn modulus<K: Kernel>(n: &[u64], digits: usize) -> Modulus<K::Word> {
+    let mut inverse = zero::<K>(1);
+    let low = n.first().map_or(0, |&low| limbs::negated_inverse(low));
+    let low = low & ((1 << K::DIGIT_BITS) - 1);
+    // One digit, balanced where the kernel wants it: what would carry is a multiple of the digit's base.
+    store::<K>(&mut inverse, 0, &[low]);
+    let inverse = K::Word::splat(inverse.first().map_or(0, |word| word.lane(0)));
+    let mut number = everywhere::<K>(n, digits);
+    Modulus { digits: std::mem::take(&mut *number), inverse }
+}

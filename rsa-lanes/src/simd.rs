@@ -1,0 +1,111 @@
+//! The lane kernels: the only module with `unsafe`.
+//!
+//! A kernel is a value that exists only on a processor that has its instructions, so its methods are safe to
+//! call. Inside, all arithmetic runs in functions marked with the needed target features; `unsafe` is left
+//! for entering them and for viewing words as registers.
+
+#![allow(unsafe_code)]
+
+use zeroize::Zeroize;
+
+pub(crate) mod avx2;
+pub(crate) mod ifma;
+
+/// One digit of every lane, held as raw 64-bit patterns.
+pub(crate) trait Word: Copy + Default + Zeroize + Send + Sync + 'static {
+    /// The pattern of one lane.
+    fn lane(&self, lane: usize) -> u64;
+    /// Sets the pattern of one lane.
+    fn set_lane(&mut self, lane: usize, pattern: u64);
+    /// The same pattern in every lane.
+    fn splat(pattern: u64) -> Self;
+}
+
+macro_rules! word {
+    ($(#[$attribute:meta])* $name:ident, $lanes:literal) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Default, Zeroize)]
+        pub(crate) struct $name([u64; $lanes]);
+
+        impl Word for $name {
+            fn lane(&self, lane: usize) -> u64 {
+                self.0.get(lane).copied().unwrap_or(0)
+            }
+            fn set_lane(&mut self, lane: usize, pattern: u64) {
+                if let Some(slot) = self.0.get_mut(lane) {
+                    *slot = pattern;
+                }
+            }
+            fn splat(pattern: u64) -> Self {
+                Self([pattern; $lanes])
+            }
+        }
+    };
+}
+word!(
+    /// Four lanes: one AVX2 register.
+    #[repr(C, align(32))]
+    Word4,
+    4
+);
+word!(
+    /// Eight lanes: one AVX-512 register.
+    #[repr(C, align(64))]
+    Word8,
+    8
+);
+
+/// A modulus of a kernel: digits and `-1 / n` modulo one digit, the same in every lane.
+pub(crate) struct Modulus<W: Word> {
+    pub(crate) digits: Vec<W>,
+    pub(crate) inverse: W,
+}
+
+impl<W: Word> Drop for Modulus<W> {
+    fn drop(&mut self) {
+        self.digits.zeroize();
+        self.inverse.zeroize();
+    }
+}
+
+/// Montgomery arithmetic on [`Kernel::LANES`] numbers at once, on one or two streams (`S`) side by side.
+///
+/// With `R = 2^(DIGIT_BITS · digits)` and a modulus `n` at least 16 bits shorter, every product of operands
+/// below `4n` in absolute value is again below `2n`, so no final subtraction is needed between operations.
+pub(crate) trait Kernel: Copy + Send + Sync + 'static {
+    /// One digit of all lanes.
+    type Word: Word;
+    /// Numbers worked on together.
+    const LANES: usize;
+    /// Bits of one digit.
+    const DIGIT_BITS: u32;
+    /// Digits lie in `-2^(DIGIT_BITS-1) ..= 2^(DIGIT_BITS-1)` instead of `0 .. 2^DIGIT_BITS`.
+    const BALANCED: bool;
+
+    /// The kernel, when this processor can run it.
+    fn detect() -> Option<Self>;
+    /// Digits of a modulus of `bits` bits. `None` when there is no code for that size.
+    fn digit_count(bits: usize) -> Option<usize>;
+    /// The pattern of one digit.
+    fn encode(digit: i64) -> u64;
+    /// The digit of a pattern.
+    fn decode(pattern: u64) -> i64;
+    /// `out = a · b / R mod n`. All slices have the digit count of the modulus, `scratch` [`SCRATCH`] times that of each stream.
+    fn multiply<const S: usize>(
+        self,
+        out: [&mut [Self::Word]; S],
+        a: [&[Self::Word]; S],
+        b: [&[Self::Word]; S],
+        n: [&Modulus<Self::Word>; S],
+        scratch: &mut [Self::Word],
+    );
+    /// `out = a² / R mod n`. The digits of `a` come from an earlier product.
+    fn square<const S: usize>(self, out: [&mut [Self::Word]; S], a: [&[Self::Word]; S], n: [&Modulus<Self::Word>; S], scratch: &mut [Self::Word]);
+    /// `a += b`, not reduced; the sum may only be an operand of `multiply`.
+    fn add(self, a: &mut [Self::Word], b: &[Self::Word]);
+    /// `out = table[index]`, reading the whole table. `index` is secret and the same for all lanes.
+    fn select(self, out: &mut [Self::Word], table: &[Self::Word], index: u64);
+}
+
+/// Words of scratch space for each digit of each stream.
+pub(crate) const SCRATCH: usize = 2;

@@ -1,0 +1,385 @@
+//! Four lanes on AVX2 and FMA: digits of 51 bits held as doubles, products by fused multiply-add.
+//!
+//! # Why the doubles are exact
+//! Digits are balanced: `|a|, |b| ≤ 2^50`, for a doubled operand `2^51`. With `|a·b| ≤ 2^102`,
+//! - `h = fma(a, b, 1.5·2^103)` lies in `[2^103, 2^104]`, where doubles are `2^51` apart. Its mantissa counts
+//!   `hi = round(a·b / 2^51)`, whatever the rounding rule does with ties;
+//! - `d = (1.5·2^103 + 1.5·2^52) - h = 1.5·2^52 - hi·2^51` is a small multiple of `2^51`: exact;
+//! - `l = fma(a, b, d) = 1.5·2^52 + lo` with `lo = a·b - hi·2^51`, `|lo| ≤ 2^50`: an integer between `2^52` and
+//!   `2^53`, so exact too.
+//!
+//! So the default rounding mode is used throughout and never changed. The bit patterns of `h` and `l` are linear
+//! in `hi` and `lo`: they are summed as integers, and the constant part of the patterns is taken off each column
+//! beforehand ([`starts`]). No operand is ever subnormal, infinite or NaN, so the time of an instruction does
+//! not depend on the operands. (A caller that changed the rounding mode breaks Rust's rules; even then a wrong
+//! result fails the check with the public exponent.)
+//!
+//! A column sums at most `4 · 84` values of at most `2^51`: below `2^60`. [`POSITIVE`] makes it positive, so that a
+//! logical shift takes the carry.
+
+#![expect(clippy::indexing_slicing, reason = "row and column numbers come from loops over fixed sizes, never from data")]
+
+use super::{Kernel, Modulus, SCRATCH, Word4};
+use std::arch::x86_64::*;
+
+/// One register of integers.
+type V = __m256i;
+/// One register of doubles.
+type D = __m256d;
+/// Digits of the multiplier that one row takes.
+const ROW: usize = 3;
+const BITS: u32 = 51;
+const MASK: u64 = (1 << BITS) - 1;
+/// Patterns of `1.5·2^103`, of `1.5·2^52`, and of `2^51`.
+const HIGH: u64 = (1023 + 103) << 52 | 1 << 51;
+const LOW: u64 = (1023 + 52) << 52 | 1 << 51;
+const UNIT: u64 = (1023 + 51) << 52;
+/// Added to every column, a multiple of `2^51`; its carry is taken off the next column.
+const POSITIVE: u64 = 1 << 61;
+
+/// What each column starts from, for numbers of `L` digits: minus the constant parts of the patterns it will take.
+/// `SQUARE`: products of different digits come doubled, so once instead of twice.
+const fn starts<const L: usize, const SQUARE: bool>(k: usize) -> u64 {
+    const fn products(length: usize, square: bool, k: usize) -> u64 {
+        let pairs = if k < length { k + 1 } else { (2 * length - 1).saturating_sub(k) } as u64;
+        pairs + if square { pairs.div_ceil(2) } else { pairs }
+    }
+    let low = products(L, SQUARE, k).wrapping_mul(LOW);
+    let (high, carry) = if k == 0 { (0, 0) } else { (products(L, SQUARE, k - 1).wrapping_mul(HIGH), POSITIVE >> BITS) };
+    POSITIVE.wrapping_sub(carry).wrapping_sub(low).wrapping_sub(high)
+}
+
+/// Proof that the processor has AVX2 and FMA.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2(());
+
+fn integers_mut(words: &mut [Word4]) -> &mut [V] {
+    // SAFETY: `Word4` and `__m256i` have the same size and alignment (32 bytes), no padding, and take every bit pattern.
+    unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), words.len()) }
+}
+
+fn doubles(words: &[Word4]) -> &[D] {
+    // SAFETY: `Word4` and `__m256d` have the same size and alignment (32 bytes), no padding, and take every bit pattern.
+    unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), words.len()) }
+}
+
+fn doubles_mut(words: &mut [Word4]) -> &mut [D] {
+    // SAFETY: as in `doubles`; the exclusive borrow passes over to the result.
+    unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), words.len()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn pattern(bits: u64) -> V {
+    _mm256_set1_epi64x(bits.cast_signed())
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn constant(bits: u64) -> D {
+    _mm256_castsi256_pd(pattern(bits))
+}
+
+/// The patterns of the low and the high half of `a · b`.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn product(a: D, b: D) -> (V, V) {
+    // 1.5·2^103 + 1.5·2^52: three units of 2^51 above HIGH.
+    let (high, both) = (constant(HIGH), constant(HIGH + 3));
+    let h = _mm256_fmadd_pd(a, b, high);
+    let l = _mm256_fmadd_pd(a, b, _mm256_sub_pd(both, h));
+    (_mm256_castpd_si256(l), _mm256_castpd_si256(h))
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn sum(a: V, b: V) -> V {
+    _mm256_add_epi64(a, b)
+}
+
+/// Adds three digits `x` times the number `y` to the columns, from the products of column `from` on (0 or 3).
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn row(columns: &mut [V], x: [D; ROW], y: &[D], from: usize) {
+    let length = y.len();
+    assert!(columns.len() == length + ROW && length >= ROW);
+    let mut carried = _mm256_setzero_si256();
+    if from == 0 {
+        let (l, h) = product(x[0], y[0]);
+        columns[0] = sum(columns[0], l);
+        let (l0, h0) = product(x[0], y[1]);
+        let (l1, h1) = product(x[1], y[0]);
+        columns[1] = sum(sum(columns[1], h), sum(l0, l1));
+        carried = sum(h0, h1);
+    }
+    let start = if from == 0 { 2 } else { from };
+    for j in start..length {
+        let (l0, h0) = product(x[0], y[j]);
+        let (l1, h1) = product(x[1], y[j - 1]);
+        let (l2, h2) = product(x[2], y[j - 2]);
+        columns[j] = sum(sum(columns[j], carried), sum(sum(l0, l1), l2));
+        carried = sum(sum(h0, h1), h2);
+    }
+    let (l1, h1) = product(x[1], y[length - 1]);
+    let (l2, h2) = product(x[2], y[length - 2]);
+    columns[length] = sum(sum(columns[length], carried), sum(l1, l2));
+    let (l, h) = product(x[2], y[length - 1]);
+    columns[length + 1] = sum(sum(columns[length + 1], sum(h1, h2)), l);
+    columns[length + 2] = sum(columns[length + 2], h);
+}
+
+/// Adds the square of three digits `x` to six columns.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn row_diagonal(columns: &mut [V], x: [D; ROW]) {
+    let columns = &mut columns[..6];
+    let (twice0, twice1) = (_mm256_add_pd(x[0], x[0]), _mm256_add_pd(x[1], x[1]));
+    let (l00, h00) = product(x[0], x[0]);
+    let (l01, h01) = product(twice0, x[1]);
+    let (l02, h02) = product(twice0, x[2]);
+    let (l11, h11) = product(x[1], x[1]);
+    let (l12, h12) = product(twice1, x[2]);
+    let (l22, h22) = product(x[2], x[2]);
+    columns[0] = sum(columns[0], l00);
+    columns[1] = sum(columns[1], sum(h00, l01));
+    columns[2] = sum(sum(columns[2], h01), sum(l02, l11));
+    columns[3] = sum(sum(columns[3], l12), sum(h02, h11));
+    columns[4] = sum(columns[4], sum(h12, l22));
+    columns[5] = sum(columns[5], h22);
+}
+
+/// The digit of the Montgomery quotient that clears `column`.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn quotient_digit(column: V, inverse: D) -> D {
+    // The double 2^51 + (column mod 2^51): the added 2^51 vanishes modulo one digit.
+    let digit = _mm256_and_si256(_mm256_slli_epi64::<1>(column), pattern(MASK << 1));
+    let digit = _mm256_castsi256_pd(_mm256_or_si256(digit, pattern(UNIT)));
+    let (l, _) = product(digit, inverse);
+    _mm256_sub_pd(_mm256_castsi256_pd(l), constant(LOW))
+}
+
+/// Finds three digits of the Montgomery quotient; adds their products with the low digits of `n` up to the third column, and the carry.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn quotient(columns: &mut [V], n: &[D], inverse: D) -> [D; ROW] {
+    let columns = &mut columns[..4];
+    let (n0, n1, n2) = (n[0], n[1], n[2]);
+    let q0 = quotient_digit(columns[0], inverse);
+    let (l00, h00) = product(q0, n0);
+    let (l01, h01) = product(q0, n1);
+    let (l02, h02) = product(q0, n2);
+    let carry = _mm256_srli_epi64::<51>(sum(columns[0], l00));
+    let column1 = sum(sum(sum(columns[1], h00), l01), carry);
+    let q1 = quotient_digit(column1, inverse);
+    let (l10, h10) = product(q1, n0);
+    let (l11, h11) = product(q1, n1);
+    let carry = _mm256_srli_epi64::<51>(sum(column1, l10));
+    let column2 = sum(sum(sum(columns[2], h01), sum(l02, h10)), sum(l11, carry));
+    let q2 = quotient_digit(column2, inverse);
+    let (l20, h20) = product(q2, n0);
+    let carry = _mm256_srli_epi64::<51>(sum(column2, l20));
+    columns[3] = sum(sum(sum(columns[3], h02), sum(h11, h20)), carry);
+    [q0, q1, q2]
+}
+
+/// Carries through the columns and writes them out as balanced digits.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn output(columns: &[V], out: &mut [D]) {
+    let half = pattern(1 << (BITS - 1));
+    let exponent = (1023 + 52) << 52;
+    // 2^52 + 2^50
+    let offset = constant(exponent + (1 << (BITS - 1)));
+    let last = out.len() - 1;
+    let mut carry = _mm256_setzero_si256();
+    for (&column, out) in columns.iter().zip(out.iter_mut()).take(last) {
+        let value = sum(sum(column, half), carry);
+        carry = _mm256_srli_epi64::<51>(value);
+        let digit = _mm256_or_si256(_mm256_and_si256(value, pattern(MASK)), pattern(exponent));
+        *out = _mm256_sub_pd(_mm256_castsi256_pd(digit), offset);
+    }
+    // The highest digit keeps its sign; it is small.
+    let value = sum(sum(columns[last], carry), pattern(LOW.wrapping_sub(POSITIVE)));
+    out[last] = _mm256_sub_pd(_mm256_castsi256_pd(value), constant(LOW));
+}
+
+/// Clears the low half of the columns and writes out the high half.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn reduce<const L: usize, const S: usize>(out: [&mut [Word4]; S], columns: &mut [V], n: [&Modulus<Word4>; S]) {
+    let (digits, inverse) = (n.map(|n| &doubles(&n.digits)[..L]), n.map(|n| doubles(std::slice::from_ref(&n.inverse))[0]));
+    for i in (0..L).step_by(ROW) {
+        for s in 0..S {
+            let columns = &mut columns[2 * L * s + i..][..L + ROW];
+            let q = quotient(columns, digits[s], inverse[s]);
+            row(columns, q, digits[s], ROW);
+        }
+    }
+    for (s, out) in out.into_iter().enumerate() {
+        output(&columns[2 * L * s + L..][..L], &mut doubles_mut(out)[..L]);
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn multiply<const L: usize, const S: usize>(
+    out: [&mut [Word4]; S],
+    a: [&[Word4]; S],
+    b: [&[Word4]; S],
+    n: [&Modulus<Word4>; S],
+    scratch: &mut [Word4],
+) {
+    let columns = &mut integers_mut(scratch)[..2 * L * S];
+    for s in 0..S {
+        let (a, b) = (&doubles(a[s])[..L], &doubles(b[s])[..L]);
+        let columns = &mut columns[2 * L * s..][..2 * L];
+        for (k, column) in columns.iter_mut().enumerate() {
+            *column = pattern(const { table::<L, false>() }[k]);
+        }
+        for i in (0..L).step_by(ROW) {
+            row(&mut columns[i..][..L + ROW], [a[i], a[i + 1], a[i + 2]], b, 0);
+        }
+    }
+    reduce::<L, S>(out, columns, n);
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn square<const L: usize, const S: usize>(out: [&mut [Word4]; S], a: [&[Word4]; S], n: [&Modulus<Word4>; S], scratch: &mut [Word4]) {
+    let columns = &mut integers_mut(scratch)[..2 * L * S];
+    for s in 0..S {
+        let a = &doubles(a[s])[..L];
+        let columns = &mut columns[2 * L * s..][..2 * L];
+        for (k, column) in columns.iter_mut().enumerate() {
+            *column = pattern(const { table::<L, true>() }[k]);
+        }
+        for i in (0..L).step_by(ROW) {
+            let x = [a[i], a[i + 1], a[i + 2]];
+            row_diagonal(&mut columns[2 * i..], x);
+            let rest = &a[i + ROW..];
+            if !rest.is_empty() {
+                row(&mut columns[2 * i + ROW..][..rest.len() + ROW], x.map(|x| _mm256_add_pd(x, x)), rest, 0);
+            }
+        }
+    }
+    reduce::<L, S>(out, columns, n);
+}
+
+/// [`starts`] for all columns; 168 are enough for the largest size.
+const fn table<const L: usize, const SQUARE: bool>() -> [u64; 168] {
+    let mut table = [0; 168];
+    let mut k = 0;
+    while k < 2 * L {
+        table[k] = starts::<L, SQUARE>(k);
+        k += 1;
+    }
+    table
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn add(a: &mut [Word4], b: &[Word4]) {
+    for (a, &b) in doubles_mut(a).iter_mut().zip(doubles(b)) {
+        *a = _mm256_add_pd(*a, b);
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn select<const ENTRIES: usize>(out: &mut [Word4], table: &[Word4], index: u64) {
+    let wanted = pattern(index);
+    let mut masks = [_mm256_setzero_pd(); ENTRIES];
+    let mut number = _mm256_setzero_si256();
+    for mask in &mut masks {
+        *mask = _mm256_castsi256_pd(_mm256_cmpeq_epi64(wanted, number));
+        number = sum(number, pattern(1));
+    }
+    let (out, table) = (doubles_mut(out), doubles(table));
+    let length = out.len();
+    assert_eq!(table.len(), ENTRIES * length);
+    for (position, digit) in out.iter_mut().enumerate() {
+        let mut value = _mm256_setzero_pd();
+        for entry in 0..ENTRIES {
+            value = _mm256_or_pd(value, _mm256_and_pd(masks[entry], table[entry * length + position]));
+        }
+        *digit = value;
+    }
+}
+
+impl Kernel for Avx2 {
+    type Word = Word4;
+    const LANES: usize = 4;
+    const DIGIT_BITS: u32 = BITS;
+    const BALANCED: bool = true;
+
+    fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
+    }
+
+    fn digit_count(bits: usize) -> Option<usize> {
+        match bits {
+            512 => Some(12),
+            1024 => Some(21),
+            1536 => Some(33),
+            2048 => Some(42),
+            3072 => Some(63),
+            4096 => Some(84),
+            _ => None,
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "digits have at most 52 bits")]
+    fn encode(digit: i64) -> u64 {
+        (digit as f64).to_bits()
+    }
+
+    fn decode(pattern: u64) -> i64 {
+        // The pattern of 1.5·2^52 + digit is linear in the digit.
+        (f64::from_bits(pattern) + f64::from_bits(LOW)).to_bits().wrapping_sub(LOW).cast_signed()
+    }
+
+    fn multiply<const S: usize>(self, out: [&mut [Word4]; S], a: [&[Word4]; S], b: [&[Word4]; S], n: [&Modulus<Word4>; S], scratch: &mut [Word4]) {
+        assert!(scratch.len() >= SCRATCH * S * n[0].digits.len());
+        // SAFETY: a value of `Avx2` exists, so the processor has AVX2 and FMA.
+        unsafe {
+            match n[0].digits.len() {
+                12 => multiply::<12, S>(out, a, b, n, scratch),
+                21 => multiply::<21, S>(out, a, b, n, scratch),
+                33 => multiply::<33, S>(out, a, b, n, scratch),
+                42 => multiply::<42, S>(out, a, b, n, scratch),
+                63 => multiply::<63, S>(out, a, b, n, scratch),
+                84 => multiply::<84, S>(out, a, b, n, scratch),
+                _ => {}
+            }
+        }
+    }
+
+    fn square<const S: usize>(self, out: [&mut [Word4]; S], a: [&[Word4]; S], n: [&Modulus<Word4>; S], scratch: &mut [Word4]) {
+        assert!(scratch.len() >= SCRATCH * S * n[0].digits.len());
+        // SAFETY: a value of `Avx2` exists, so the processor has AVX2 and FMA.
+        unsafe {
+            match n[0].digits.len() {
+                12 => square::<12, S>(out, a, n, scratch),
+                21 => square::<21, S>(out, a, n, scratch),
+                33 => square::<33, S>(out, a, n, scratch),
+                42 => square::<42, S>(out, a, n, scratch),
+                63 => square::<63, S>(out, a, n, scratch),
+                84 => square::<84, S>(out, a, n, scratch),
+                _ => {}
+            }
+        }
+    }
+
+    fn add(self, a: &mut [Word4], b: &[Word4]) {
+        // SAFETY: a value of `Avx2` exists, so the processor has AVX2 and FMA.
+        unsafe { add(a, b) }
+    }
+
+    fn select(self, out: &mut [Word4], table: &[Word4], index: u64) {
+        // SAFETY: a value of `Avx2` exists, so the processor has AVX2 and FMA.
+        unsafe {
+            match table.len() / out.len() {
+                16 => select::<16>(out, table, index),
+                32 => select::<32>(out, table, index),
+                _ => {}
+            }
+        }
+    }
+}

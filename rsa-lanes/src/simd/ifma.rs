@@ -1,0 +1,319 @@
+//! Eight lanes on AVX-512 IFMA: digits of 52 bits, products by `vpmadd52luq` and `vpmadd52huq`.
+//!
+//! Numbers are cut into tiles of five digits. A product is built tile column by tile column: ten accumulators
+//! take all tile products of the column and of the reduction, five digits leave, five move down. A column sums
+//! at most `4 · 80` values below `2^52`, so 64 bits never overflow.
+
+#![expect(clippy::indexing_slicing, reason = "tile and column numbers come from loops over fixed sizes, never from data")]
+
+use super::{Kernel, Modulus, SCRATCH, Word8};
+use std::arch::x86_64::*;
+
+/// One register: a digit of eight lanes.
+type V = __m512i;
+/// Digits of one tile.
+const TILE: usize = 5;
+/// Largest supported number of digits (4096-bit moduli).
+const MASK: i64 = (1 << 52) - 1;
+
+/// Proof that the processor has AVX-512 F and IFMA.
+#[derive(Clone, Copy)]
+pub(crate) struct Ifma(());
+
+fn registers(words: &[Word8]) -> &[V] {
+    // SAFETY: `Word8` and `__m512i` have the same size and alignment (64 bytes), no padding, and both take every bit pattern.
+    unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), words.len()) }
+}
+
+fn registers_mut(words: &mut [Word8]) -> &mut [V] {
+    // SAFETY: as in `registers`; the exclusive borrow passes over to the result.
+    unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), words.len()) }
+}
+
+fn tiles(words: &[Word8]) -> &[[V; TILE]] {
+    registers(words).as_chunks().0
+}
+
+/// `acc += a · b` for one digit of `a` and a tile `b`; the lowest column is `$at`.
+macro_rules! madd_row {
+    ($acc:ident, $at:expr, $a:expr, $b:ident) => {
+        let a = $a;
+        $acc[$at] = _mm512_madd52lo_epu64($acc[$at], a, $b[0]);
+        $acc[$at + 1] = _mm512_madd52hi_epu64($acc[$at + 1], a, $b[0]);
+        $acc[$at + 1] = _mm512_madd52lo_epu64($acc[$at + 1], a, $b[1]);
+        $acc[$at + 2] = _mm512_madd52hi_epu64($acc[$at + 2], a, $b[1]);
+        $acc[$at + 2] = _mm512_madd52lo_epu64($acc[$at + 2], a, $b[2]);
+        $acc[$at + 3] = _mm512_madd52hi_epu64($acc[$at + 3], a, $b[2]);
+        $acc[$at + 3] = _mm512_madd52lo_epu64($acc[$at + 3], a, $b[3]);
+        $acc[$at + 4] = _mm512_madd52hi_epu64($acc[$at + 4], a, $b[3]);
+        $acc[$at + 4] = _mm512_madd52lo_epu64($acc[$at + 4], a, $b[4]);
+        $acc[$at + 5] = _mm512_madd52hi_epu64($acc[$at + 5], a, $b[4]);
+    };
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn tile(mut acc: [V; 10], a: &[V; TILE], b: &[V; TILE]) -> [V; 10] {
+    madd_row!(acc, 0, a[0], b);
+    madd_row!(acc, 1, a[1], b);
+    madd_row!(acc, 2, a[2], b);
+    madd_row!(acc, 3, a[3], b);
+    madd_row!(acc, 4, a[4], b);
+    acc
+}
+
+/// The products of different digits of one tile, each once (to be doubled).
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn tile_cross(mut acc: [V; 10], a: &[V; TILE]) -> [V; 10] {
+    macro_rules! pair {
+        ($i:literal, $j:literal) => {
+            acc[$i + $j] = _mm512_madd52lo_epu64(acc[$i + $j], a[$i], a[$j]);
+            acc[$i + $j + 1] = _mm512_madd52hi_epu64(acc[$i + $j + 1], a[$i], a[$j]);
+        };
+    }
+    pair!(0, 1);
+    pair!(0, 2);
+    pair!(0, 3);
+    pair!(0, 4);
+    pair!(1, 2);
+    pair!(1, 3);
+    pair!(1, 4);
+    pair!(2, 3);
+    pair!(2, 4);
+    pair!(3, 4);
+    acc
+}
+
+/// The squares of the digits of one tile.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn tile_squares(mut acc: [V; 10], a: &[V; TILE]) -> [V; 10] {
+    for i in 0..TILE {
+        acc[2 * i] = _mm512_madd52lo_epu64(acc[2 * i], a[i], a[i]);
+        acc[2 * i + 1] = _mm512_madd52hi_epu64(acc[2 * i + 1], a[i], a[i]);
+    }
+    acc
+}
+
+/// Finds five digits of the Montgomery quotient that clear the low five columns, and adds their products with the lowest tile of `n`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn reduce(mut acc: [V; 10], q: &mut [V; TILE], n: &[V; TILE], inverse: V) -> [V; 10] {
+    macro_rules! digit {
+        ($d:literal) => {
+            let quotient = _mm512_madd52lo_epu64(_mm512_setzero_si512(), acc[$d], inverse);
+            q[$d] = quotient;
+            madd_row!(acc, $d, quotient, n);
+            acc[$d + 1] = _mm512_add_epi64(acc[$d + 1], _mm512_srli_epi64::<52>(acc[$d]));
+        };
+    }
+    digit!(0);
+    digit!(1);
+    digit!(2);
+    digit!(3);
+    digit!(4);
+    acc
+}
+
+/// Carries through the low five columns and writes them out as digits.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn output(mut acc: [V; 10], out: &mut [V; TILE]) -> [V; 10] {
+    let mask = _mm512_set1_epi64(MASK);
+    for d in 0..TILE {
+        out[d] = _mm512_and_si512(acc[d], mask);
+        acc[d + 1] = _mm512_add_epi64(acc[d + 1], _mm512_srli_epi64::<52>(acc[d]));
+    }
+    acc
+}
+
+/// Drops the low five columns.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn shift(acc: [V; 10]) -> [V; 10] {
+    let zero = _mm512_setzero_si512();
+    [acc[5], acc[6], acc[7], acc[8], acc[9], zero, zero, zero, zero, zero]
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn multiply<const T: usize, const S: usize>(
+    out: [&mut [Word8]; S],
+    a: [&[Word8]; S],
+    b: [&[Word8]; S],
+    n: [&Modulus<Word8>; S],
+    scratch: &mut [Word8],
+) {
+    let out = out.map(|out| registers_mut(out).as_chunks_mut::<TILE>().0);
+    let (a, b, digits, inverse) =
+        (a.map(tiles), b.map(tiles), n.map(|n| tiles(&n.digits)), n.map(|n| registers(std::slice::from_ref(&n.inverse))[0]));
+    let q = registers_mut(scratch).as_chunks_mut::<TILE>().0;
+    let mut state = [[_mm512_setzero_si512(); 10]; S];
+    for k in 0..2 * T {
+        let first = k.saturating_sub(T - 1);
+        let last = k.min(T - 1);
+        for s in 0..S {
+            let mut acc = state[s];
+            for i in first..=last {
+                acc = tile(acc, &a[s][i], &b[s][k - i]);
+            }
+            for i in first..k.min(T) {
+                acc = tile(acc, &q[s * T + i], &digits[s][k - i]);
+            }
+            acc = if k < T { reduce(acc, &mut q[s * T + k], &digits[s][0], inverse[s]) } else { output(acc, &mut out[s][k - T]) };
+            state[s] = shift(acc);
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn square<const T: usize, const S: usize>(out: [&mut [Word8]; S], a: [&[Word8]; S], n: [&Modulus<Word8>; S], scratch: &mut [Word8]) {
+    let out = out.map(|out| registers_mut(out).as_chunks_mut::<TILE>().0);
+    let (a, digits, inverse) = (a.map(tiles), n.map(|n| tiles(&n.digits)), n.map(|n| registers(std::slice::from_ref(&n.inverse))[0]));
+    let q = registers_mut(scratch).as_chunks_mut::<TILE>().0;
+    let zero = _mm512_setzero_si512();
+    let mut single = [[zero; 10]; S];
+    let mut doubled = [[zero; 10]; S];
+    for k in 0..2 * T {
+        let first = k.saturating_sub(T - 1);
+        for s in 0..S {
+            let mut cross = doubled[s];
+            for i in first..k.div_ceil(2) {
+                cross = tile(cross, &a[s][i], &a[s][k - i]);
+            }
+            let mut acc = single[s];
+            if k % 2 == 0 {
+                cross = tile_cross(cross, &a[s][k / 2]);
+                acc = tile_squares(acc, &a[s][k / 2]);
+            }
+            for d in 0..TILE {
+                acc[d] = _mm512_add_epi64(acc[d], _mm512_slli_epi64::<1>(cross[d]));
+            }
+            doubled[s] = shift(cross);
+            for i in first..k.min(T) {
+                acc = tile(acc, &q[s * T + i], &digits[s][k - i]);
+            }
+            acc = if k < T { reduce(acc, &mut q[s * T + k], &digits[s][0], inverse[s]) } else { output(acc, &mut out[s][k - T]) };
+            single[s] = shift(acc);
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn add(a: &mut [Word8], b: &[Word8]) {
+    let mask = _mm512_set1_epi64(MASK);
+    let mut carry = _mm512_setzero_si512();
+    for (a, b) in registers_mut(a).iter_mut().zip(registers(b)) {
+        let sum = _mm512_add_epi64(_mm512_add_epi64(*a, *b), carry);
+        *a = _mm512_and_si512(sum, mask);
+        carry = _mm512_srli_epi64::<52>(sum);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn select<const ENTRIES: usize>(out: &mut [Word8], table: &[Word8], index: u64) {
+    let wanted = _mm512_set1_epi64(index.cast_signed());
+    let mut masks = [0; ENTRIES];
+    let mut number = _mm512_setzero_si512();
+    for mask in &mut masks {
+        *mask = _mm512_cmpeq_epi64_mask(wanted, number);
+        number = _mm512_add_epi64(number, _mm512_set1_epi64(1));
+    }
+    let (out, table) = (registers_mut(out), registers(table));
+    let length = out.len();
+    assert_eq!(table.len(), ENTRIES * length);
+    for (position, digit) in out.iter_mut().enumerate() {
+        let mut value = _mm512_setzero_si512();
+        for entry in 0..ENTRIES {
+            value = _mm512_mask_mov_epi64(value, masks[entry], table[entry * length + position]);
+        }
+        *digit = value;
+    }
+}
+
+impl Kernel for Ifma {
+    type Word = Word8;
+    const LANES: usize = 8;
+    const DIGIT_BITS: u32 = 52;
+    const BALANCED: bool = false;
+
+    fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512ifma")).then_some(Self(()))
+    }
+
+    fn digit_count(bits: usize) -> Option<usize> {
+        match bits {
+            512 => Some(10),
+            1024 => Some(20),
+            1536 => Some(30),
+            2048 => Some(40),
+            3072 => Some(60),
+            4096 => Some(80),
+            _ => None,
+        }
+    }
+
+    fn encode(digit: i64) -> u64 {
+        digit.cast_unsigned()
+    }
+
+    fn decode(pattern: u64) -> i64 {
+        pattern.cast_signed()
+    }
+
+    fn multiply<const S: usize>(self, out: [&mut [Word8]; S], a: [&[Word8]; S], b: [&[Word8]; S], n: [&Modulus<Word8>; S], scratch: &mut [Word8]) {
+        let length = check(&out, &[a, b], &n, scratch);
+        // SAFETY: a value of `Ifma` exists, so the processor has AVX-512 F and IFMA.
+        unsafe {
+            match length {
+                10 => multiply::<2, S>(out, a, b, n, scratch),
+                20 => multiply::<4, S>(out, a, b, n, scratch),
+                30 => multiply::<6, S>(out, a, b, n, scratch),
+                40 => multiply::<8, S>(out, a, b, n, scratch),
+                60 => multiply::<12, S>(out, a, b, n, scratch),
+                80 => multiply::<16, S>(out, a, b, n, scratch),
+                _ => {}
+            }
+        }
+    }
+
+    fn square<const S: usize>(self, out: [&mut [Word8]; S], a: [&[Word8]; S], n: [&Modulus<Word8>; S], scratch: &mut [Word8]) {
+        let length = check(&out, &[a], &n, scratch);
+        // SAFETY: a value of `Ifma` exists, so the processor has AVX-512 F and IFMA.
+        unsafe {
+            match length {
+                10 => square::<2, S>(out, a, n, scratch),
+                20 => square::<4, S>(out, a, n, scratch),
+                30 => square::<6, S>(out, a, n, scratch),
+                40 => square::<8, S>(out, a, n, scratch),
+                60 => square::<12, S>(out, a, n, scratch),
+                80 => square::<16, S>(out, a, n, scratch),
+                _ => {}
+            }
+        }
+    }
+
+    fn add(self, a: &mut [Word8], b: &[Word8]) {
+        // SAFETY: a value of `Ifma` exists, so the processor has AVX-512 F and IFMA.
+        unsafe { add(a, b) }
+    }
+
+    fn select(self, out: &mut [Word8], table: &[Word8], index: u64) {
+        // SAFETY: a value of `Ifma` exists, so the processor has AVX-512 F and IFMA.
+        unsafe {
+            match table.len() / out.len() {
+                16 => select::<16>(out, table, index),
+                32 => select::<32>(out, table, index),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Asserts that all operands have the length of the modulus, and returns it.
+fn check<const S: usize>(out: &[&mut [Word8]; S], operands: &[[&[Word8]; S]], n: &[&Modulus<Word8>; S], scratch: &[Word8]) -> usize {
+    let length = n[0].digits.len();
+    assert!(n.iter().all(|n| n.digits.len() == length) && out.iter().all(|out| out.len() == length));
+    assert!(operands.iter().flatten().all(|operand| operand.len() == length) && scratch.len() >= SCRATCH * S * length);
+    length
+}
