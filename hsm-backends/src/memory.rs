@@ -7,6 +7,7 @@
 //! | work | engine |
 //! |---|---|
 //! | modulus of 2048 bits or more: sign SHA-256/384/512, decrypt PKCS#1 v1.5, OAEP with one hash | aws-lc-rs |
+//! | batches of four and more, on processors with AVX2 or AVX-512 IFMA | lanes (`keykit-rsa-lanes`), padding of our own |
 //! | everything else: smaller keys, SHA-1 and SHA-224 signatures, OAEP with mixed hashes | `rsa`, raw operation with blinding, own padding |
 //!
 //! # Security
@@ -18,6 +19,7 @@ mod aws_lc;
 mod capabilities;
 mod engine;
 mod generate;
+mod lanes;
 mod padding;
 mod parallel;
 mod portable;

@@ -9,6 +9,7 @@ use keykit::store::DecryptionFailed;
 use keykit::{Error, Result};
 
 use super::aws_lc::{self, AwsLc};
+use super::lanes::{self, Lanes};
 use super::parallel;
 use super::portable::Portable;
 
@@ -18,15 +19,17 @@ pub(crate) struct Engine {
     aws_lc: Option<AwsLc>,
     /// Made at once for small keys, on first need for others.
     portable: OnceLock<Portable>,
+    /// Made with the first batch; `None` where the processor has no lanes for keys of this size.
+    lanes: OnceLock<Option<Lanes>>,
 }
 
 impl Engine {
     /// Prepares a key.
     pub(crate) fn new(key: RsaSecretKey) -> Result<Self> {
         let engine = if key.public().modulus_bits() >= aws_lc::MIN_MODULUS_BITS {
-            Self { aws_lc: Some(AwsLc::new(&key)?), portable: OnceLock::new(), key }
+            Self { aws_lc: Some(AwsLc::new(&key)?), portable: OnceLock::new(), lanes: OnceLock::new(), key }
         } else {
-            Self { aws_lc: None, portable: OnceLock::from(Portable::new(&key)?), key }
+            Self { aws_lc: None, portable: OnceLock::from(Portable::new(&key)?), lanes: OnceLock::new(), key }
         };
         Ok(engine)
     }
@@ -38,20 +41,37 @@ impl Engine {
 
     /// Signs digests; none is returned if one fails or does not verify.
     pub(crate) fn sign(&self, digests: &[Digest]) -> Result<Vec<Vec<u8>>> {
-        parallel::map(digests, |digest| self.sign_one(digest)).into_iter().collect()
+        match self.lanes_for(digests.len()) {
+            Some(lanes) => lanes.map(digests, |batch| lanes.sign(batch), |digest| self.sign_one(digest)).into_iter().collect(),
+            None => parallel::map(digests, |digest| self.sign_one(digest)).into_iter().collect(),
+        }
     }
 
     /// Decrypts ciphertexts, all of them before it returns.
     pub(crate) fn decrypt(&self, scheme: &EncryptionScheme, ciphertexts: &[&[u8]]) -> Result<Vec<Result<SecretBytes, DecryptionFailed>>> {
-        match &self.aws_lc {
-            Some(engine) if AwsLc::can_decrypt(scheme) => {
-                Ok(parallel::map(ciphertexts, |ciphertext| engine.decrypt(scheme, ciphertext).ok_or(DecryptionFailed)))
-            }
-            _ => {
-                let engine = self.portable()?;
-                Ok(parallel::map(ciphertexts, |ciphertext| engine.decrypt(scheme, ciphertext).ok_or(DecryptionFailed)))
-            }
-        }
+        let portable = if self.aws_lc.is_some() && AwsLc::can_decrypt(scheme) { None } else { Some(self.portable()?) };
+        let one = |ciphertext: &&[u8]| {
+            let opened = match (&self.aws_lc, portable) {
+                (_, Some(engine)) => engine.decrypt(scheme, ciphertext),
+                (Some(engine), None) => engine.decrypt(scheme, ciphertext),
+                (None, None) => None,
+            };
+            opened.ok_or(DecryptionFailed)
+        };
+        Ok(match self.lanes_for(ciphertexts.len()) {
+            Some(lanes) => lanes.map(ciphertexts, |batch| lanes.decrypt(scheme, batch), one),
+            None => parallel::map(ciphertexts, one),
+        })
+    }
+
+    /// Results that the lanes withheld because their check failed; each was computed again by a library.
+    pub(crate) fn withheld(&self) -> u64 {
+        self.lanes.get().and_then(Option::as_ref).map_or(0, Lanes::withheld)
+    }
+
+    /// The lanes, if the processor has some and the batch is worth them.
+    fn lanes_for(&self, items: usize) -> Option<&Lanes> {
+        (items >= lanes::MIN_ITEMS).then(|| self.lanes.get_or_init(|| Lanes::new(&self.key)).as_ref()).flatten()
     }
 
     fn sign_one(&self, digest: &Digest) -> Result<Vec<u8>> {

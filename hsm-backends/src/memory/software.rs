@@ -109,6 +109,14 @@ impl<B: Backing> SoftwareStore<B> {
         Self { identity, backing, keys: RwLock::default() }
     }
 
+    /// Results of lane engines that were withheld since the keys were opened, because their check with the public exponent
+    /// failed. Each was computed again by a library. Anything but 0 means that this machine computes wrongly: replace it.
+    #[must_use]
+    pub fn withheld_results(&self) -> u64 {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.values().filter_map(|slot| slot.engine.get()).map(|engine| engine.withheld()).sum()
+    }
+
     pub(crate) fn backing(&self) -> &B {
         &self.backing
     }
