@@ -187,7 +187,7 @@ impl<K: Kernel> LaneEngine<K> {
         for number in &mut random {
             for lane in 0..K::LANES {
                 getrandom::fill(&mut bytes).ok()?;
-                number::store::<K>(number, lane, &*limbs::from_be(&bytes, self.prime_bits / 64)?);
+                number::store::<K>(number, lane, &limbs::from_be(&bytes, self.prime_bits / 64)?);
             }
         }
         let square = self.primes.each_ref().map(|prime| &prime.square[..]);
@@ -197,6 +197,7 @@ impl<K: Kernel> LaneEngine<K> {
     }
 
     /// The pair for one batch. The stored pair moves on by squaring.
+    #[expect(clippy::type_complexity, reason = "a factor and its remover, each for both primes")]
     fn blinding(&self, scratch: &mut [K::Word]) -> Option<(Pair<Number<K>>, Pair<Number<K>>)> {
         let mut stored = self.blinding.lock().unwrap_or_else(PoisonError::into_inner);
         let current = match stored.take() {

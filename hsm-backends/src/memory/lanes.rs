@@ -95,7 +95,7 @@ mod tests {
     fn batches_equal_single_operations() {
         for bits in [1024, 2048] {
             let Some((engine, _)) = lanes(bits) else { return };
-            let digests: Vec<Digest> = (0..37).map(|n: u8| if n % 2 == 0 { Hash::Sha256 } else { Hash::Sha1 }.digest(&[n])).collect();
+            let digests: Vec<Digest> = (0..37).map(|n: u8| if n.is_multiple_of(2) { Hash::Sha256 } else { Hash::Sha1 }.digest(&[n])).collect();
             let single: Vec<Vec<u8>> = digests.iter().map(|digest| engine.sign(&[*digest]).unwrap().remove(0)).collect();
             for count in [4, 7, 8, 9, 12, 16, 37] {
                 assert_eq!(engine.sign(&digests[..count]).unwrap(), single[..count], "{bits} bits, {count}");

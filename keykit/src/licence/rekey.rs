@@ -289,7 +289,7 @@ impl<'a> Rekey<'a> {
     /// Signs all drafts in one batch, puts the texts together and checks them.
     fn finish(&self, steps: Vec<Result<Step<'_>>>) -> Result<Vec<Result<RekeyedLicence>>> {
         let unsigned = steps.iter().flatten().filter_map(Step::unsigned);
-        let mut signatures = self.sign(&unsigned.map(|unsigned| unsigned.digest()).collect::<Vec<_>>())?.into_iter();
+        let mut signatures = self.sign(&unsigned.map(UnsignedDocument::digest).collect::<Vec<_>>())?.into_iter();
         let mut expected = Vec::with_capacity(steps.len());
         let mut results = Vec::with_capacity(steps.len());
         for step in steps {
