@@ -385,6 +385,7 @@ impl Source<'_> {
 }
 
 /// A licence on its way.
+#[expect(clippy::large_enum_variant, reason = "a batch holds some hundreds at the most, and most of them are drafts")]
 enum Step<'i> {
     Done(RekeyedLicence),
     Draft(Draft<'i>),

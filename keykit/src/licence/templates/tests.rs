@@ -63,7 +63,7 @@ fn each_error_stands_in_its_place() {
     let licence = issue(&WORLD.old[0], &content_key(128), "a", &rights());
     let items = [good.as_bytes(), damaged.as_bytes(), strange.as_bytes(), active.as_bytes(), licence.as_bytes(), b"", good.as_bytes()];
     let results = engine(1).resign_templates(&items, IssueTime::Keep).unwrap();
-    let codes: Vec<_> = results.iter().map(|result| result.as_ref().map_or_else(crate::error::Error::code, |_| "ok")).collect();
+    let codes: Vec<_> = results.iter().map(|result| result.as_ref().map_or_else(Error::code, |_| "ok")).collect();
     assert_eq!(codes, ["ok", "negative", "not-found", "ok", "malformed", "malformed", "ok"]);
     let unchanged = results[3].as_ref().unwrap();
     assert!(unchanged.already_active && unchanged.text == active.as_bytes());
