@@ -10,6 +10,8 @@ use zeroize::Zeroize;
 
 pub(crate) mod avx2;
 pub(crate) mod ifma;
+#[cfg(test)]
+mod tests;
 
 /// One digit of every lane, held as raw 64-bit patterns.
 pub(crate) trait Word: Copy + Default + Zeroize + Send + Sync + 'static {
