@@ -177,7 +177,13 @@ impl<K: Kernel> LaneEngine<K> {
 
     fn power(&self, base: &Pair<Number<K>>, exponent: Pair<&[u64]>) -> Pair<Number<K>> {
         let one = self.primes.each_ref().map(|prime| &prime.one[..]);
-        exponent::power(self.kernel, views(base), exponent, self.prime_bits, one, self.moduli())
+        if K::PAIRED {
+            return exponent::power(self.kernel, views(base), exponent, self.prime_bits, one, self.moduli());
+        }
+        let ([base_p, base_q], [exponent_p, exponent_q], [one_p, one_q], [p, q]) = (views(base), exponent, one, self.moduli());
+        let [power_p] = exponent::power(self.kernel, [base_p], [exponent_p], self.prime_bits, [one_p], [p]);
+        let [power_q] = exponent::power(self.kernel, [base_q], [exponent_q], self.prime_bits, [one_q], [q]);
+        [power_p, power_q]
     }
 
     /// A blinding from fresh random numbers; `None` when the system has none to give.

@@ -233,3 +233,6 @@ impl PrivateKey {
         *self.fault.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Fault { point, lane, bit });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,8 @@ use zeroize::Zeroize;
 
 pub(crate) mod avx2;
 pub(crate) mod ifma;
+#[cfg(test)]
+mod tests;
 
 /// One digit of every lane, held as raw 64-bit patterns.
 pub(crate) trait Word: Copy + Default + Zeroize + Send + Sync + 'static {
@@ -81,6 +83,8 @@ pub(crate) trait Kernel: Copy + Send + Sync + 'static {
     const DIGIT_BITS: u32;
     /// Digits lie in `-2^(DIGIT_BITS-1) ..= 2^(DIGIT_BITS-1)` instead of `0 .. 2^DIGIT_BITS`.
     const BALANCED: bool;
+    /// Two streams side by side are faster than one after the other.
+    const PAIRED: bool;
 
     /// The kernel, when this processor can run it.
     fn detect() -> Option<Self>;

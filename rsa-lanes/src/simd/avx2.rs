@@ -114,18 +114,9 @@ fn row(columns: &mut [V], x: [D; ROW], y: &[D], from: usize) {
     }
     let start = if from == 0 { 2 } else { from };
     for j in start..length {
-        let (l0, h0) = product(x[0], y[j]);
-        let (l1, h1) = product(x[1], y[j - 1]);
-        let (l2, h2) = product(x[2], y[j - 2]);
-        columns[j] = sum(sum(columns[j], carried), sum(sum(l0, l1), l2));
-        carried = sum(sum(h0, h1), h2);
+        carried = column(columns, &x, y, j, carried);
     }
-    let (l1, h1) = product(x[1], y[length - 1]);
-    let (l2, h2) = product(x[2], y[length - 2]);
-    columns[length] = sum(sum(columns[length], carried), sum(l1, l2));
-    let (l, h) = product(x[2], y[length - 1]);
-    columns[length + 1] = sum(sum(columns[length + 1], sum(h1, h2)), l);
-    columns[length + 2] = sum(columns[length + 2], h);
+    last_columns(columns, &x, y, carried);
 }
 
 /// Adds the square of three digits `x` to six columns.
@@ -204,20 +195,173 @@ fn output(columns: &[V], out: &mut [D]) {
     out[last] = _mm256_sub_pd(_mm256_castsi256_pd(value), constant(LOW));
 }
 
-/// Clears the low half of the columns and writes out the high half.
+/// Adds to column `j` the low halves of `x[0]·y[j] + x[1]·y[j-1] + x[2]·y[j-2]`, and what the column before carried; returns the high halves.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn reduce<const L: usize, const S: usize>(out: [&mut [Word4]; S], columns: &mut [V], n: [&Modulus<Word4>; S]) {
-    let (digits, inverse) = (n.map(|n| &doubles(&n.digits)[..L]), n.map(|n| doubles(std::slice::from_ref(&n.inverse))[0]));
-    for i in (0..L).step_by(ROW) {
-        for s in 0..S {
-            let columns = &mut columns[2 * L * s + i..][..L + ROW];
-            let q = quotient(columns, digits[s], inverse[s]);
-            row(columns, q, digits[s], ROW);
+fn column(columns: &mut [V], x: &[D; ROW], y: &[D], j: usize, carried: V) -> V {
+    let (l0, h0) = product(x[0], y[j]);
+    let (l1, h1) = product(x[1], y[j - 1]);
+    let (l2, h2) = product(x[2], y[j - 2]);
+    columns[j] = sum(sum(columns[j], carried), sum(sum(l0, l1), l2));
+    sum(sum(h0, h1), h2)
+}
+
+/// Adds the products of the columns beyond the length of `y`.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn last_columns(columns: &mut [V], x: &[D; ROW], y: &[D], carried: V) {
+    let length = y.len();
+    let (l1, h1) = product(x[1], y[length - 1]);
+    let (l2, h2) = product(x[2], y[length - 2]);
+    columns[length] = sum(sum(columns[length], carried), sum(l1, l2));
+    let (l, h) = product(x[2], y[length - 1]);
+    columns[length + 1] = sum(sum(columns[length + 1], sum(h1, h2)), l);
+    columns[length + 2] = sum(columns[length + 2], h);
+}
+
+/// The work of [`quotient`] in fifteen steps, five for each digit, to be mixed with other work.
+#[derive(Clone, Copy)]
+struct Chain {
+    /// The column to clear.
+    column: V,
+    /// What the next columns have got so far.
+    pending: [V; 3],
+    /// The column as a double, then the digit of the quotient.
+    digit: D,
+    /// High halves, as doubles: of `digit · inverse` first, then of the products with `n`.
+    high: [D; 3],
+    low: [V; 3],
+    q: [D; ROW],
+}
+
+impl Chain {
+    /// `columns` begins with the three columns to clear.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn new(columns: &[V]) -> Self {
+        let (zero, none) = (_mm256_setzero_pd(), _mm256_setzero_si256());
+        Self { column: columns[0], pending: [columns[1], columns[2], none], digit: zero, high: [zero; 3], low: [none; 3], q: [zero; ROW] }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn step<const STEP: usize>(&mut self, columns: &mut [V], n: &[D], inverse: D) {
+        let (high, both) = (constant(HIGH), constant(HIGH + 3));
+        let d = STEP / 5;
+        match STEP % 5 {
+            0 => {
+                let digit = _mm256_and_si256(sum(self.column, self.column), pattern(MASK << 1));
+                self.digit = _mm256_castsi256_pd(_mm256_or_si256(digit, pattern(UNIT)));
+                self.high[0] = _mm256_fmadd_pd(self.digit, inverse, high);
+            }
+            1 => self.low[0] = _mm256_castpd_si256(_mm256_fmadd_pd(self.digit, inverse, _mm256_sub_pd(both, self.high[0]))),
+            2 => {
+                self.digit = _mm256_sub_pd(_mm256_castsi256_pd(self.low[0]), constant(LOW));
+                self.q[d] = self.digit;
+                for k in 0..ROW - d {
+                    self.high[k] = _mm256_fmadd_pd(self.digit, n[k], high);
+                }
+            }
+            3 => {
+                for k in 0..ROW - d {
+                    self.low[k] = _mm256_castpd_si256(_mm256_fmadd_pd(self.digit, n[k], _mm256_sub_pd(both, self.high[k])));
+                }
+            }
+            _ => {
+                let carry = _mm256_srli_epi64::<51>(sum(self.column, self.low[0]));
+                for k in 0..ROW - d {
+                    self.pending[k] = sum(self.pending[k], _mm256_castpd_si256(self.high[k]));
+                    if k > 0 {
+                        self.pending[k - 1] = sum(self.pending[k - 1], self.low[k]);
+                    }
+                }
+                self.column = sum(self.pending[0], carry);
+                self.pending = [self.pending[1], self.pending[2], _mm256_setzero_si256()];
+                if d == ROW - 1 {
+                    columns[ROW] = sum(columns[ROW], self.column);
+                }
+            }
         }
     }
-    for (s, out) in out.into_iter().enumerate() {
-        output(&columns[2 * L * s + L..][..L], &mut doubles_mut(out)[..L]);
+}
+
+/// Clears the low half of the columns of both streams and writes out the high half.
+///
+/// A quotient is one long chain of dependent operations. So the two streams go side by side, and the next quotients are
+/// worked out step by step between the columns of the current row.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn reduce_pair<const L: usize>(out: [&mut [Word4]; 2], columns: &mut [V], n: [&Modulus<Word4>; 2]) {
+    let [n0, n1] = n.map(|n| &doubles(&n.digits)[..L]);
+    let [inverse0, inverse1] = n.map(|n| doubles(std::slice::from_ref(&n.inverse))[0]);
+    let (columns0, columns1) = columns.split_at_mut(2 * L);
+    let mut q0 = quotient(columns0, n0, inverse0);
+    let mut q1 = quotient(columns1, n1, inverse1);
+    for i in (0..L - ROW).step_by(ROW) {
+        let (columns0, columns1) = (&mut columns0[i..][..L + 2 * ROW], &mut columns1[i..][..L + 2 * ROW]);
+        let (mut carried0, mut carried1) = (_mm256_setzero_si256(), _mm256_setzero_si256());
+        for j in ROW..2 * ROW {
+            carried0 = column(columns0, &q0, n0, j, carried0);
+            carried1 = column(columns1, &q1, n1, j, carried1);
+        }
+        let (mut chain0, mut chain1) = (Chain::new(&columns0[ROW..]), Chain::new(&columns1[ROW..]));
+        macro_rules! mixed {
+            ($($step:literal)*) => {$(
+                if 2 * ROW + $step < L {
+                    carried0 = column(columns0, &q0, n0, 2 * ROW + $step, carried0);
+                }
+                chain0.step::<$step>(&mut columns0[ROW..], n0, inverse0);
+                if 2 * ROW + $step < L {
+                    carried1 = column(columns1, &q1, n1, 2 * ROW + $step, carried1);
+                }
+                chain1.step::<$step>(&mut columns1[ROW..], n1, inverse1);
+            )*};
+        }
+        mixed!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+        for j in 2 * ROW + 15..L {
+            carried0 = column(columns0, &q0, n0, j, carried0);
+            carried1 = column(columns1, &q1, n1, j, carried1);
+        }
+        last_columns(columns0, &q0, n0, carried0);
+        last_columns(columns1, &q1, n1, carried1);
+        (q0, q1) = (chain0.q, chain1.q);
+    }
+    row(&mut columns0[L - ROW..], q0, n0, ROW);
+    row(&mut columns1[L - ROW..], q1, n1, ROW);
+    let [out0, out1] = out;
+    output(&columns0[L..], &mut doubles_mut(out0)[..L]);
+    output(&columns1[L..], &mut doubles_mut(out1)[..L]);
+}
+
+/// Clears the low half of the columns of one stream and writes out the high half.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn reduce_one<const L: usize>(out: &mut [Word4], columns: &mut [V], n: &Modulus<Word4>) {
+    let (digits, inverse) = (&doubles(&n.digits)[..L], doubles(std::slice::from_ref(&n.inverse))[0]);
+    for i in (0..L).step_by(ROW) {
+        let columns = &mut columns[i..][..L + ROW];
+        let q = quotient(columns, digits, inverse);
+        row(columns, q, digits, ROW);
+    }
+    output(&columns[L..][..L], &mut doubles_mut(out)[..L]);
+}
+
+/// Reduces as many streams as there are.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn reduce<const L: usize, const S: usize>(mut out: [&mut [Word4]; S], columns: &mut [V], n: [&Modulus<Word4>; S]) {
+    let mut out = out.iter_mut();
+    let mut columns = columns;
+    let mut n = n.into_iter();
+    while let (Some(first), Some(modulus)) = (out.next(), n.next()) {
+        if let (Some(second), Some(next)) = (out.next(), n.next()) {
+            let (now, rest) = columns.split_at_mut(4 * L);
+            reduce_pair::<L>([first, second], now, [modulus, next]);
+            columns = rest;
+        } else {
+            reduce_one::<L>(first, &mut columns[..2 * L], modulus);
+            columns = &mut [];
+        }
     }
 }
 
@@ -308,6 +452,7 @@ impl Kernel for Avx2 {
     const LANES: usize = 4;
     const DIGIT_BITS: u32 = BITS;
     const BALANCED: bool = true;
+    const PAIRED: bool = true;
 
     fn detect() -> Option<Self> {
         (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))

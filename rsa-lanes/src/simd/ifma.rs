@@ -236,6 +236,7 @@ impl Kernel for Ifma {
     const LANES: usize = 8;
     const DIGIT_BITS: u32 = 52;
     const BALANCED: bool = false;
+    const PAIRED: bool = false;
 
     fn detect() -> Option<Self> {
         (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512ifma")).then_some(Self(()))

@@ -1,0 +1,68 @@
+//! Damaged operations: nothing wrong leaves an engine.
+
+use super::*;
+
+/// A 1024-bit test key: n, p, q, dp, dq, qinv.
+fn key(engine: Engine) -> Option<PrivateKey> {
+    let number = |text: &str| -> Vec<u8> { (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect() };
+    PrivateKey::new(&number(N), 65537, &number(P), &number(Q), &number(DP), &number(DQ), &number(QINV))?.with_engine(engine)
+}
+
+const N: &str = "bc1c590ae3aa9e16ed09bb9e5b09e3317d6db519934c15776bf91495165fdda90e829b59c20df7829402a754482f4f0105ad1020c2aa43f40904409383e2885e20b80cdebd61c38269ed575530a1aff63880b9ae51da2c90bfb03bae73e995bbdf599c612bb44e74914fc7476b9b023f897bfaba32d478895c7cfe0a5b8cf1c5";
+const P: &str = "ed370c75180fcae6d83a5a97fd7b306af2d126f7b16feca63c1d3be513746eeb61995f3e3bbdca9f51c7e37bdea1648f598fd76ec8e104ccb8c5e5713cdabdab";
+const Q: &str = "cb01d48ba61cad3dfed32f70233991594fb0afc946c9c69950ff07a6cf877c1fc97279c7a0813dca2598f0af3153379566642ec334586c7f2cb01e586f573e4f";
+const DP: &str = "0896d6afa2b867ab6626eec2d41dd2c9fc92d02b65d45ca84442f6b93bb41a94114ba1643a7b8bcbab0566da445c69acbb1c773b7eb08f20ee8bd3dbfecd18d3";
+const DQ: &str = "9e3419f08e8e70900cc385878d5bf2a2b850c85d421642f7fe401135752b6f96d205ad53de087a1fcbf709326e6d1cb7082970abdd623f83484f2406e516074f";
+const QINV: &str = "12d76859fc3a7afc66e828687c53120db4e3512b8fe9d3c8d6d9739226eadb78eab3fb939b28da1f2093159ac1945220ff0e3e1be0f41d5a4081fcc1ca12b622";
+
+fn engines() -> impl Iterator<Item = PrivateKey> {
+    Engine::ALL.into_iter().filter_map(key)
+}
+
+#[test]
+fn faults_are_withheld_and_counted() {
+    let points = [FaultPoint::PowerP, FaultPoint::PowerQ, FaultPoint::Blinding, FaultPoint::Recombined];
+    for key in engines() {
+        let inputs: Vec<Vec<u8>> = (1..=key.lanes()).map(|lane| vec![u8::try_from(lane).unwrap(); key.size()]).collect();
+        let views: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
+        let right = key.private_operation(&views);
+        assert!(right.iter().all(Result::is_ok));
+        let mut expected_count = 0;
+        for point in points {
+            for lane in 0..key.lanes() {
+                for bit in [0, 1, 40, 49, 50, 255, 256, 400] {
+                    key.inject_fault(point, lane, bit);
+                    let results = key.private_operation(&views);
+                    for (position, (result, right)) in results.iter().zip(&right).enumerate() {
+                        if position == lane {
+                            assert_eq!(*result, Err(Withheld::Fault), "{key:?} {point:?} bit {bit}");
+                        } else {
+                            assert_eq!(result, right);
+                        }
+                    }
+                    expected_count += 1;
+                    assert_eq!(key.withheld(), expected_count);
+                }
+            }
+        }
+        // A damaged blinding is not carried on.
+        assert_eq!(key.private_operation(&views), right);
+        assert_eq!(key.withheld(), expected_count);
+    }
+}
+
+#[test]
+fn both_engines_give_the_same_results() {
+    let input = vec![0x5a; 128];
+    let mut results = engines().map(|key| key.private_operation(&[&input]).remove(0).unwrap());
+    if let Some(first) = results.next() {
+        assert!(results.all(|result| result == first));
+    }
+}
+
+#[test]
+fn engine_choice() {
+    let Some(key) = Engine::ALL.into_iter().find(|engine| engine.available()).and_then(key) else { return };
+    assert_eq!(key.size(), 128);
+    assert_eq!(key.lanes(), if key.engine() == Engine::Ifma { 8 } else { 4 });
+}
