@@ -284,6 +284,8 @@ pub(crate) enum LicenceCommand {
         #[arg(required = true, value_hint = ValueHint::FilePath)]
         files: Vec<PathBuf>,
     },
+    /// Move licences from archived keys to the active one; the originals stay as they are
+    Rekey(RekeyArguments),
     /// Open the content key of a licence with a key of the tenant
     Open {
         /// File with a licence
@@ -301,6 +303,28 @@ pub(crate) enum LicenceCommand {
         #[arg(long, value_name = "SOURCE")]
         pin_source: Option<String>,
     },
+}
+
+/// `keykit licence rekey`
+#[derive(Debug, Args)]
+pub(crate) struct RekeyArguments {
+    /// Files and folders with licences; none for JSON Lines ({"id","licence"}) from standard input to standard output
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// The tenant folder
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) tenant: PathBuf,
+    /// Folder for the results; a run that was cut off goes on where it was
+    #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) output: Option<PathBuf>,
+    /// Issue licences of authors' computers anew under the server, instead of refusing them
+    #[arg(long)]
+    pub(crate) reissue_offline: bool,
+    #[command(flatten)]
+    pub(crate) keyring: KeyringPassword,
+    /// Where the PIN of the token comes from, for keys in a token
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) pin_source: Option<String>,
 }
 
 /// `keykit store`

@@ -27,6 +27,7 @@ pub(crate) struct Parts {
 
 /// Where a test damages an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(any(test, feature = "fault-injection")), expect(unreachable_pub, reason = "tests of other crates name it"))]
 pub enum FaultPoint {
     /// The result of the exponentiation modulo `p`.
     PowerP,

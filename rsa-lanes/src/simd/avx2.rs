@@ -245,6 +245,7 @@ impl Chain {
 
     #[inline]
     #[target_feature(enable = "avx2,fma")]
+    #[expect(clippy::needless_range_loop, reason = "one index runs through several arrays in step")]
     fn step<const STEP: usize>(&mut self, columns: &mut [V], n: &[D], inverse: D) {
         let (high, both) = (constant(HIGH), constant(HIGH + 3));
         let d = STEP / 5;
