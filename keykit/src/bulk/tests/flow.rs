@@ -27,7 +27,7 @@ proptest! {
         let input: String = (0..count).map(|id| line(id, if (id ^ seed) % 7 == 0 { "bad" } else { "a" })).collect();
         let slow = |items: &[Item]| {
             // Batches overtake each other.
-            std::thread::sleep(Duration::from_micros(items[0].id.parse::<u64>().unwrap().wrapping_mul(seed) % 500));
+            thread::sleep(Duration::from_micros(items[0].id.parse::<u64>().unwrap().wrapping_mul(seed) % 500));
             items.iter().map(|item| one(&item.bytes)).collect()
         };
         let mut notes = Notes::default();
@@ -53,7 +53,7 @@ proptest! {
         let input = Counting { line: text.clone().into_bytes(), left: 400, read: read.clone() };
         let output = Draining { read, most: most.clone(), written: 0 };
         let transform = |items: &[Item]| {
-            std::thread::sleep(Duration::from_micros(50));
+            thread::sleep(Duration::from_micros(50));
             Ok(items.iter().map(|_| Ok(Output::Unchanged)).collect())
         };
         let report = lines(BufReader::with_capacity(1, input), LinesOutput::stream(output), &transform, &options, &mut ());
@@ -123,7 +123,7 @@ fn no_more_workers_than_asked_for_transform_at_once() {
     let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let transform = |items: &[Item]| {
         most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-        std::thread::sleep(Duration::from_millis(2));
+        thread::sleep(Duration::from_millis(2));
         now.fetch_sub(1, Ordering::SeqCst);
         Ok(items.iter().map(|_| Ok(Output::Unchanged)).collect())
     };
