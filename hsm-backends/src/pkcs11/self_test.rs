@@ -10,20 +10,20 @@
 //! encodes a private key as PKCS#8 before it wraps it; the target's check of the modulus and of a signature proves that.
 
 use cryptoki::mechanism::Mechanism as CryptokiMechanism;
-use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::object::{Attribute, ObjectHandle};
 use cryptoki::session::Session;
 use cryptoki::types::Ulong;
 use cryptoki_sys::{CK_MECHANISM_TYPE, CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WRAP_PAD, CKM_RSA_AES_KEY_WRAP};
-use keykit::key::{EncryptionScheme, Hash, RsaPublicKey};
+use keykit::key::{Hash, RsaPublicKey};
 use keykit::secret::SecretBytes;
 use keykit::transfer::KeyEncryptionKey;
 use keykit::{Error, Result};
 use serde::Serialize;
-use zeroize::Zeroize;
 
 use super::error::CallError;
 use super::key::{NewObjects, read_public};
 use super::mechanism::{mechanism_name, number};
+use super::secret_wrap::{SecretWrapping, create_with_value, read_value};
 use super::store::Pkcs11Store;
 use super::sys::{Mechanism, Oaep};
 
@@ -32,7 +32,7 @@ const CANDIDATES: [CK_MECHANISM_TYPE; 2] = [CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WR
 /// Needs seven bytes of padding.
 const TEST_SECRET_BYTES: usize = 9;
 /// Size of the throwaway RSA key of a self-test.
-const TEST_KEY_BITS: usize = 2048;
+pub(super) const TEST_KEY_BITS: usize = 2048;
 
 /// How one direction of AES key wrap with padding (RFC 5649) came out of its self-test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -79,7 +79,7 @@ impl Pkcs11Store {
                 }
                 let mut new = NewObjects::new(session);
                 let key = KeyEncryptionKey::random()?;
-                let handle = self.share_test_key(session, &mut new, &key)?;
+                let handle = self.share_key(session, &mut new, key.expose())?;
                 offered.into_iter().map(|mechanism| self.test_kwp(session, &key, handle, mechanism)).collect()
             };
             test().map_err(|error| self.test_failed(error))
@@ -107,12 +107,11 @@ impl Pkcs11Store {
         mechanism: CK_MECHANISM_TYPE,
     ) -> Result<KwpAbility, TestError> {
         let ability = |wrap, unwrap| KwpAbility { mechanism: number(mechanism), name: mechanism_name(number(mechanism)), wrap, unwrap };
-        let functions = &self.module.functions;
         let secret = SecretBytes::random(TEST_SECRET_BYTES)?;
         let wrapped = key.wrap_with_padding(secret.expose())?;
         let mut new = NewObjects::new(session);
-        let raw = Mechanism::Plain(mechanism);
-        let unwrap = |blob: &[u8], readable| functions.unwrap_key(session, &raw, handle, blob, &self.test_secret_template(readable));
+        let wrapping = SecretWrapping { store: self, session, mechanism, key: handle };
+        let unwrap = |blob: &[u8], readable| wrapping.unwrap(blob, readable);
         // A token that knows sensitive secrets only gets a sensitive one, which is then judged by wrapping it again.
         let object = match unwrap(&wrapped, true).or_else(|error| if error.is_loss() { Err(error) } else { unwrap(&wrapped, false) }) {
             Ok(object) => new.add(object),
@@ -126,12 +125,12 @@ impl Pkcs11Store {
         if [true, false].into_iter().any(|readable| unwrap(&tampered, readable).map(|object| new.add(object)).is_ok()) {
             return Ok(ability(KwpVerdict::Wrong, KwpVerdict::Wrong));
         }
-        let rewrapped = match functions.wrap_key(session, &raw, handle, object, 256) {
+        let rewrapped = match wrapping.wrap(object, 256) {
             Err(error) if error.is_loss() => return Err(error.into()),
             other => other.ok(),
         };
         let value = read_value(session, object)?;
-        let (wraps, unwraps) = match (rewrapped, value.as_slice()) {
+        let (wraps, unwraps) = match (rewrapped, value.expose()) {
             // Key wrap is deterministic: the same blob again proves both directions.
             (Some(blob), []) if blob == wrapped => (KwpVerdict::Correct, KwpVerdict::Correct),
             (Some(_), []) => (KwpVerdict::Wrong, KwpVerdict::Wrong),
@@ -171,30 +170,13 @@ impl Pkcs11Store {
         let mut new = NewObjects::new(session);
         let pair = self.test_key_pair(session, &mut new, TEST_KEY_BITS, PairUse::Decrypt)?;
         let secret = SecretBytes::random(TEST_SECRET_BYTES)?;
-        let mut template = self.test_secret_template(true);
-        template.push(Attribute::Value(secret.expose().to_vec()));
-        let object = new.add(session.create_object(&template).map_err(CallError::from)?);
+        let object = new.add(create_with_value(session, &mut self.secret_template(true), &secret)?);
         let oaep = Oaep::plain(Hash::Sha1);
         let blob = functions.wrap_key(session, &Mechanism::RsaAesKeyWrap { aes_bits: 256, oaep }, pair.public_handle, object, 4096)?;
         let length = pair.public.modulus_bytes();
         let (sealed, wrapped) = blob.split_at_checked(length).ok_or(Error::Crypto)?;
         let key = KeyEncryptionKey::new(functions.decrypt(session, &Mechanism::Oaep(oaep), pair.private_handle, sealed, length)?)?;
         Ok(judge(key.unwrap_with_padding(wrapped)?.expose(), secret.expose()) == KwpVerdict::Correct)
-    }
-
-    /// Brings an AES key that protects nothing into the token: in the clear, or, where the token's policy does not allow
-    /// that, under a throwaway RSA key.
-    fn share_test_key(&self, session: &Session, new: &mut NewObjects<'_>, key: &KeyEncryptionKey) -> Result<ObjectHandle, TestError> {
-        let mut template = self.wrapping_key_template(true);
-        match create_with_value(session, &mut template, key.expose()) {
-            Ok(handle) => return Ok(new.add(handle)),
-            Err(error) if error.is_loss() => return Err(error.into()),
-            Err(_) => {}
-        }
-        let pair = self.test_key_pair(session, new, TEST_KEY_BITS, PairUse::Unwrap)?;
-        let sealed = pair.public.encrypt(&EncryptionScheme::oaep(Hash::Sha1), key.expose().expose())?;
-        let mechanism = Mechanism::Oaep(Oaep::plain(Hash::Sha1));
-        Ok(new.add(self.module.functions.unwrap_key(session, &mechanism, pair.private_handle, &sealed, &self.wrapping_key_template(true))?))
     }
 
     /// An RSA key pair for this session only.
@@ -228,32 +210,6 @@ impl Pkcs11Store {
         let public = read_public(session, public_handle)?
             .ok_or_else(|| CallError::other("C_GetAttributeValue", "the token does not show a new key's public half".into()))?;
         Ok(SessionPair { public, public_handle, private_handle })
-    }
-
-    /// Template of an AES key of this session: it unwraps, and wraps too if it is to be tested. It never leaves.
-    pub(super) fn wrapping_key_template(&self, wraps: bool) -> Vec<Attribute> {
-        vec![
-            Attribute::Class(ObjectClass::SECRET_KEY),
-            Attribute::KeyType(KeyType::AES),
-            Attribute::Token(false),
-            Attribute::Private(self.private_objects()),
-            Attribute::Sensitive(true),
-            Attribute::Extractable(false),
-            Attribute::Unwrap(true),
-            Attribute::Wrap(wraps),
-        ]
-    }
-
-    /// Template of a secret that protects nothing and may be read, where the token allows that.
-    fn test_secret_template(&self, readable: bool) -> Vec<Attribute> {
-        vec![
-            Attribute::Class(ObjectClass::SECRET_KEY),
-            Attribute::KeyType(KeyType::GENERIC_SECRET),
-            Attribute::Token(false),
-            Attribute::Private(self.private_objects()),
-            Attribute::Sensitive(!readable),
-            Attribute::Extractable(true),
-        ]
     }
 
     pub(super) fn test_failed(&self, error: TestError) -> Error {
@@ -296,27 +252,6 @@ impl From<Error> for TestError {
     fn from(error: Error) -> Self {
         Self::Keykit(error)
     }
-}
-
-/// C_CreateObject of a key from software, whose copy in the template is wiped.
-pub(super) fn create_with_value(session: &Session, template: &mut Vec<Attribute>, value: &SecretBytes) -> Result<ObjectHandle, CallError> {
-    template.push(Attribute::Value(value.expose().to_vec()));
-    let created = session.create_object(template);
-    if let Some(Attribute::Value(mut copy)) = template.pop() {
-        copy.zeroize();
-    }
-    Ok(created?)
-}
-
-fn read_value(session: &Session, object: ObjectHandle) -> Result<Vec<u8>, CallError> {
-    Ok(session
-        .get_attributes(object, &[AttributeType::Value])?
-        .into_iter()
-        .find_map(|attribute| match attribute {
-            Attribute::Value(value) => Some(value),
-            _ => None,
-        })
-        .unwrap_or_default())
 }
 
 /// Compares what came out with what went in.

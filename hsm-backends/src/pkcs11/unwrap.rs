@@ -36,9 +36,27 @@ impl UnwrapIn for Pkcs11Store {
             }
         }
     }
+
+    fn complete(&self, key: &KeyRecord) -> Result<bool> {
+        self.with_session(|session| Ok(self.store_missing_public_half(session, key)?.is_some()))
+    }
 }
 
 impl Pkcs11Store {
+    /// Stores the public half of a key beside it if there is none, under its label and CKA_ID: what a transfer that was
+    /// cut off after C_UnwrapKey left undone.
+    fn store_missing_public_half(&self, session: &Session, key: &KeyRecord) -> Result<Option<ObjectHandle>> {
+        let doing = "store the public half";
+        let present = key::public_objects(session, &key.public).map_err(|error| self.failed(error, doing))?;
+        if !present.is_empty() {
+            return Ok(None);
+        }
+        let mut template = key::public_numbers(&key.public);
+        template.extend(key::public_template(&key.attributes.label, key::bytes_of_local_id(&key.attributes.local_id).as_deref()));
+        let public = session.create_object(&template).map_err(|error| self.failed(CallError::from(error), doing))?;
+        Ok(Some(public))
+    }
+
     fn make_transport_key(&self, session: &Session, modulus_bits: usize) -> Result<(SessionPair, Hash, CK_MECHANISM_TYPE)> {
         let failed = |error: TestError| match error {
             TestError::Call(error) => self.failed(error, "make a key encryption key"),
@@ -120,7 +138,10 @@ impl TransportKey for SessionTransportKey<'_> {
         let session = self.session.as_ref().ok_or_else(|| Error::Internal("a transport key without its session".into()))?;
         let store = self.store;
         match store.find(&expected.id()) {
-            Ok(present) => return Ok(present),
+            Ok(present) => {
+                store.store_missing_public_half(session, &present)?;
+                return Ok(present);
+            }
             Err(Error::NotFound { .. }) => {}
             Err(error) => return Err(error),
         }
@@ -163,11 +184,7 @@ impl SessionTransportKey<'_> {
         let private: ObjectHandle = new.add(functions.unwrap_key(session, &Mechanism::Plain(self.kwp), aes, wrapped, &template).map_err(opaque)?);
         let record = store.prove_new_key(session, private, request, Some(expected))?;
         // A token that makes the public half by itself has it now.
-        let present = key::public_objects(session, expected).map_err(|error| store.failed(error, DOING))?;
-        if present.is_empty() {
-            let mut template = key::public_numbers(expected);
-            template.extend(key::public_template(&request.label, Some(id)));
-            let public = session.create_object(&template).map_err(|error| store.failed(CallError::from(error), "store the public half"))?;
+        if let Some(public) = store.store_missing_public_half(session, &record)? {
             new.add(public);
         }
         Ok(record)
