@@ -19,7 +19,7 @@ const fn quirk(manufacturer: &'static str, firmware: &'static str, name: &'stati
     Quirk { name, sentence, manufacturer, firmware }
 }
 
-const QUIRKS: [Quirk; 13] = [
+const QUIRKS: [Quirk; 15] = [
     quirk(
         "SoftHSM",
         "2.6",
@@ -27,12 +27,24 @@ const QUIRKS: [Quirk; 13] = [
         "SoftHSM 2.6 adds up to seven zero bytes to a key before it wraps it (mended in 2.7.0); strict readers refuse such a blob, keykit cuts the zeros",
     ),
     quirk("SoftHSM", "2.6", "no-rsa-aes-key-wrap", "SoftHSM 2.6 has no CKM_RSA_AES_KEY_WRAP; keykit wraps in two steps, which gives the same layout"),
-    quirk("SoftHSM", "", "oaep-sha1-only", "SoftHSM takes OAEP with SHA-1 only, and no label; anything else is CKR_ARGUMENTS_BAD"),
+    quirk("SoftHSM", "", "oaep-sha1-only", "SoftHSM takes OAEP with SHA-1 only; anything else is CKR_ARGUMENTS_BAD"),
+    quirk(
+        "SoftHSM",
+        "",
+        "oaep-label-ignored",
+        "SoftHSM takes a label of OAEP for decryption and ignores it; keykit tests for that and does not use one there",
+    ),
     quirk("SoftHSM", "", "kwp-is-0x210A", "SoftHSM offers RFC 5649 as CKM_AES_KEY_WRAP_PAD (0x210A), not as CKM_AES_KEY_WRAP_KWP (0x210B)"),
     quirk("SoftHSM", "", "unwrap-general-error", "SoftHSM reports a wrapped key that does not open as CKR_GENERAL_ERROR"),
     quirk("SoftHSM", "", "unwrap-without-public-key", "SoftHSM stores no public key when it unwraps a private one; keykit stores it beside"),
     quirk("SoftHSM", "", "concurrency-crash", "SoftHSM 2.6.1 is reported to crash under concurrent use; if it does, use one session"),
     quirk("Kryoptic", "", "kwp-is-0x210B", "kryoptic offers RFC 5649 as CKM_AES_KEY_WRAP_KWP (0x210B) only"),
+    quirk(
+        "Kryoptic",
+        "",
+        "kw-empty-secret",
+        "kryoptic unwraps nothing at all (zero bytes) with CKM_AES_KEY_WRAP to an empty secret; keykit checks lengths first",
+    ),
     quirk("Kryoptic", "", "no-rsa-aes-key-wrap", "kryoptic has no CKM_RSA_AES_KEY_WRAP; keykit wraps in two steps, which gives the same layout"),
     quirk("Kryoptic", "", "unwrap-device-error", "kryoptic reports a wrapped key that does not open as CKR_DEVICE_ERROR"),
     quirk("Mozilla", "", "wrap-size-query", "NSS answers the size query of C_WrapKey with CKR_BUFFER_TOO_SMALL; keykit asks with a buffer at once"),

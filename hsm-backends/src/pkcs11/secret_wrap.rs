@@ -57,8 +57,8 @@ impl Pkcs11Store {
         })?;
         match value {
             None => Err(Error::Crypto),
-            Some(value) if value.is_empty() => Err(self.mechanism_missing("show an unwrapped secret", "a readable CKA_VALUE")),
-            Some(value) => Ok(value),
+            Some(None) => Err(self.mechanism_missing("show an unwrapped secret", "a readable CKA_VALUE")),
+            Some(Some(value)) => Ok(value),
         }
     }
 
@@ -161,11 +161,11 @@ pub(super) fn create_with_value(session: &Session, template: &mut Vec<Attribute>
     Ok(created?)
 }
 
-/// CKA_VALUE; empty if the token does not show it.
-pub(super) fn read_value(session: &Session, object: ObjectHandle) -> Result<SecretBytes, CallError> {
-    let value = session.get_attributes(object, &[AttributeType::Value])?.into_iter().find_map(|attribute| match attribute {
+/// CKA_VALUE; `None` if the token does not show it.
+pub(super) fn read_value(session: &Session, object: ObjectHandle) -> Result<Option<SecretBytes>, CallError> {
+    let attributes = session.get_attributes(object, &[AttributeType::Value])?;
+    Ok(attributes.into_iter().find_map(|attribute| match attribute {
         Attribute::Value(value) => Some(SecretBytes::take(value)),
         _ => None,
-    });
-    Ok(value.unwrap_or_else(|| SecretBytes::copy_of(&[])))
+    }))
 }

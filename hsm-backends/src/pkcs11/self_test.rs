@@ -8,13 +8,15 @@
 //!
 //! The two directions are judged apart, since tokens get one right and the other wrong. What is *not* proven: how the token
 //! encodes a private key as PKCS#8 before it wraps it; the target's check of the modulus and of a signature proves that.
+//!
+//! The label of OAEP is tested too, before one is used: a token may take it and ignore it.
 
 use cryptoki::mechanism::Mechanism as CryptokiMechanism;
 use cryptoki::object::{Attribute, ObjectHandle};
 use cryptoki::session::Session;
 use cryptoki::types::Ulong;
 use cryptoki_sys::{CK_MECHANISM_TYPE, CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WRAP_PAD, CKM_RSA_AES_KEY_WRAP};
-use keykit::key::{Hash, RsaPublicKey};
+use keykit::key::{EncryptionScheme, Hash, RsaPublicKey};
 use keykit::secret::SecretBytes;
 use keykit::transfer::KeyEncryptionKey;
 use keykit::{Error, Result};
@@ -130,7 +132,7 @@ impl Pkcs11Store {
             other => other.ok(),
         };
         let value = read_value(session, object)?;
-        let (wraps, unwraps) = match (rewrapped, value.expose()) {
+        let (wraps, unwraps) = match (rewrapped, value.as_ref().map_or(&[][..], SecretBytes::expose)) {
             // Key wrap is deterministic: the same blob again proves both directions.
             (Some(blob), []) if blob == wrapped => (KwpVerdict::Correct, KwpVerdict::Correct),
             (Some(_), []) => (KwpVerdict::Wrong, KwpVerdict::Wrong),
@@ -177,6 +179,43 @@ impl Pkcs11Store {
         let (sealed, wrapped) = blob.split_at_checked(length).ok_or(Error::Crypto)?;
         let key = KeyEncryptionKey::new(functions.decrypt(session, &Mechanism::Oaep(oaep), pair.private_handle, sealed, length)?)?;
         Ok(judge(key.unwrap_with_padding(wrapped)?.expose(), secret.expose()) == KwpVerdict::Correct)
+    }
+
+    /// Whether the token regards the label of OAEP (RFC 8017 §7.1.2 step 3a). SoftHSM takes a label in C_DecryptInit and
+    /// then ignores it. Measured once.
+    pub(super) fn oaep_label_works(&self) -> Result<bool> {
+        if let Some(known) = self.oaep_label.get() {
+            return Ok(*known);
+        }
+        let works = self.with_session(|session| {
+            for hash in [Hash::Sha1, Hash::Sha256] {
+                match self.test_oaep_label(session, hash) {
+                    Err(TestError::Call(error)) if error.is_unsupported() => {}
+                    Err(TestError::Call(error)) => return Err(self.failed(error, "test its OAEP")),
+                    Err(TestError::Keykit(error)) => return Err(error),
+                    Ok(works) => return Ok(works),
+                }
+            }
+            Ok(false)
+        })?;
+        Ok(*self.oaep_label.get_or_init(|| works))
+    }
+
+    fn test_oaep_label(&self, session: &Session, hash: Hash) -> Result<bool, TestError> {
+        let mut new = NewObjects::new(session);
+        let pair = self.test_key_pair(session, &mut new, TEST_KEY_BITS, PairUse::Decrypt)?;
+        let secret = SecretBytes::random(TEST_SECRET_BYTES)?;
+        let scheme = EncryptionScheme::Oaep { hash, mgf1: hash, label: b"label".to_vec() };
+        let sealed = pair.public.encrypt(&scheme, secret.expose())?;
+        let opens = |label: &[u8]| {
+            let mechanism = Mechanism::Oaep(Oaep { label, ..Oaep::plain(hash) });
+            match self.module.functions.decrypt(session, &mechanism, pair.private_handle, &sealed, pair.public.modulus_bytes()) {
+                Ok(opened) => Ok(opened == secret),
+                Err(error) if error.is_about_ciphertext() => Ok(false),
+                Err(error) => Err(error),
+            }
+        };
+        Ok(opens(b"label")? && !opens(b"")?)
     }
 
     /// An RSA key pair for this session only.

@@ -62,6 +62,7 @@ pub struct Pkcs11Store {
     left_out: Mutex<Vec<String>>,
     pub(super) kwp: OnceLock<Vec<KwpAbility>>,
     pub(super) rsa_aes_key_wrap: OnceLock<bool>,
+    pub(super) oaep_label: OnceLock<bool>,
 }
 
 impl fmt::Debug for Pkcs11Store {
@@ -101,6 +102,7 @@ impl Pkcs11Store {
             left_out: Mutex::default(),
             kwp: OnceLock::new(),
             rsa_aes_key_wrap: OnceLock::new(),
+            oaep_label: OnceLock::new(),
         })
     }
 
@@ -271,6 +273,9 @@ impl KeyStore for Pkcs11Store {
             other => return Err(self.mechanism_missing("decrypt", other.to_string())),
         };
         let (handle, public) = self.handle(key)?;
+        if matches!(mechanism, Mechanism::Oaep(Oaep { label, .. }) if !label.is_empty()) && !self.oaep_label_works()? {
+            return Err(self.mechanism_missing("decrypt", scheme.to_string()));
+        }
         let length = public.modulus_bytes();
         let work = |session: &Session, ciphertext: &&[u8]| {
             // A ciphertext of another length is no ciphertext (RFC 8017 §7.1.2 step 1); tokens differ in what they do with it.
