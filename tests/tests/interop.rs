@@ -3,8 +3,6 @@
 //! After every journey the key is the same: signatures are equal byte by byte, what was sealed before opens after, and the
 //! target says that the key is sensitive and cannot leave.
 
-use std::path::{Path, PathBuf};
-
 use keykit::Error;
 use keykit::key::{CryptographicMode, EncryptionScheme, Hash, KeyId, RsaPublicKey};
 use keykit::licence::{ContentCipher, ContentKey, SealAlgorithm, open, seal};
@@ -12,10 +10,7 @@ use keykit::secret::SecretBytes;
 use keykit::store::{KeyRecord, KeyRequest, KeyStore, Transferability, WrapPolicy, WrapRoute};
 use keykit_hsm_backends::memory::MemoryStore;
 use keykit_hsm_backends::pkcs11::Pkcs11Store;
-use keykit_tests::child::{in_child, is_child, skip};
-use keykit_tests::kryoptic::{self, Kryoptic};
-use keykit_tests::softhsm::{self, SoftHsm};
-use keykit_tests::tokens::open_labelled;
+use keykit_tests::tokens;
 
 const LABEL: &str = "interop";
 const BOUND: &str = "<ISSUEDPRINCIPALS></ISSUEDPRINCIPALS>";
@@ -26,19 +21,8 @@ struct Tokens {
     kryoptic: Pkcs11Store,
 }
 
-/// Runs `body` with a fresh token of each kind. Without both modules the test is skipped and says so.
 fn on_both(name: &str, body: impl FnOnce(Tokens)) {
-    let modules: Option<(PathBuf, PathBuf)> = softhsm::module().zip(kryoptic::module());
-    let Some((softhsm_module, kryoptic_module)) = modules else {
-        skip(name, "SoftHSM or kryoptic is missing (`cargo xtask setup` brings both)");
-        return;
-    };
-    if is_child() {
-        let open = |module: &Path, pin: &str| open_labelled(module, LABEL, pin).unwrap();
-        return body(Tokens { softhsm: open(&softhsm_module, softhsm::PIN), kryoptic: open(&kryoptic_module, kryoptic::PIN) });
-    }
-    let (softhsm, kryoptic) = (SoftHsm::make(&[LABEL]), Kryoptic::make(&kryoptic_module, &[LABEL]));
-    in_child(name, &[("SOFTHSM2_CONF", &softhsm.configuration()), ("KRYOPTIC_CONF", &kryoptic.configuration())]);
+    tokens::on_both(name, &[LABEL], |modules| body(Tokens { softhsm: modules.softhsm(LABEL).unwrap(), kryoptic: modules.kryoptic(LABEL).unwrap() }));
 }
 
 /// What a key does, before its journey: to be compared with what it does after.
