@@ -1,5 +1,7 @@
 //! Wycheproof and the store contract, on kryoptic. Keys go in wrapped, as in a migration.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::path::Path;
 
 use keykit::store::KeyStore;

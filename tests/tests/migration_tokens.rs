@@ -1,6 +1,9 @@
 //! Migrations by library, into tokens of both kinds: whole sample clusters, the proofs at the end, and runs that are repeated.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::path::Path;
+use std::process::Command;
 
 use keykit::key::RsaPublicKey;
 use keykit::licence::SealAlgorithm;
@@ -10,12 +13,14 @@ use keykit::secret::Password;
 use keykit::store::{KeyRequest, KeyStore, Transferability};
 use keykit::tenant::{Era, Moment, TenantKeyring};
 use keykit::tpd::{KeyDerivation, TrustedPublishingDomain};
+use keykit::transfer::wrap_rsa_aes;
 use keykit::xrml::Document;
 use keykit::{Error, Result};
 use keykit_hsm_backends::memory::MemoryStore;
-use keykit_hsm_backends::pkcs11::Pkcs11Store;
+use keykit_hsm_backends::pkcs11::{Pkcs11Store, Pkcs11Uri};
 use keykit_tests::samples::SampleCluster;
 use keykit_tests::tokens::on_both;
+use keykit_tests::{kryoptic, softhsm};
 
 /// Proofs of a path into a token: modulus, signature, the same signature, a licence, attributes, and two licences of the cluster.
 const PROOFS: usize = 7;
@@ -121,6 +126,52 @@ fn software_to_tokens() {
     on_both("software_to_tokens", &["target"], |modules| {
         software_into(&modules.kryoptic("target").unwrap());
         software_into(&modules.softhsm("target").unwrap());
+    });
+}
+
+/// A run that was cut off between C_UnwrapKey and the public object: the next one adds it, and the one after changes nothing.
+#[test]
+fn a_missing_public_half_is_added() {
+    on_both("a_missing_public_half_is_added", &["target"], |modules| {
+        for (target, pin) in [(modules.kryoptic("target").unwrap(), kryoptic::PIN), (modules.softhsm("target").unwrap(), softhsm::PIN)] {
+            let source = MemoryStore::new();
+            let bench = Bench::new(vec![cluster(&source, "contoso", 2048, true)]);
+            bench.check(&bench.run(&source, &target, software_to_hsm).unwrap(), &target, true);
+            let label = target.keys().unwrap().remove(0).attributes.label;
+            let module = Pkcs11Uri::parse(&target.identity().uri).unwrap().module_path.unwrap();
+            let tool = |arguments: &[&str]| {
+                let mut command = Command::new("pkcs11-tool");
+                command.arg("--module").arg(&module).args(["--token-label", "target", "--login", "--pin", pin]).args(arguments);
+                let output = command.output().unwrap();
+                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+                String::from_utf8_lossy(&output.stdout).into_owned()
+            };
+            // A new object has a new CKA_UNIQUE_ID; kryoptic shows one.
+            let public_objects =
+                || tool(&["-O", "--type", "pubkey"]).lines().filter(|line| !line.contains("Unique ID")).collect::<Vec<_>>().join("\n");
+            let whole = public_objects();
+            assert_eq!(whole.matches("Public Key Object; RSA").count(), 1, "{whole}");
+            tool(&["--delete-object", "--type", "pubkey", "--label", &label]);
+            assert_eq!(public_objects().matches("Public Key Object").count(), 0);
+
+            let again = bench.run(&source, &target, software_to_hsm).unwrap();
+            bench.check(&again, &target, true);
+            assert!(again.keys[0].route.contains("public half"), "{}", again.keys[0].route);
+            // Label, CKA_ID and uses as before.
+            assert_eq!(public_objects(), whole);
+            bench.check(&bench.run(&source, &target, software_to_hsm).unwrap(), &target, false);
+            assert_eq!(public_objects(), whole);
+
+            // The same by the store itself, for a blob that comes again.
+            tool(&["--delete-object", "--type", "pubkey", "--label", &label]);
+            let key = bench.domains[0].key().unwrap();
+            let transport = target.as_unwrap_in().unwrap().transport_key(2048).unwrap();
+            let blob = wrap_rsa_aes(key, transport.public(), transport.oaep_hash()).unwrap();
+            for _ in 0..2 {
+                transport.unwrap_in(&blob, key.public(), &KeyRequest::labelled("another label")).unwrap();
+                assert_eq!(public_objects(), whole);
+            }
+        }
     });
 }
 

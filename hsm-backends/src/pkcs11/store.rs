@@ -150,6 +150,10 @@ impl Pkcs11Store {
     /// All keys, read anew; the handles are kept.
     pub(super) fn read_keys(&self, session: &Session) -> Result<Vec<FoundKey>, CallError> {
         let (keys, left_out) = key::read_keys(session, &self.facts)?;
+        if keys.is_empty() {
+            // A token that was taken away may show no objects, without an error: that must not pass for an empty token.
+            self.check_presence()?;
+        }
         let mut handles = HashMap::<_, Vec<_>>::new();
         for key in &keys {
             handles.entry(key.record.id()).or_default().push((key.private, key.record.public.clone()));
@@ -157,6 +161,15 @@ impl Pkcs11Store {
         *lock(&self.handles) = handles;
         *lock(&self.left_out) = left_out;
         Ok(keys)
+    }
+
+    /// Fails unless the slot still holds the token that was opened (C_GetTokenInfo).
+    fn check_presence(&self) -> Result<(), CallError> {
+        let found = self.module.context.get_token_info(self.slot)?;
+        if found.serial_number() == self.identity.serial && found.label() == self.identity.label {
+            return Ok(());
+        }
+        Err(CallError::other("C_GetTokenInfo", "another token is in the slot".into()))
     }
 
     pub(super) fn forget_handles(&self) {

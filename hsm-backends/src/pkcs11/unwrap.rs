@@ -181,7 +181,18 @@ impl SessionTransportKey<'_> {
         let aes = passing.add(aes);
         let mut template = vec![Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::KeyType(KeyType::RSA)];
         template.extend(key::private_template(request, Some(id), store.private_objects()));
-        let private: ObjectHandle = new.add(functions.unwrap_key(session, &Mechanism::Plain(self.kwp), aes, wrapped, &template).map_err(opaque)?);
+        let unwrap = |template: &[Attribute]| functions.unwrap_key(session, &Mechanism::Plain(self.kwp), aes, wrapped, template);
+        let private: ObjectHandle = match unwrap(&template) {
+            Ok(private) => new.add(private),
+            Err(error) => {
+                // The same code may mean a wrapped key that is not sound, or a token that cannot store it. A key that opens for
+                // this session only tells them apart.
+                let for_session =
+                    template.iter().map(|attribute| if *attribute == Attribute::Token(true) { Attribute::Token(false) } else { attribute.clone() });
+                let opens = error.blames_wrapped_key() && unwrap(&for_session.collect::<Vec<_>>()).map(|object| passing.add(object)).is_ok();
+                return Err(if opens { store.failed(error, "store the unwrapped key") } else { opaque(error) });
+            }
+        };
         let record = store.prove_new_key(session, private, request, Some(expected))?;
         // A token that makes the public half by itself has it now.
         if let Some(public) = store.store_missing_public_half(session, &record)? {
