@@ -5,9 +5,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
+
+use keykit_tests::child::say_skipped;
 
 use crate::support::{Desk, contoso, fabrikam, woodgrove};
 use crate::tokens::on_tokens;
@@ -22,7 +23,7 @@ fn can_trace(test: &str) -> bool {
     probe.args(["-f", "-o", "/dev/null", "-e", "trace=fsync", "-e", "inject=fsync:signal=KILL:when=1", "true"]);
     let works = probe.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
     if !works {
-        writeln!(std::io::stdout(), "skipped: {test}: strace is missing or may not trace here").unwrap();
+        say_skipped(test, "strace is missing or may not trace here");
     }
     works
 }
