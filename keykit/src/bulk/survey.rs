@@ -121,6 +121,7 @@ pub fn survey<S: Survey>(files: Files, ledger: &mut Ledger, survey: &S, options:
         });
         Ok((known.len() as u64, lines.collect::<Vec<_>>()))
     };
+    let mut newly_settled = Vec::new();
     let ended = engine::run(files, options, work, |group| {
         let mut text = String::new();
         let mut told = Vec::new();
@@ -128,6 +129,9 @@ pub fn survey<S: Survey>(files: Files, ledger: &mut Ledger, survey: &S, options:
             meter.counts.skipped += known;
             for (line, problem) in lines {
                 text.push_str(&to_line(&line)?);
+                if line.settled {
+                    newly_settled.push(stamp(&line.id, line.bytes, line.changed));
+                }
                 told.push((line.id, problem));
             }
         }
@@ -144,6 +148,8 @@ pub fn survey<S: Survey>(files: Files, ledger: &mut Ledger, survey: &S, options:
         meter.tell();
         Ok(())
     });
+    settled.append(&mut newly_settled);
+    settled.sort_unstable();
     meter.report(ended)
 }
 
