@@ -1,12 +1,15 @@
-//! Four lanes on AVX2 and FMA: digits of 51 bits held as doubles, products by fused multiply-add.
+//! Four lanes on AVX2 and FMA: digits of 50 bits held as doubles, products by fused multiply-add.
 //!
 //! # Why the doubles are exact
-//! Digits are balanced: `|a|, |b| ≤ 2^50`, for a doubled operand `2^51`. With `|a·b| ≤ 2^102`,
-//! - `h = fma(a, b, 1.5·2^103)` lies in `[2^103, 2^104]`, where doubles are `2^51` apart. Its mantissa counts
-//!   `hi = round(a·b / 2^51)`, whatever the rounding rule does with ties;
-//! - `d = (1.5·2^103 + 1.5·2^52) - h = 1.5·2^52 - hi·2^51` is a small multiple of `2^51`: exact;
-//! - `l = fma(a, b, d) = 1.5·2^52 + lo` with `lo = a·b - hi·2^51`, `|lo| ≤ 2^50`: an integer between `2^52` and
+//! Digits are balanced: `|a|, |b| ≤ 2^49`, for one doubled operand `2^50`. With `|a·b| ≤ 2^101`,
+//! - `h = fma(a, b, 1.5·2^102)` lies in `[2^102, 2^103]`, where doubles are `2^50` apart. Its mantissa counts
+//!   `hi = round(a·b / 2^50)`, whatever the rounding rule does with ties;
+//! - `d = (1.5·2^102 + 1.5·2^52) - h = 1.5·2^52 - hi·2^50` is a small multiple of `2^50`: exact;
+//! - `l = fma(a, b, d) = 1.5·2^52 + lo` with `lo = a·b - hi·2^50`, `|lo| ≤ 2^49`: an integer between `2^52` and
 //!   `2^53`, so exact too.
+//!
+//! Three products in one column share their `h` and their `l` ([`product3`]): the sum of the products stays below
+//! `2^101`, the sum of the `lo` below `2^51`.
 //!
 //! So the default rounding mode is used throughout and never changed. The bit patterns of `h` and `l` are linear
 //! in `hi` and `lo`: they are summed as integers, and the constant part of the patterns is taken off each column
@@ -14,7 +17,7 @@
 //! not depend on the operands. (A caller that changed the rounding mode breaks Rust's rules; even then a wrong
 //! result fails the check with the public exponent.)
 //!
-//! A column sums at most `4 · 84` values of at most `2^51`: below `2^60`. [`POSITIVE`] makes it positive, so that a
+//! A column sums at most `4 · 84` values of at most `2^52`: below `2^61`. [`POSITIVE`] makes it positive, so that a
 //! logical shift takes the carry.
 
 #![expect(clippy::indexing_slicing, reason = "row and column numbers come from loops over fixed sizes, never from data")]
@@ -28,25 +31,84 @@ type V = __m256i;
 type D = __m256d;
 /// Digits of the multiplier that one row takes.
 const ROW: usize = 3;
-const BITS: u32 = 51;
+const BITS: u32 = 50;
 const MASK: u64 = (1 << BITS) - 1;
-/// Patterns of `1.5·2^103`, of `1.5·2^52`, and of `2^51`.
-const HIGH: u64 = (1023 + 103) << 52 | 1 << 51;
+/// Pattern of `1.5·2^102`.
+const HIGH: u64 = (1023 + 102) << 52 | 1 << 51;
+/// Pattern of `1.5·2^102 + 1.5·2^52`: six units of `2^50` more.
+const BOTH: u64 = HIGH + 6;
+/// Patterns of `1.5·2^52` and of `2^51`.
 const LOW: u64 = (1023 + 52) << 52 | 1 << 51;
 const UNIT: u64 = (1023 + 51) << 52;
-/// Added to every column, a multiple of `2^51`; its carry is taken off the next column.
+/// Added to every column, a multiple of `2^50`; its carry is taken off the next column.
 const POSITIVE: u64 = 1 << 61;
 
-/// What each column starts from, for numbers of `L` digits: minus the constant parts of the patterns it will take.
-/// `SQUARE`: products of different digits come doubled, so once instead of twice.
-const fn starts<const L: usize, const SQUARE: bool>(k: usize) -> u64 {
-    const fn products(length: usize, square: bool, k: usize) -> u64 {
-        let pairs = if k < length { k + 1 } else { (2 * length - 1).saturating_sub(k) } as u64;
-        pairs + if square { pairs.div_ceil(2) } else { pairs }
+/// How many patterns of [`LOW`] and of [`HIGH`] each column takes in; 168 columns are enough for the largest size.
+struct Counts {
+    low: [u64; 168],
+    high: [u64; 168],
+}
+
+impl Counts {
+    /// One low half to column `k`, its high half to the next.
+    const fn add(&mut self, k: usize) {
+        self.low[k] += 1;
+        self.high[k + 1] += 1;
     }
-    let low = products(L, SQUARE, k).wrapping_mul(LOW);
-    let (high, carry) = if k == 0 { (0, 0) } else { (products(L, SQUARE, k - 1).wrapping_mul(HIGH), POSITIVE >> BITS) };
-    POSITIVE.wrapping_sub(carry).wrapping_sub(low).wrapping_sub(high)
+
+    /// The columns that [`row`] touches, from column `start + from` on.
+    const fn row(&mut self, start: usize, length: usize, from: usize) {
+        let mut j = from;
+        while j < length + ROW - 1 {
+            self.add(start + j);
+            j += 1;
+        }
+    }
+}
+
+/// What each column starts from, for numbers of `L` digits: minus the constant parts of the patterns it will take in.
+const fn starts<const L: usize, const SQUARE: bool>() -> [u64; 168] {
+    let mut counts = Counts { low: [0; 168], high: [0; 168] };
+    let mut i = 0;
+    while i < L {
+        if SQUARE {
+            // row_diagonal, and the row beyond it.
+            let mut r = 0;
+            while r < ROW {
+                let mut t = r;
+                while t < ROW {
+                    counts.add(2 * i + r + t);
+                    t += 1;
+                }
+                r += 1;
+            }
+            if i + ROW < L {
+                counts.row(2 * i + ROW, L - i - ROW, 0);
+            }
+        } else {
+            counts.row(i, L, 0);
+        }
+        // quotient, and the rest of its row.
+        let mut r = 0;
+        while r < ROW {
+            let mut t = 0;
+            while t + r < ROW {
+                counts.add(i + r + t);
+                t += 1;
+            }
+            r += 1;
+        }
+        counts.row(i, L, ROW);
+        i += ROW;
+    }
+    let mut starts = [0; 168];
+    let mut k = 0;
+    while k < 2 * L {
+        let carry = if k == 0 { 0 } else { POSITIVE >> BITS };
+        starts[k] = POSITIVE.wrapping_sub(carry).wrapping_sub(counts.low[k].wrapping_mul(LOW)).wrapping_sub(counts.high[k].wrapping_mul(HIGH));
+        k += 1;
+    }
+    starts
 }
 
 /// Proof that the processor has AVX2 and FMA.
@@ -84,8 +146,7 @@ fn constant(bits: u64) -> D {
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn product(a: D, b: D) -> (V, V) {
-    // 1.5·2^103 + 1.5·2^52: three units of 2^51 above HIGH.
-    let (high, both) = (constant(HIGH), constant(HIGH + 3));
+    let (high, both) = (constant(HIGH), constant(BOTH));
     let h = _mm256_fmadd_pd(a, b, high);
     let l = _mm256_fmadd_pd(a, b, _mm256_sub_pd(both, h));
     (_mm256_castpd_si256(l), _mm256_castpd_si256(h))
@@ -95,6 +156,35 @@ fn product(a: D, b: D) -> (V, V) {
 #[target_feature(enable = "avx2,fma")]
 fn sum(a: V, b: V) -> V {
     _mm256_add_epi64(a, b)
+}
+
+/// The patterns of the low and the high half of `x[0]·y[0] + x[1]·y[1] + x[2]·y[2]`.
+///
+/// The high halves gather in one double; what each product leaves over is summed as doubles too. That is fewer
+/// instructions than three times [`product`], on units that the multiplications leave free.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn product3(x: &[D; ROW], y: [D; ROW]) -> (V, V) {
+    let (high, both) = (constant(HIGH), constant(BOTH));
+    let h0 = _mm256_fmadd_pd(x[0], y[0], high);
+    let h1 = _mm256_fmadd_pd(x[1], y[1], h0);
+    let h2 = _mm256_fmadd_pd(x[2], y[2], h1);
+    let l0 = _mm256_fmadd_pd(x[0], y[0], _mm256_sub_pd(both, h0));
+    let l1 = _mm256_fmadd_pd(x[1], y[1], _mm256_sub_pd(h0, h1));
+    let l2 = _mm256_fmadd_pd(x[2], y[2], _mm256_sub_pd(h1, h2));
+    (_mm256_castpd_si256(_mm256_add_pd(_mm256_add_pd(l0, l1), l2)), _mm256_castpd_si256(h2))
+}
+
+/// As [`product3`], for two products.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn product2(x: [D; 2], y: [D; 2]) -> (V, V) {
+    let (high, both) = (constant(HIGH), constant(BOTH));
+    let h0 = _mm256_fmadd_pd(x[0], y[0], high);
+    let h1 = _mm256_fmadd_pd(x[1], y[1], h0);
+    let l0 = _mm256_fmadd_pd(x[0], y[0], _mm256_sub_pd(both, h0));
+    let l1 = _mm256_fmadd_pd(x[1], y[1], _mm256_sub_pd(h0, h1));
+    (_mm256_castpd_si256(_mm256_add_pd(l0, l1)), _mm256_castpd_si256(h1))
 }
 
 /// Adds three digits `x` times the number `y` to the columns, from the products of column `from` on (0 or 3).
@@ -107,10 +197,9 @@ fn row(columns: &mut [V], x: [D; ROW], y: &[D], from: usize) {
     if from == 0 {
         let (l, h) = product(x[0], y[0]);
         columns[0] = sum(columns[0], l);
-        let (l0, h0) = product(x[0], y[1]);
-        let (l1, h1) = product(x[1], y[0]);
-        columns[1] = sum(sum(columns[1], h), sum(l0, l1));
-        carried = sum(h0, h1);
+        let (l, next) = product2([x[0], x[1]], [y[1], y[0]]);
+        columns[1] = sum(sum(columns[1], h), l);
+        carried = next;
     }
     let start = if from == 0 { 2 } else { from };
     for j in start..length {
@@ -143,7 +232,7 @@ fn row_diagonal(columns: &mut [V], x: [D; ROW]) {
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn quotient_digit(column: V, inverse: D) -> D {
-    // The double 2^51 + (column mod 2^51): the added 2^51 vanishes modulo one digit.
+    // The double 2^51 + (column mod 2^50): the added 2^51 vanishes modulo one digit.
     let digit = _mm256_and_si256(_mm256_slli_epi64::<1>(column), pattern(MASK << 1));
     let digit = _mm256_castsi256_pd(_mm256_or_si256(digit, pattern(UNIT)));
     let (l, _) = product(digit, inverse);
@@ -160,16 +249,16 @@ fn quotient(columns: &mut [V], n: &[D], inverse: D) -> [D; ROW] {
     let (l00, h00) = product(q0, n0);
     let (l01, h01) = product(q0, n1);
     let (l02, h02) = product(q0, n2);
-    let carry = _mm256_srli_epi64::<51>(sum(columns[0], l00));
+    let carry = _mm256_srli_epi64::<50>(sum(columns[0], l00));
     let column1 = sum(sum(sum(columns[1], h00), l01), carry);
     let q1 = quotient_digit(column1, inverse);
     let (l10, h10) = product(q1, n0);
     let (l11, h11) = product(q1, n1);
-    let carry = _mm256_srli_epi64::<51>(sum(column1, l10));
+    let carry = _mm256_srli_epi64::<50>(sum(column1, l10));
     let column2 = sum(sum(sum(columns[2], h01), sum(l02, h10)), sum(l11, carry));
     let q2 = quotient_digit(column2, inverse);
     let (l20, h20) = product(q2, n0);
-    let carry = _mm256_srli_epi64::<51>(sum(column2, l20));
+    let carry = _mm256_srli_epi64::<50>(sum(column2, l20));
     columns[3] = sum(sum(sum(columns[3], h02), sum(h11, h20)), carry);
     [q0, q1, q2]
 }
@@ -180,13 +269,13 @@ fn quotient(columns: &mut [V], n: &[D], inverse: D) -> [D; ROW] {
 fn output(columns: &[V], out: &mut [D]) {
     let half = pattern(1 << (BITS - 1));
     let exponent = (1023 + 52) << 52;
-    // 2^52 + 2^50
+    // 2^52 + 2^49
     let offset = constant(exponent + (1 << (BITS - 1)));
     let last = out.len() - 1;
     let mut carry = _mm256_setzero_si256();
     for (&column, out) in columns.iter().zip(out.iter_mut()).take(last) {
         let value = sum(sum(column, half), carry);
-        carry = _mm256_srli_epi64::<51>(value);
+        carry = _mm256_srli_epi64::<50>(value);
         let digit = _mm256_or_si256(_mm256_and_si256(value, pattern(MASK)), pattern(exponent));
         *out = _mm256_sub_pd(_mm256_castsi256_pd(digit), offset);
     }
@@ -195,15 +284,13 @@ fn output(columns: &[V], out: &mut [D]) {
     out[last] = _mm256_sub_pd(_mm256_castsi256_pd(value), constant(LOW));
 }
 
-/// Adds to column `j` the low halves of `x[0]·y[j] + x[1]·y[j-1] + x[2]·y[j-2]`, and what the column before carried; returns the high halves.
+/// Adds to column `j` the low half of `x[0]·y[j] + x[1]·y[j-1] + x[2]·y[j-2]`, and what the column before carried; returns the high half.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn column(columns: &mut [V], x: &[D; ROW], y: &[D], j: usize, carried: V) -> V {
-    let (l0, h0) = product(x[0], y[j]);
-    let (l1, h1) = product(x[1], y[j - 1]);
-    let (l2, h2) = product(x[2], y[j - 2]);
-    columns[j] = sum(sum(columns[j], carried), sum(sum(l0, l1), l2));
-    sum(sum(h0, h1), h2)
+    let (l, h) = product3(x, [y[j], y[j - 1], y[j - 2]]);
+    columns[j] = sum(sum(columns[j], carried), l);
+    h
 }
 
 /// Adds the products of the columns beyond the length of `y`.
@@ -211,12 +298,27 @@ fn column(columns: &mut [V], x: &[D; ROW], y: &[D], j: usize, carried: V) -> V {
 #[target_feature(enable = "avx2,fma")]
 fn last_columns(columns: &mut [V], x: &[D; ROW], y: &[D], carried: V) {
     let length = y.len();
-    let (l1, h1) = product(x[1], y[length - 1]);
-    let (l2, h2) = product(x[2], y[length - 2]);
-    columns[length] = sum(sum(columns[length], carried), sum(l1, l2));
+    let (l, next) = product2([x[1], x[2]], [y[length - 1], y[length - 2]]);
+    columns[length] = sum(sum(columns[length], carried), l);
     let (l, h) = product(x[2], y[length - 1]);
-    columns[length + 1] = sum(sum(columns[length + 1], sum(h1, h2)), l);
+    columns[length + 1] = sum(sum(columns[length + 1], next), l);
     columns[length + 2] = sum(columns[length + 2], h);
+}
+
+/// Keeps the compiler from moving the making of `value` to the other side of the memory accesses around.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn pin(value: &mut V) {
+    // SAFETY: there is no instruction; the register comes back unchanged.
+    unsafe { std::arch::asm!("/* {0} */", inout(ymm_reg) *value, options(nostack, preserves_flags)) }
+}
+
+/// As [`pin`], for doubles.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn pin_double(value: &mut D) {
+    // SAFETY: there is no instruction; the register comes back unchanged.
+    unsafe { std::arch::asm!("/* {0} */", inout(ymm_reg) *value, options(nostack, preserves_flags)) }
 }
 
 /// The work of [`quotient`] in fifteen steps, five for each digit, to be mixed with other work.
@@ -246,29 +348,35 @@ impl Chain {
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     fn step<const STEP: usize>(&mut self, columns: &mut [V], n: &[D], inverse: D) {
-        let (high, both) = (constant(HIGH), constant(HIGH + 3));
+        let (high, both) = (constant(HIGH), constant(BOTH));
         let d = STEP / 5;
         match STEP % 5 {
             0 => {
                 let digit = _mm256_and_si256(sum(self.column, self.column), pattern(MASK << 1));
                 self.digit = _mm256_castsi256_pd(_mm256_or_si256(digit, pattern(UNIT)));
                 self.high[0] = _mm256_fmadd_pd(self.digit, inverse, high);
+                pin_double(&mut self.high[0]);
             }
-            1 => self.low[0] = _mm256_castpd_si256(_mm256_fmadd_pd(self.digit, inverse, _mm256_sub_pd(both, self.high[0]))),
+            1 => {
+                self.low[0] = _mm256_castpd_si256(_mm256_fmadd_pd(self.digit, inverse, _mm256_sub_pd(both, self.high[0])));
+                pin(&mut self.low[0]);
+            }
             2 => {
                 self.digit = _mm256_sub_pd(_mm256_castsi256_pd(self.low[0]), constant(LOW));
                 self.q[d] = self.digit;
                 for k in 0..ROW - d {
                     self.high[k] = _mm256_fmadd_pd(self.digit, n[k], high);
+                    pin_double(&mut self.high[k]);
                 }
             }
             3 => {
                 for k in 0..ROW - d {
                     self.low[k] = _mm256_castpd_si256(_mm256_fmadd_pd(self.digit, n[k], _mm256_sub_pd(both, self.high[k])));
+                    pin(&mut self.low[k]);
                 }
             }
             _ => {
-                let carry = _mm256_srli_epi64::<51>(sum(self.column, self.low[0]));
+                let carry = _mm256_srli_epi64::<50>(sum(self.column, self.low[0]));
                 for k in 0..ROW - d {
                     self.pending[k] = sum(self.pending[k], _mm256_castpd_si256(self.high[k]));
                     if k > 0 {
@@ -277,6 +385,7 @@ impl Chain {
                 }
                 self.column = sum(self.pending[0], carry);
                 self.pending = [self.pending[1], self.pending[2], _mm256_setzero_si256()];
+                pin(&mut self.column);
                 if d == ROW - 1 {
                     columns[ROW] = sum(columns[ROW], self.column);
                 }
@@ -378,7 +487,7 @@ fn multiply<const L: usize, const S: usize>(
         let (a, b) = (&doubles(a[s])[..L], &doubles(b[s])[..L]);
         let columns = &mut columns[2 * L * s..][..2 * L];
         for (k, column) in columns.iter_mut().enumerate() {
-            *column = pattern(const { table::<L, false>() }[k]);
+            *column = pattern(const { starts::<L, false>() }[k]);
         }
         for i in (0..L).step_by(ROW) {
             row(&mut columns[i..][..L + ROW], [a[i], a[i + 1], a[i + 2]], b, 0);
@@ -394,29 +503,17 @@ fn square<const L: usize, const S: usize>(out: [&mut [Word4]; S], a: [&[Word4]; 
         let a = &doubles(a[s])[..L];
         let columns = &mut columns[2 * L * s..][..2 * L];
         for (k, column) in columns.iter_mut().enumerate() {
-            *column = pattern(const { table::<L, true>() }[k]);
+            *column = pattern(const { starts::<L, true>() }[k]);
         }
         for i in (0..L).step_by(ROW) {
             let x = [a[i], a[i + 1], a[i + 2]];
             row_diagonal(&mut columns[2 * i..], x);
-            let rest = &a[i + ROW..];
-            if !rest.is_empty() {
-                row(&mut columns[2 * i + ROW..][..rest.len() + ROW], x.map(|x| _mm256_add_pd(x, x)), rest, 0);
+            if i + ROW < L {
+                row(&mut columns[2 * i + ROW..][..L - i], x.map(|x| _mm256_add_pd(x, x)), &a[i + ROW..], 0);
             }
         }
     }
     reduce::<L, S>(out, columns, n);
-}
-
-/// [`starts`] for all columns; 168 are enough for the largest size.
-const fn table<const L: usize, const SQUARE: bool>() -> [u64; 168] {
-    let mut table = [0; 168];
-    let mut k = 0;
-    while k < 2 * L {
-        table[k] = starts::<L, SQUARE>(k);
-        k += 1;
-    }
-    table
 }
 
 #[target_feature(enable = "avx2,fma")]
@@ -526,5 +623,35 @@ impl Kernel for Avx2 {
                 _ => {}
             }
         }
+    }
+}
+#[cfg(test)]
+pub(crate) mod probe {
+    use super::*;
+    #[target_feature(enable = "avx2,fma")]
+    fn inner(which: u32, a: &[Word4], scratch: &mut [Word4], n: &Modulus<Word4>, out: [&mut [Word4]; 2]) {
+        const L: usize = 21;
+        let columns = integers_mut(scratch);
+        let a = &doubles(a)[..L];
+        match which {
+            0 => {
+                for i in (0..L).step_by(ROW) {
+                    row(&mut columns[i..][..L + ROW], [a[i], a[i + 1], a[i + 2]], a, 0);
+                }
+            }
+            1 => reduce::<L, 2>(out, columns, [n, n]),
+            2 => {
+                let q = [a[0], a[1], a[2]];
+                row(&mut columns[..L + ROW], q, a, 3);
+            }
+            3 => {
+                let q = quotient(columns, a, a[3]);
+                doubles_mut(out.into_iter().next().unwrap())[..3].copy_from_slice(&q);
+            }
+            _ => output(&columns[L..2 * L], &mut doubles_mut(out.into_iter().next().unwrap())[..L]),
+        }
+    }
+    pub(crate) fn run(which: u32, a: &[Word4], scratch: &mut [Word4], n: &Modulus<Word4>, out: [&mut [Word4]; 2]) {
+        unsafe { inner(which, a, scratch, n, out) }
     }
 }
