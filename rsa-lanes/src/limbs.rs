@@ -112,13 +112,30 @@ pub(crate) fn power_of_two(exponent: usize, n: &[u64]) -> Limbs {
     value
 }
 
-/// `-1 / n mod 2^64`, for an odd `n`.
-pub(crate) fn negated_inverse(n: u64) -> u64 {
-    let mut inverse = n; // right in its low 3 bits
-    for _ in 0..5 {
-        inverse = inverse.wrapping_mul(2_u64.wrapping_sub(n.wrapping_mul(inverse)));
+/// `-1 / n mod 2^(64 · count)`, for an odd `n`.
+pub(crate) fn negated_inverse(n: &[u64], count: usize) -> Limbs {
+    let mut inverse = zero(count);
+    if let (Some(inverse), Some(&n)) = (inverse.first_mut(), n.first()) {
+        *inverse = n; // right in its low 3 bits
+        for _ in 0..5 {
+            *inverse = inverse.wrapping_mul(2_u64.wrapping_sub(n.wrapping_mul(*inverse)));
+        }
     }
-    inverse.wrapping_neg()
+    // Newton: each step doubles the number of right limbs.
+    let mut right = 1;
+    while right < count {
+        let mut rest = multiply(n, &inverse);
+        rest.truncate(count);
+        let mut factor = zero(count);
+        factor.iter_mut().take(1).for_each(|limb| *limb = 2);
+        subtract_masked(&mut factor, &rest, u64::MAX);
+        inverse = multiply(&inverse, &factor);
+        inverse.truncate(count);
+        right *= 2;
+    }
+    let mut negated = zero(count);
+    subtract_masked(&mut negated, &inverse, u64::MAX);
+    negated
 }
 
 /// `width` bits from bit `offset` on; `width` below 64.
@@ -155,9 +172,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn inverses(n: u64) {
-            let n = n | 1;
-            prop_assert_eq!(n.wrapping_mul(negated_inverse(n)), u64::MAX);
+        fn inverses(mut n: [u64; 5], count in 1..8_usize) {
+            n[0] |= 1;
+            let product = multiply(&n, &negated_inverse(&n, count));
+            prop_assert!(product[..count].iter().all(|&limb| limb == u64::MAX));
         }
 
         #[test]

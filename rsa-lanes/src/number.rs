@@ -70,12 +70,10 @@ fn place(limbs: &mut [u64], value: u128, offset: usize) {
 
 /// The modulus `n` (odd) for a kernel.
 pub(crate) fn modulus<K: Kernel>(n: &[u64], digits: usize) -> Modulus<K::Word> {
-    let mut inverse = zero::<K>(1);
-    let low = n.first().map_or(0, |&low| limbs::negated_inverse(low));
-    let low = low & ((1 << K::DIGIT_BITS) - 1);
-    // One digit, balanced where the kernel wants it: what would carry is a multiple of the digit's base.
-    store::<K>(&mut inverse, 0, &[low]);
-    let inverse = K::Word::splat(inverse.first().map_or(0, |word| word.lane(0)));
+    let inverse_digits = if K::WHOLE_INVERSE { digits } else { 1 };
+    let inverse = limbs::negated_inverse(n, (inverse_digits * K::DIGIT_BITS as usize).div_ceil(64));
+    // What the highest digit would carry is a multiple of the power that the inverse is taken modulo.
+    let mut inverse = everywhere::<K>(&inverse, inverse_digits);
     let mut number = everywhere::<K>(n, digits);
-    Modulus { digits: std::mem::take(&mut *number), inverse }
+    Modulus { digits: std::mem::take(&mut *number), inverse: std::mem::take(&mut *inverse) }
 }

@@ -57,10 +57,10 @@ word!(
     8
 );
 
-/// A modulus of a kernel: digits and `-1 / n` modulo one digit, the same in every lane.
+/// A modulus of a kernel: its digits and `-1 / n` modulo one digit or modulo `R` ([`Kernel::WHOLE_INVERSE`]), the same in every lane.
 pub(crate) struct Modulus<W: Word> {
     pub(crate) digits: Vec<W>,
-    pub(crate) inverse: W,
+    pub(crate) inverse: Vec<W>,
 }
 
 impl<W: Word> Drop for Modulus<W> {
@@ -85,6 +85,8 @@ pub(crate) trait Kernel: Copy + Send + Sync + 'static {
     const BALANCED: bool;
     /// Two streams side by side are faster than one after the other.
     const PAIRED: bool;
+    /// The moduli carry `-1 / n` modulo `R` instead of modulo one digit.
+    const WHOLE_INVERSE: bool;
 
     /// The kernel, when this processor can run it.
     fn detect() -> Option<Self>;
@@ -112,4 +114,4 @@ pub(crate) trait Kernel: Copy + Send + Sync + 'static {
 }
 
 /// Words of scratch space for each digit of each stream.
-pub(crate) const SCRATCH: usize = 2;
+pub(crate) const SCRATCH: usize = 3;

@@ -1,7 +1,7 @@
 //! Four lanes on AVX2 and FMA: digits of 50 bits held as doubles, products by fused multiply-add.
 //!
 //! # Why the doubles are exact
-//! Digits are balanced: `|a|, |b| ≤ 2^49`, for one doubled operand `2^50`. With `|a·b| ≤ 2^101`,
+//! Digits are balanced: `|a|, |b| ≤ 2^49 + 2^12`, for one doubled operand twice that. With `|a·b| ≤ 2^101`,
 //! - `h = fma(a, b, 1.5·2^102)` lies in `[2^102, 2^103]`, where doubles are `2^50` apart. Its mantissa counts
 //!   `hi = round(a·b / 2^50)`, whatever the rounding rule does with ties;
 //! - `d = (1.5·2^102 + 1.5·2^52) - h = 1.5·2^52 - hi·2^50` is a small multiple of `2^50`: exact;
@@ -19,6 +19,13 @@
 //!
 //! A column sums at most `4 · 84` values of at most `2^52`: below `2^61`. [`POSITIVE`] makes it positive, so that a
 //! logical shift takes the carry.
+//!
+//! # Reduction without a chain
+//! Finding the quotient digit by digit is one long chain of dependent operations. Instead the whole quotient is a
+//! product: `q = (t mod R) · (-1/n) mod R`, of which only the low columns are needed, and `(t + q·n) / R`, of which
+//! only the high columns are needed. The low half of `t + q·n` is a multiple of `R`, so what it carries into the
+//! high half is the value of its highest column divided by the base and rounded: the columns below add less than
+//! `2^-40`. Digits take one carry from their neighbour and are then a little above `2^49`; nothing ripples.
 
 #![expect(clippy::indexing_slicing, reason = "row and column numbers come from loops over fixed sizes, never from data")]
 
@@ -37,38 +44,47 @@ const MASK: u64 = (1 << BITS) - 1;
 const HIGH: u64 = (1023 + 102) << 52 | 1 << 51;
 /// Pattern of `1.5·2^102 + 1.5·2^52`: six units of `2^50` more.
 const BOTH: u64 = HIGH + 6;
-/// Patterns of `1.5·2^52` and of `2^51`.
+/// Patterns of `1.5·2^52` and of `2^52`.
 const LOW: u64 = (1023 + 52) << 52 | 1 << 51;
-const UNIT: u64 = (1023 + 51) << 52;
-/// Added to every column, a multiple of `2^50`; its carry is taken off the next column.
+const UNIT: u64 = (1023 + 52) << 52;
+/// Added to every column, a multiple of `2^50`; what it carries is taken off again.
 const POSITIVE: u64 = 1 << 61;
+/// What [`normalise`] adds to a digit.
+const OFFSET: u64 = (1 << (BITS - 1)) + CARRIED;
 
-/// How many patterns of [`LOW`] and of [`HIGH`] each column takes in; 168 columns are enough for the largest size.
+/// What [`POSITIVE`] adds to the carry of a column.
+const CARRIED: u64 = POSITIVE >> BITS;
+/// Columns of the largest size.
+const COLUMNS: usize = 168;
+
+/// How many patterns of [`LOW`] and of [`HIGH`] each column takes in.
 struct Counts {
-    low: [u64; 168],
-    high: [u64; 168],
+    low: [u64; COLUMNS + 1],
+    high: [u64; COLUMNS + 1],
 }
 
 impl Counts {
-    /// One low half to column `k`, its high half to the next.
-    const fn add(&mut self, k: usize) {
-        self.low[k] += 1;
-        self.high[k + 1] += 1;
+    const NONE: Self = Self { low: [0; COLUMNS + 1], high: [0; COLUMNS + 1] };
+
+    /// One low half to each column from `start` to before `end`, the high half to the next.
+    const fn add(&mut self, start: usize, end: usize) {
+        let mut k = start;
+        while k < end {
+            self.low[k] += 1;
+            self.high[k + 1] += 1;
+            k += 1;
+        }
     }
 
-    /// The columns that [`row`] touches, from column `start + from` on.
-    const fn row(&mut self, start: usize, length: usize, from: usize) {
-        let mut j = from;
-        while j < length + ROW - 1 {
-            self.add(start + j);
-            j += 1;
-        }
+    /// The start of a column, from which the patterns leave its true value and [`POSITIVE`].
+    const fn start(&self, k: usize) -> u64 {
+        POSITIVE.wrapping_sub(self.low[k].wrapping_mul(LOW)).wrapping_sub(self.high[k].wrapping_mul(HIGH))
     }
 }
 
-/// What each column starts from, for numbers of `L` digits: minus the constant parts of the patterns it will take in.
-const fn starts<const L: usize, const SQUARE: bool>() -> [u64; 168] {
-    let mut counts = Counts { low: [0; 168], high: [0; 168] };
+/// Where the columns of a product or square of numbers of `L` digits start, with what the reduction will add.
+const fn starts<const L: usize, const SQUARE: bool>() -> [u64; COLUMNS] {
+    let mut counts = Counts::NONE;
     let mut i = 0;
     while i < L {
         if SQUARE {
@@ -77,38 +93,57 @@ const fn starts<const L: usize, const SQUARE: bool>() -> [u64; 168] {
             while r < ROW {
                 let mut t = r;
                 while t < ROW {
-                    counts.add(2 * i + r + t);
+                    counts.add(2 * i + r + t, 2 * i + r + t + 1);
                     t += 1;
                 }
                 r += 1;
             }
             if i + ROW < L {
-                counts.row(2 * i + ROW, L - i - ROW, 0);
+                counts.add(2 * i + ROW, i + L + ROW - 1);
             }
         } else {
-            counts.row(i, L, 0);
+            counts.add(i, i + L + ROW - 1);
         }
-        // quotient, and the rest of its row.
-        let mut r = 0;
-        while r < ROW {
-            let mut t = 0;
-            while t + r < ROW {
-                counts.add(i + r + t);
-                t += 1;
-            }
-            r += 1;
-        }
-        counts.row(i, L, ROW);
+        // row_high
+        counts.add(L, i + L + ROW - 1);
+        counts.high[L] += 1;
         i += ROW;
     }
-    let mut starts = [0; 168];
+    let mut starts = [0; COLUMNS];
     let mut k = 0;
     while k < 2 * L {
-        let carry = if k == 0 { 0 } else { POSITIVE >> BITS };
-        starts[k] = POSITIVE.wrapping_sub(carry).wrapping_sub(counts.low[k].wrapping_mul(LOW)).wrapping_sub(counts.high[k].wrapping_mul(HIGH));
+        starts[k] = counts.start(k);
+        k += 1;
+    }
+    // Column L takes a carry of the product and one of the reduction.
+    starts[L] = starts[L].wrapping_sub(2 * CARRIED);
+    starts
+}
+
+/// Where the columns of the quotient start.
+const fn quotient_starts<const L: usize>() -> [u64; COLUMNS] {
+    let mut counts = Counts::NONE;
+    let mut starts = [0; COLUMNS];
+    let mut i = 0;
+    while i < L {
+        counts.add(i, L);
+        i += ROW;
+    }
+    let mut k = 0;
+    while k < L {
+        starts[k] = counts.start(k);
         k += 1;
     }
     starts
+}
+
+/// Where column `L - 1` starts in the last step of the reduction, besides the digit that [`normalise`] gives for it.
+const fn border_start<const L: usize>() -> u64 {
+    let mut counts = Counts::NONE;
+    // Each row brings one low half, one high half from below, and one that starts the row.
+    counts.low[0] = (L / ROW) as u64;
+    counts.high[0] = (L / ROW) as u64;
+    counts.start(0).wrapping_sub(OFFSET)
 }
 
 /// Proof that the processor has AVX2 and FMA.
@@ -187,25 +222,76 @@ fn product2(x: [D; 2], y: [D; 2]) -> (V, V) {
     (_mm256_castpd_si256(_mm256_add_pd(l0, l1)), _mm256_castpd_si256(h1))
 }
 
-/// Adds three digits `x` times the number `y` to the columns, from the products of column `from` on (0 or 3).
+/// Adds `x[0]·y[k+2] + x[1]·y[k+1] + x[2]·y[k]` to each column `k`, after `carried`; returns the high half of the last.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn row(columns: &mut [V], x: [D; ROW], y: &[D], from: usize) {
+fn columns3(columns: &mut [V], x: &[D; ROW], y: &[D], mut carried: V) -> V {
+    let (mut y0, mut y1) = (y[0], y[1]);
+    let (columns, last_columns) = columns.as_chunks_mut::<3>();
+    let (y, last_y) = y[2..].as_chunks::<3>();
+    for (column, y) in columns.iter_mut().zip(y) {
+        let (l, h) = product3(x, [y[0], y1, y0]);
+        column[0] = sum(sum(column[0], carried), l);
+        let (l, next) = product3(x, [y[1], y[0], y1]);
+        column[1] = sum(sum(column[1], h), l);
+        let (l, h) = product3(x, [y[2], y[1], y[0]]);
+        column[2] = sum(sum(column[2], next), l);
+        (y0, y1, carried) = (y[1], y[2], h);
+    }
+    for (column, &y) in last_columns.iter_mut().zip(last_y) {
+        let (l, h) = product3(x, [y, y1, y0]);
+        *column = sum(sum(*column, carried), l);
+        (y0, y1, carried) = (y1, y, h);
+    }
+    carried
+}
+
+/// Adds three digits `x` times the number `y` to as many columns as `y` has digits; returns what goes to the next column.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn row_low(columns: &mut [V], x: &[D; ROW], y: &[D]) -> V {
+    assert!(columns.len() == y.len() && y.len() >= ROW);
+    let (l, h) = product(x[0], y[0]);
+    columns[0] = sum(columns[0], l);
+    let (l, next) = product2([x[0], x[1]], [y[1], y[0]]);
+    columns[1] = sum(sum(columns[1], h), l);
+    columns3(&mut columns[2..], x, y, next)
+}
+
+/// Adds the products beyond the highest digit of `y` to three columns.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn row_end(columns: &mut [V], x: &[D; ROW], y: &[D], carried: V) {
     let length = y.len();
-    assert!(columns.len() == length + ROW && length >= ROW);
-    let mut carried = _mm256_setzero_si256();
-    if from == 0 {
-        let (l, h) = product(x[0], y[0]);
-        columns[0] = sum(columns[0], l);
-        let (l, next) = product2([x[0], x[1]], [y[1], y[0]]);
-        columns[1] = sum(sum(columns[1], h), l);
-        carried = next;
-    }
-    let start = if from == 0 { 2 } else { from };
-    for j in start..length {
-        carried = column(columns, &x, y, j, carried);
-    }
-    last_columns(columns, &x, y, carried);
+    let columns = &mut columns[..ROW];
+    let (l, next) = product2([x[1], x[2]], [y[length - 1], y[length - 2]]);
+    columns[0] = sum(sum(columns[0], carried), l);
+    let (l, h) = product(x[2], y[length - 1]);
+    columns[1] = sum(sum(columns[1], next), l);
+    columns[2] = sum(columns[2], h);
+}
+
+/// Adds three digits `x` times the number `y` to three columns more than `y` has digits.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn row(columns: &mut [V], x: &[D; ROW], y: &[D]) {
+    let (low, end) = columns.split_at_mut(y.len());
+    let carried = row_low(low, x, y);
+    row_end(end, x, y, carried);
+}
+
+/// Adds three digits `x`, the digits `i` on of a number, times `y` to the columns from `y.len() - 1` on.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn row_high(columns: &mut [V], x: &[D; ROW], y: &[D], i: usize) {
+    let length = y.len();
+    // The high halves of the column below.
+    let first = length - 2 - i;
+    let (_, carried) =
+        if first == 1 { product2([x[0], x[1]], [y[1], y[0]]) } else { product3(x, [y[first], y[first - 1], y[first - 2]]) };
+    let (middle, end) = columns.split_at_mut(i + 1);
+    let carried = columns3(middle, x, &y[first - 1..], carried);
+    row_end(end, x, y, carried);
 }
 
 /// Adds the square of three digits `x` to six columns.
@@ -228,249 +314,69 @@ fn row_diagonal(columns: &mut [V], x: [D; ROW]) {
     columns[5] = sum(columns[5], h22);
 }
 
-/// The digit of the Montgomery quotient that clears `column`.
+/// Cuts columns into balanced digits, each with the carry of its lower neighbour. Returns the last digit plus [`OFFSET`], as
+/// an integer, and the carry of the last column.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn quotient_digit(column: V, inverse: D) -> D {
-    // The double 2^51 + (column mod 2^50): the added 2^51 vanishes modulo one digit.
-    let digit = _mm256_and_si256(_mm256_slli_epi64::<1>(column), pattern(MASK << 1));
-    let digit = _mm256_castsi256_pd(_mm256_or_si256(digit, pattern(UNIT)));
-    let (l, _) = product(digit, inverse);
-    _mm256_sub_pd(_mm256_castsi256_pd(l), constant(LOW))
-}
-
-/// Finds three digits of the Montgomery quotient; adds their products with the low digits of `n` up to the third column, and the carry.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn quotient(columns: &mut [V], n: &[D], inverse: D) -> [D; ROW] {
-    let columns = &mut columns[..4];
-    let (n0, n1, n2) = (n[0], n[1], n[2]);
-    let q0 = quotient_digit(columns[0], inverse);
-    let (l00, h00) = product(q0, n0);
-    let (l01, h01) = product(q0, n1);
-    let (l02, h02) = product(q0, n2);
-    let carry = _mm256_srli_epi64::<50>(sum(columns[0], l00));
-    let column1 = sum(sum(sum(columns[1], h00), l01), carry);
-    let q1 = quotient_digit(column1, inverse);
-    let (l10, h10) = product(q1, n0);
-    let (l11, h11) = product(q1, n1);
-    let carry = _mm256_srli_epi64::<50>(sum(column1, l10));
-    let column2 = sum(sum(sum(columns[2], h01), sum(l02, h10)), sum(l11, carry));
-    let q2 = quotient_digit(column2, inverse);
-    let (l20, h20) = product(q2, n0);
-    let carry = _mm256_srli_epi64::<50>(sum(column2, l20));
-    columns[3] = sum(sum(sum(columns[3], h02), sum(h11, h20)), carry);
-    [q0, q1, q2]
-}
-
-/// Carries through the columns and writes them out as balanced digits.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn output(columns: &[V], out: &mut [D]) {
-    let half = pattern(1 << (BITS - 1));
-    let exponent = (1023 + 52) << 52;
-    // 2^52 + 2^49
-    let offset = constant(exponent + (1 << (BITS - 1)));
-    let last = out.len() - 1;
-    let mut carry = _mm256_setzero_si256();
-    for (&column, out) in columns.iter().zip(out.iter_mut()).take(last) {
-        let value = sum(sum(column, half), carry);
-        carry = _mm256_srli_epi64::<50>(value);
-        let digit = _mm256_or_si256(_mm256_and_si256(value, pattern(MASK)), pattern(exponent));
-        *out = _mm256_sub_pd(_mm256_castsi256_pd(digit), offset);
+fn normalise(columns: &[V], digits: &mut [D]) -> (V, V) {
+    let mut carry = pattern(CARRIED);
+    let mut last = carry;
+    for (&column, digit) in columns.iter().zip(digits) {
+        let value = sum(column, pattern(1 << (BITS - 1)));
+        last = sum(_mm256_and_si256(value, pattern(MASK)), carry);
+        carry = _mm256_srli_epi64::<{ BITS.cast_signed() }>(value);
+        *digit = _mm256_sub_pd(_mm256_castsi256_pd(sum(last, pattern(UNIT))), constant(UNIT + OFFSET));
     }
-    // The highest digit keeps its sign; it is small.
-    let value = sum(sum(columns[last], carry), pattern(LOW.wrapping_sub(POSITIVE)));
-    out[last] = _mm256_sub_pd(_mm256_castsi256_pd(value), constant(LOW));
+    (last, carry)
 }
 
-/// Adds to column `j` the low half of `x[0]·y[j] + x[1]·y[j-1] + x[2]·y[j-2]`, and what the column before carried; returns the high half.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn column(columns: &mut [V], x: &[D; ROW], y: &[D], j: usize, carried: V) -> V {
-    let (l, h) = product3(x, [y[j], y[j - 1], y[j - 2]]);
-    columns[j] = sum(sum(columns[j], carried), l);
-    h
+/// Three digits of a number from `i` on.
+fn digits3(number: &[D], i: usize) -> [D; ROW] {
+    [number[i], number[i + 1], number[i + 2]]
 }
 
-/// Adds the products of the columns beyond the length of `y`.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn last_columns(columns: &mut [V], x: &[D; ROW], y: &[D], carried: V) {
-    let length = y.len();
-    let (l, next) = product2([x[1], x[2]], [y[length - 1], y[length - 2]]);
-    columns[length] = sum(sum(columns[length], carried), l);
-    let (l, h) = product(x[2], y[length - 1]);
-    columns[length + 1] = sum(sum(columns[length + 1], next), l);
-    columns[length + 2] = sum(columns[length + 2], h);
-}
-
-/// Keeps the compiler from moving the making of `value` to the other side of the memory accesses around.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn pin(value: &mut V) {
-    // SAFETY: there is no instruction; the register comes back unchanged.
-    unsafe { std::arch::asm!("/* {0} */", inout(ymm_reg) *value, options(nostack, preserves_flags)) }
-}
-
-/// As [`pin`], for doubles.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn pin_double(value: &mut D) {
-    // SAFETY: there is no instruction; the register comes back unchanged.
-    unsafe { std::arch::asm!("/* {0} */", inout(ymm_reg) *value, options(nostack, preserves_flags)) }
-}
-
-/// The work of [`quotient`] in fifteen steps, five for each digit, to be mixed with other work.
-#[derive(Clone, Copy)]
-struct Chain {
-    /// The column to clear.
-    column: V,
-    /// What the next columns have got so far.
-    pending: [V; 3],
-    /// The column as a double, then the digit of the quotient.
-    digit: D,
-    /// High halves, as doubles: of `digit · inverse` first, then of the products with `n`.
-    high: [D; 3],
-    low: [V; 3],
-    q: [D; ROW],
-}
-
-impl Chain {
-    /// `columns` begins with the three columns to clear.
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    fn new(columns: &[V]) -> Self {
-        let (zero, none) = (_mm256_setzero_pd(), _mm256_setzero_si256());
-        Self { column: columns[0], pending: [columns[1], columns[2], none], digit: zero, high: [zero; 3], low: [none; 3], q: [zero; ROW] }
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    fn step<const STEP: usize>(&mut self, columns: &mut [V], n: &[D], inverse: D) {
-        let (high, both) = (constant(HIGH), constant(BOTH));
-        let d = STEP / 5;
-        match STEP % 5 {
-            0 => {
-                let digit = _mm256_and_si256(sum(self.column, self.column), pattern(MASK << 1));
-                self.digit = _mm256_castsi256_pd(_mm256_or_si256(digit, pattern(UNIT)));
-                self.high[0] = _mm256_fmadd_pd(self.digit, inverse, high);
-                pin_double(&mut self.high[0]);
-            }
-            1 => {
-                self.low[0] = _mm256_castpd_si256(_mm256_fmadd_pd(self.digit, inverse, _mm256_sub_pd(both, self.high[0])));
-                pin(&mut self.low[0]);
-            }
-            2 => {
-                self.digit = _mm256_sub_pd(_mm256_castsi256_pd(self.low[0]), constant(LOW));
-                self.q[d] = self.digit;
-                for k in 0..ROW - d {
-                    self.high[k] = _mm256_fmadd_pd(self.digit, n[k], high);
-                    pin_double(&mut self.high[k]);
-                }
-            }
-            3 => {
-                for k in 0..ROW - d {
-                    self.low[k] = _mm256_castpd_si256(_mm256_fmadd_pd(self.digit, n[k], _mm256_sub_pd(both, self.high[k])));
-                    pin(&mut self.low[k]);
-                }
-            }
-            _ => {
-                let carry = _mm256_srli_epi64::<50>(sum(self.column, self.low[0]));
-                for k in 0..ROW - d {
-                    self.pending[k] = sum(self.pending[k], _mm256_castpd_si256(self.high[k]));
-                    if k > 0 {
-                        self.pending[k - 1] = sum(self.pending[k - 1], self.low[k]);
-                    }
-                }
-                self.column = sum(self.pending[0], carry);
-                self.pending = [self.pending[1], self.pending[2], _mm256_setzero_si256()];
-                pin(&mut self.column);
-                if d == ROW - 1 {
-                    columns[ROW] = sum(columns[ROW], self.column);
-                }
-            }
-        }
-    }
-}
-
-/// Clears the low half of the columns of both streams and writes out the high half.
+/// Brings the `2 · L` columns of each stream down to `L` digits: divides by `R` modulo `n`.
 ///
-/// A quotient is one long chain of dependent operations. So the two streams go side by side, and the next quotients are
-/// worked out step by step between the columns of the current row.
+/// The streams take turns, so that the processor can begin with one step while the step before is still under way.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn reduce_pair<const L: usize>(out: [&mut [Word4]; 2], columns: &mut [V], n: [&Modulus<Word4>; 2]) {
-    let [n0, n1] = n.map(|n| &doubles(&n.digits)[..L]);
-    let [inverse0, inverse1] = n.map(|n| doubles(std::slice::from_ref(&n.inverse))[0]);
-    let (columns0, columns1) = columns.split_at_mut(2 * L);
-    let mut q0 = quotient(columns0, n0, inverse0);
-    let mut q1 = quotient(columns1, n1, inverse1);
-    for i in (0..L - ROW).step_by(ROW) {
-        let (columns0, columns1) = (&mut columns0[i..][..L + 2 * ROW], &mut columns1[i..][..L + 2 * ROW]);
-        let (mut carried0, mut carried1) = (_mm256_setzero_si256(), _mm256_setzero_si256());
-        for j in ROW..2 * ROW {
-            carried0 = column(columns0, &q0, n0, j, carried0);
-            carried1 = column(columns1, &q1, n1, j, carried1);
+fn reduce<const L: usize, const S: usize>(out: [&mut [Word4]; S], scratch: &mut [Word4], n: [&Modulus<Word4>; S]) {
+    let (columns, digits) = scratch.split_at_mut(2 * L * S);
+    let (columns, digits) = (integers_mut(columns), doubles_mut(digits));
+    let mut borders = [_mm256_setzero_si256(); S];
+    for s in 0..S {
+        let columns = &mut columns[2 * L * s..][..2 * L];
+        let (low, high) = columns.split_at_mut(L);
+        let (last, carry) = normalise(low, &mut digits[L * s..][..L]);
+        borders[s] = last;
+        high[0] = sum(high[0], carry);
+        for (column, start) in low.iter_mut().zip(const { quotient_starts::<L>() }) {
+            *column = pattern(start);
         }
-        let (mut chain0, mut chain1) = (Chain::new(&columns0[ROW..]), Chain::new(&columns1[ROW..]));
-        macro_rules! mixed {
-            ($($step:literal)*) => {$(
-                if 2 * ROW + $step < L {
-                    carried0 = column(columns0, &q0, n0, 2 * ROW + $step, carried0);
-                }
-                chain0.step::<$step>(&mut columns0[ROW..], n0, inverse0);
-                if 2 * ROW + $step < L {
-                    carried1 = column(columns1, &q1, n1, 2 * ROW + $step, carried1);
-                }
-                chain1.step::<$step>(&mut columns1[ROW..], n1, inverse1);
-            )*};
-        }
-        mixed!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
-        for j in 2 * ROW + 15..L {
-            carried0 = column(columns0, &q0, n0, j, carried0);
-            carried1 = column(columns1, &q1, n1, j, carried1);
-        }
-        last_columns(columns0, &q0, n0, carried0);
-        last_columns(columns1, &q1, n1, carried1);
-        (q0, q1) = (chain0.q, chain1.q);
     }
-    row(&mut columns0[L - ROW..], q0, n0, ROW);
-    row(&mut columns1[L - ROW..], q1, n1, ROW);
-    let [out0, out1] = out;
-    output(&columns0[L..], &mut doubles_mut(out0)[..L]);
-    output(&columns1[L..], &mut doubles_mut(out1)[..L]);
-}
-
-/// Clears the low half of the columns of one stream and writes out the high half.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn reduce_one<const L: usize>(out: &mut [Word4], columns: &mut [V], n: &Modulus<Word4>) {
-    let (digits, inverse) = (&doubles(&n.digits)[..L], doubles(std::slice::from_ref(&n.inverse))[0]);
-    for i in (0..L).step_by(ROW) {
-        let columns = &mut columns[i..][..L + ROW];
-        let q = quotient(columns, digits, inverse);
-        row(columns, q, digits, ROW);
-    }
-    output(&columns[L..][..L], &mut doubles_mut(out)[..L]);
-}
-
-/// Reduces as many streams as there are.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn reduce<const L: usize, const S: usize>(mut out: [&mut [Word4]; S], columns: &mut [V], n: [&Modulus<Word4>; S]) {
-    let mut out = out.iter_mut();
-    let mut columns = columns;
-    let mut n = n.into_iter();
-    while let (Some(first), Some(modulus)) = (out.next(), n.next()) {
-        if let (Some(second), Some(next)) = (out.next(), n.next()) {
-            let (now, rest) = columns.split_at_mut(4 * L);
-            reduce_pair::<L>([first, second], now, [modulus, next]);
-            columns = rest;
-        } else {
-            reduce_one::<L>(first, &mut columns[..2 * L], modulus);
-            columns = &mut [];
+    for s in 0..S {
+        let (low, t) = (&mut columns[2 * L * s..][..L], &digits[L * s..][..L]);
+        let inverse = &doubles(&n[s].inverse)[..L];
+        for i in (0..L).step_by(ROW) {
+            row_low(&mut low[i..], &digits3(t, i), &inverse[..L - i]);
         }
+    }
+    for s in 0..S {
+        let columns = &mut columns[2 * L * s..][..2 * L];
+        normalise(&columns[..L], &mut digits[L * s..][..L]);
+        columns[L - 1] = sum(borders[s], pattern(const { border_start::<L>() }));
+    }
+    for s in 0..S {
+        let (columns, q) = (&mut columns[2 * L * s..][L - 1..2 * L], &digits[L * s..][..L]);
+        let n = &doubles(&n[s].digits)[..L];
+        for i in (0..L).step_by(ROW) {
+            row_high(&mut columns[..i + ROW + 1], &digits3(q, i), n, i);
+        }
+        let carry = _mm256_srli_epi64::<{ BITS.cast_signed() }>(sum(columns[0], pattern(1 << (BITS - 1))));
+        columns[1] = sum(columns[1], carry);
+    }
+    for (s, out) in out.into_iter().enumerate() {
+        normalise(&columns[2 * L * s..][L..2 * L], &mut doubles_mut(out)[..L]);
     }
 }
 
@@ -482,38 +388,36 @@ fn multiply<const L: usize, const S: usize>(
     n: [&Modulus<Word4>; S],
     scratch: &mut [Word4],
 ) {
-    let columns = &mut integers_mut(scratch)[..2 * L * S];
     for s in 0..S {
         let (a, b) = (&doubles(a[s])[..L], &doubles(b[s])[..L]);
-        let columns = &mut columns[2 * L * s..][..2 * L];
-        for (k, column) in columns.iter_mut().enumerate() {
-            *column = pattern(const { starts::<L, false>() }[k]);
+        let columns = &mut integers_mut(scratch)[2 * L * s..][..2 * L];
+        for (column, start) in columns.iter_mut().zip(const { starts::<L, false>() }) {
+            *column = pattern(start);
         }
         for i in (0..L).step_by(ROW) {
-            row(&mut columns[i..][..L + ROW], [a[i], a[i + 1], a[i + 2]], b, 0);
+            row(&mut columns[i..][..L + ROW], &digits3(a, i), b);
         }
     }
-    reduce::<L, S>(out, columns, n);
+    reduce::<L, S>(out, scratch, n);
 }
 
 #[target_feature(enable = "avx2,fma")]
 fn square<const L: usize, const S: usize>(out: [&mut [Word4]; S], a: [&[Word4]; S], n: [&Modulus<Word4>; S], scratch: &mut [Word4]) {
-    let columns = &mut integers_mut(scratch)[..2 * L * S];
     for s in 0..S {
         let a = &doubles(a[s])[..L];
-        let columns = &mut columns[2 * L * s..][..2 * L];
-        for (k, column) in columns.iter_mut().enumerate() {
-            *column = pattern(const { starts::<L, true>() }[k]);
+        let columns = &mut integers_mut(scratch)[2 * L * s..][..2 * L];
+        for (column, start) in columns.iter_mut().zip(const { starts::<L, true>() }) {
+            *column = pattern(start);
         }
         for i in (0..L).step_by(ROW) {
-            let x = [a[i], a[i + 1], a[i + 2]];
+            let x = digits3(a, i);
             row_diagonal(&mut columns[2 * i..], x);
             if i + ROW < L {
-                row(&mut columns[2 * i + ROW..][..L - i], x.map(|x| _mm256_add_pd(x, x)), &a[i + ROW..], 0);
+                row(&mut columns[2 * i + ROW..][..L - i], &x.map(|x| _mm256_add_pd(x, x)), &a[i + ROW..]);
             }
         }
     }
-    reduce::<L, S>(out, columns, n);
+    reduce::<L, S>(out, scratch, n);
 }
 
 #[target_feature(enable = "avx2,fma")]
@@ -550,6 +454,7 @@ impl Kernel for Avx2 {
     const DIGIT_BITS: u32 = BITS;
     const BALANCED: bool = true;
     const PAIRED: bool = true;
+    const WHOLE_INVERSE: bool = true;
 
     fn detect() -> Option<Self> {
         (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
@@ -623,35 +528,5 @@ impl Kernel for Avx2 {
                 _ => {}
             }
         }
-    }
-}
-#[cfg(test)]
-pub(crate) mod probe {
-    use super::*;
-    #[target_feature(enable = "avx2,fma")]
-    fn inner(which: u32, a: &[Word4], scratch: &mut [Word4], n: &Modulus<Word4>, out: [&mut [Word4]; 2]) {
-        const L: usize = 21;
-        let columns = integers_mut(scratch);
-        let a = &doubles(a)[..L];
-        match which {
-            0 => {
-                for i in (0..L).step_by(ROW) {
-                    row(&mut columns[i..][..L + ROW], [a[i], a[i + 1], a[i + 2]], a, 0);
-                }
-            }
-            1 => reduce::<L, 2>(out, columns, [n, n]),
-            2 => {
-                let q = [a[0], a[1], a[2]];
-                row(&mut columns[..L + ROW], q, a, 3);
-            }
-            3 => {
-                let q = quotient(columns, a, a[3]);
-                doubles_mut(out.into_iter().next().unwrap())[..3].copy_from_slice(&q);
-            }
-            _ => output(&columns[L..2 * L], &mut doubles_mut(out.into_iter().next().unwrap())[..L]),
-        }
-    }
-    pub(crate) fn run(which: u32, a: &[Word4], scratch: &mut [Word4], n: &Modulus<Word4>, out: [&mut [Word4]; 2]) {
-        unsafe { inner(which, a, scratch, n, out) }
     }
 }

@@ -146,7 +146,7 @@ fn multiply<const T: usize, const S: usize>(
 ) {
     let out = out.map(|out| registers_mut(out).as_chunks_mut::<TILE>().0);
     let (a, b, digits, inverse) =
-        (a.map(tiles), b.map(tiles), n.map(|n| tiles(&n.digits)), n.map(|n| registers(std::slice::from_ref(&n.inverse))[0]));
+        (a.map(tiles), b.map(tiles), n.map(|n| tiles(&n.digits)), n.map(|n| registers(&n.inverse)[0]));
     let q = registers_mut(scratch).as_chunks_mut::<TILE>().0;
     let mut state = [[_mm512_setzero_si512(); 10]; S];
     for k in 0..2 * T {
@@ -169,7 +169,7 @@ fn multiply<const T: usize, const S: usize>(
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn square<const T: usize, const S: usize>(out: [&mut [Word8]; S], a: [&[Word8]; S], n: [&Modulus<Word8>; S], scratch: &mut [Word8]) {
     let out = out.map(|out| registers_mut(out).as_chunks_mut::<TILE>().0);
-    let (a, digits, inverse) = (a.map(tiles), n.map(|n| tiles(&n.digits)), n.map(|n| registers(std::slice::from_ref(&n.inverse))[0]));
+    let (a, digits, inverse) = (a.map(tiles), n.map(|n| tiles(&n.digits)), n.map(|n| registers(&n.inverse)[0]));
     let q = registers_mut(scratch).as_chunks_mut::<TILE>().0;
     let zero = _mm512_setzero_si512();
     let mut single = [[zero; 10]; S];
@@ -237,6 +237,7 @@ impl Kernel for Ifma {
     const DIGIT_BITS: u32 = 52;
     const BALANCED: bool = false;
     const PAIRED: bool = false;
+    const WHOLE_INVERSE: bool = false;
 
     fn detect() -> Option<Self> {
         (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512ifma")).then_some(Self(()))

@@ -196,27 +196,3 @@ fn kernel_speed() {
     speed::<Avx2>("avx2");
 }
 
-#[test]
-#[ignore = "prints times, checks nothing"]
-fn kernel_speed_probe() {
-    type K = Avx2;
-    let digits = 21;
-    let mut n = vec![u64::MAX; 16];
-    n[3] = 12345;
-    let n = number::modulus::<K>(&n, digits);
-    let mut scratch = number::zero::<K>(2 * SCRATCH * digits);
-    let a = number::everywhere::<K>(&[123; 16], digits);
-    let mut c = a.clone();
-    let mut d = a.clone();
-    for which in 0..5 {
-        let mut best = f64::MAX;
-        for _ in 0..400 {
-            let start = std::time::Instant::now();
-            for _ in 0..100 {
-                super::avx2::probe::run(which, &a, &mut scratch, &n, [&mut c, &mut d]);
-            }
-            best = best.min(start.elapsed().as_secs_f64() / 100.0);
-        }
-        println!("avx2 probe {which}: {:.0} ns {:.0} cycles", best * 1e9, best * 3.6e9);
-    }
-}
