@@ -27,6 +27,7 @@ pub(crate) struct Parts {
 
 /// Where a test damages an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(any(test, feature = "fault-injection")), expect(unreachable_pub, reason = "public with the feature only"))]
 pub enum FaultPoint {
     /// The result of the exponentiation modulo `p`.
     PowerP,
@@ -144,16 +145,8 @@ impl<K: Kernel> LaneEngine<K> {
         let mut negated = p.clone();
         limbs::subtract_masked(&mut negated, &parts.coefficient, u64::MAX);
         let negated = number::everywhere::<K>(&negated, digits);
-        {
-            let [prime, _] = &engine.primes;
-            kernel.multiply(
-                [&mut engine.negated_coefficient[..]],
-                [&negated[..]],
-                [&prime.square[..]],
-                [&prime.modulus],
-                &mut number::zero::<K>(SCRATCH * digits),
-            );
-        }
+        let [prime, _] = &engine.primes;
+        kernel.multiply(&mut engine.negated_coefficient, &negated, &prime.square, &prime.modulus, &mut number::zero::<K>(SCRATCH * digits));
         Some(engine)
     }
 
@@ -165,25 +158,20 @@ impl<K: Kernel> LaneEngine<K> {
         [number::zero::<K>(self.digits()), number::zero::<K>(self.digits())]
     }
 
-    fn moduli(&self) -> Pair<&Modulus<K::Word>> {
-        self.primes.each_ref().map(|prime| &prime.modulus)
-    }
-
+    /// One product for each prime.
     fn multiply(&self, a: Pair<&[K::Word]>, b: Pair<&[K::Word]>, scratch: &mut [K::Word]) -> Pair<Number<K>> {
         let mut out = self.pair();
-        self.kernel.multiply(out.each_mut().map(|out| &mut out[..]), a, b, self.moduli(), scratch);
+        for (((out, a), b), prime) in out.iter_mut().zip(a).zip(b).zip(&self.primes) {
+            self.kernel.multiply(out, a, b, &prime.modulus, scratch);
+        }
         out
     }
 
+    /// One power for each prime.
     fn power(&self, base: &Pair<Number<K>>, exponent: Pair<&[u64]>) -> Pair<Number<K>> {
-        let one = self.primes.each_ref().map(|prime| &prime.one[..]);
-        if K::PAIRED {
-            return exponent::power(self.kernel, views(base), exponent, self.prime_bits, one, self.moduli());
-        }
-        let ([base_p, base_q], [exponent_p, exponent_q], [one_p, one_q], [p, q]) = (views(base), exponent, one, self.moduli());
-        let [power_p] = exponent::power(self.kernel, [base_p], [exponent_p], self.prime_bits, [one_p], [p]);
-        let [power_q] = exponent::power(self.kernel, [base_q], [exponent_q], self.prime_bits, [one_q], [q]);
-        [power_p, power_q]
+        let ([p, q], [base_p, base_q], [exponent_p, exponent_q]) = (&self.primes, base, exponent);
+        let power = |prime: &Prime<K>, base, exponent| exponent::power(self.kernel, base, exponent, self.prime_bits, &prime.one, &prime.modulus);
+        [power(p, base_p, exponent_p), power(q, base_q, exponent_q)]
     }
 
     /// A blinding from fresh random numbers; `None` when the system has none to give.
@@ -193,7 +181,7 @@ impl<K: Kernel> LaneEngine<K> {
         for number in &mut random {
             for lane in 0..K::LANES {
                 getrandom::fill(&mut bytes).ok()?;
-                number::store::<K>(number, lane, &*limbs::from_be(&bytes, self.prime_bits / 64)?);
+                number::store::<K>(number, lane, &limbs::from_be(&bytes, self.prime_bits / 64)?);
             }
         }
         let square = self.primes.each_ref().map(|prime| &prime.square[..]);
@@ -203,19 +191,18 @@ impl<K: Kernel> LaneEngine<K> {
     }
 
     /// The pair for one batch. The stored pair moves on by squaring.
-    fn blinding(&self, scratch: &mut [K::Word]) -> Option<(Pair<Number<K>>, Pair<Number<K>>)> {
+    fn blinding(&self, scratch: &mut [K::Word]) -> Option<Blinding<K>> {
         let mut stored = self.blinding.lock().unwrap_or_else(PoisonError::into_inner);
         let current = match stored.take() {
             Some(blinding) if blinding.left > 0 => blinding,
             _ => self.fresh_blinding(scratch)?,
         };
-        let next = Blinding {
+        *stored = Some(Blinding {
             factor: self.multiply(views(&current.factor), views(&current.factor), scratch),
             remover: self.multiply(views(&current.remover), views(&current.remover), scratch),
             left: current.left - 1,
-        };
-        *stored = Some(next);
-        Some((current.factor, current.remover))
+        });
+        Some(current)
     }
 
     /// The inputs modulo both primes, in Montgomery form, below `4p`.
@@ -256,7 +243,7 @@ impl<K: Kernel> LaneEngine<K> {
         }
         // - mq / q mod p
         let mut right = number::zero::<K>(digits);
-        self.kernel.multiply([&mut right[..]], [&reduced[..]], [&self.negated_coefficient[..]], [&p.modulus], scratch);
+        self.kernel.multiply(&mut right, &reduced, &self.negated_coefficient, &p.modulus, scratch);
         let mut results = Vec::with_capacity(K::LANES);
         for (lane, residue) in residues.iter().enumerate() {
             let mut factor = number::load::<K>(&left, lane, &p.value);
@@ -279,10 +266,10 @@ impl<K: Kernel> LaneEngine<K> {
             number::store::<K>(&mut numbers, lane, result);
         }
         let mut base = number::zero::<K>(digits);
-        self.kernel.multiply([&mut base[..]], [&numbers[..]], [&self.square_n[..]], [&self.modulus_n], &mut scratch);
+        self.kernel.multiply(&mut base, &numbers, &self.square_n, &self.modulus_n, &mut scratch);
         // x^(e-1) in Montgomery form times plain x: plain x^e. `e` is odd and above 1.
         let power = exponent::public_power(self.kernel, &base, self.e - 1, &self.modulus_n, &mut scratch);
-        self.kernel.multiply([&mut base[..]], [&power[..]], [&numbers[..]], [&self.modulus_n], &mut scratch);
+        self.kernel.multiply(&mut base, &power, &numbers, &self.modulus_n, &mut scratch);
         (0..K::LANES).map(|lane| number::load::<K>(&base, lane, &self.n)).collect()
     }
 }
@@ -304,23 +291,23 @@ impl<K: Kernel> Operate for LaneEngine<K> {
     }
 
     fn run(&self, inputs: &[Limbs], fault: Option<Fault>) -> Vec<Option<Limbs>> {
-        let mut scratch = number::zero::<K>(SCRATCH * 2 * self.digits());
-        let Some((mut factor, remover)) = self.blinding(&mut scratch) else {
+        let mut scratch = number::zero::<K>(SCRATCH * self.digits());
+        let Some(mut blinding) = self.blinding(&mut scratch) else {
             return inputs.iter().map(|_| None).collect();
         };
         let at = |point| fault.filter(|fault| fault.point == point);
-        if let (Some(fault), [_, factor]) = (at(FaultPoint::Blinding), &mut factor) {
+        if let (Some(fault), [_, factor]) = (at(FaultPoint::Blinding), &mut blinding.factor) {
             damage::<K>(factor, fault);
         }
         let residues = self.residues(inputs, &mut scratch);
-        let blinded = self.multiply(views(&residues), views(&factor), &mut scratch);
+        let blinded = self.multiply(views(&residues), views(&blinding.factor), &mut scratch);
         let mut powers = self.power(&blinded, self.primes.each_ref().map(|prime| &prime.exponent[..]));
         for (power, point) in powers.iter_mut().zip([FaultPoint::PowerP, FaultPoint::PowerQ]) {
             if let Some(fault) = at(point) {
                 damage::<K>(power, fault);
             }
         }
-        let powers = self.multiply(views(&powers), views(&remover), &mut scratch);
+        let powers = self.multiply(views(&powers), views(&blinding.remover), &mut scratch);
         let mut results = self.recombine(&powers, &mut scratch);
         if let Some(fault) = at(FaultPoint::Recombined)
             && let Some(limb) = results.get_mut(fault.lane).and_then(|result| result.get_mut(fault.bit / 64 % self.n.len()))

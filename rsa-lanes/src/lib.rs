@@ -113,7 +113,7 @@ impl PrivateKey {
     #[must_use]
     pub fn new(n: &[u8], e: u32, p: &[u8], q: &[u8], dp: &[u8], dq: &[u8], qinv: &[u8]) -> Option<Self> {
         let bits = 8 * n.iter().skip_while(|&&byte| byte == 0).count();
-        if !matches!(bits, 1024 | 2048 | 3072 | 4096) || e < 3 || e % 2 == 0 {
+        if !matches!(bits, 1024 | 2048 | 3072 | 4096) || e < 3 || e.is_multiple_of(2) {
             return None;
         }
         let count = bits / 128;

@@ -70,9 +70,9 @@ impl<W: Word> Drop for Modulus<W> {
     }
 }
 
-/// Montgomery arithmetic on [`Kernel::LANES`] numbers at once, on one or two streams (`S`) side by side.
+/// Montgomery arithmetic on [`Kernel::LANES`] numbers at once.
 ///
-/// With `R = 2^(DIGIT_BITS · digits)` and a modulus `n` at least 16 bits shorter, every product of operands
+/// With `R = 2^(DIGIT_BITS · digits)` and a modulus `n` at least 8 bits shorter, every product of operands
 /// below `4n` in absolute value is again below `2n`, so no final subtraction is needed between operations.
 pub(crate) trait Kernel: Copy + Send + Sync + 'static {
     /// One digit of all lanes.
@@ -81,10 +81,8 @@ pub(crate) trait Kernel: Copy + Send + Sync + 'static {
     const LANES: usize;
     /// Bits of one digit.
     const DIGIT_BITS: u32;
-    /// Digits lie in `-2^(DIGIT_BITS-1) ..= 2^(DIGIT_BITS-1)` instead of `0 .. 2^DIGIT_BITS`.
+    /// Digits lie around zero instead of in `0 .. 2^DIGIT_BITS`.
     const BALANCED: bool;
-    /// Two streams side by side are faster than one after the other.
-    const PAIRED: bool;
     /// The moduli carry `-1 / n` modulo `R` instead of modulo one digit.
     const WHOLE_INVERSE: bool;
 
@@ -96,22 +94,22 @@ pub(crate) trait Kernel: Copy + Send + Sync + 'static {
     fn encode(digit: i64) -> u64;
     /// The digit of a pattern.
     fn decode(pattern: u64) -> i64;
-    /// `out = a · b / R mod n`. All slices have the digit count of the modulus, `scratch` [`SCRATCH`] times that of each stream.
-    fn multiply<const S: usize>(
-        self,
-        out: [&mut [Self::Word]; S],
-        a: [&[Self::Word]; S],
-        b: [&[Self::Word]; S],
-        n: [&Modulus<Self::Word>; S],
-        scratch: &mut [Self::Word],
-    );
+    /// `out = a · b / R mod n`. All slices have the digit count of the modulus, `scratch` [`SCRATCH`] times that.
+    fn multiply(self, out: &mut [Self::Word], a: &[Self::Word], b: &[Self::Word], n: &Modulus<Self::Word>, scratch: &mut [Self::Word]);
     /// `out = a² / R mod n`. The digits of `a` come from an earlier product.
-    fn square<const S: usize>(self, out: [&mut [Self::Word]; S], a: [&[Self::Word]; S], n: [&Modulus<Self::Word>; S], scratch: &mut [Self::Word]);
+    fn square(self, out: &mut [Self::Word], a: &[Self::Word], n: &Modulus<Self::Word>, scratch: &mut [Self::Word]);
     /// `a += b`, not reduced; the sum may only be an operand of `multiply`.
     fn add(self, a: &mut [Self::Word], b: &[Self::Word]);
     /// `out = table[index]`, reading the whole table. `index` is secret and the same for all lanes.
     fn select(self, out: &mut [Self::Word], table: &[Self::Word], index: u64);
 }
 
-/// Words of scratch space for each digit of each stream.
+/// Asserts that all operands have the length of the modulus, and returns it.
+fn check<W: Word>(out: &[W], operands: &[&[W]], n: &Modulus<W>, scratch: &[W]) -> usize {
+    let length = n.digits.len();
+    assert!(out.len() == length && operands.iter().all(|operand| operand.len() == length) && scratch.len() >= SCRATCH * length);
+    length
+}
+
+/// Words of scratch space for each digit.
 pub(crate) const SCRATCH: usize = 3;

@@ -2,6 +2,8 @@
 //!
 //! `KEYKIT_LANES_LONG=1` raises the 3,000 signatures to 100,000 (use `--release`).
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
+
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use keykit_rsa_lanes::{Engine, PrivateKey, Withheld};

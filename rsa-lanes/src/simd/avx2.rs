@@ -29,7 +29,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "row and column numbers come from loops over fixed sizes, never from data")]
 
-use super::{Kernel, Modulus, SCRATCH, Word4};
+use super::{Kernel, Modulus, Word4, check};
 use std::arch::x86_64::*;
 
 /// One register of integers.
@@ -287,8 +287,7 @@ fn row_high(columns: &mut [V], x: &[D; ROW], y: &[D], i: usize) {
     let length = y.len();
     // The high halves of the column below.
     let first = length - 2 - i;
-    let (_, carried) =
-        if first == 1 { product2([x[0], x[1]], [y[1], y[0]]) } else { product3(x, [y[first], y[first - 1], y[first - 2]]) };
+    let (_, carried) = if first == 1 { product2([x[0], x[1]], [y[1], y[0]]) } else { product3(x, [y[first], y[first - 1], y[first - 2]]) };
     let (middle, end) = columns.split_at_mut(i + 1);
     let carried = columns3(middle, x, &y[first - 1..], carried);
     row_end(end, x, y, carried);
@@ -335,89 +334,67 @@ fn digits3(number: &[D], i: usize) -> [D; ROW] {
     [number[i], number[i + 1], number[i + 2]]
 }
 
-/// Brings the `2 · L` columns of each stream down to `L` digits: divides by `R` modulo `n`.
-///
-/// The streams take turns, so that the processor can begin with one step while the step before is still under way.
+/// Brings the `2 · L` columns down to `L` digits: divides by `R` modulo `n`.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn reduce<const L: usize, const S: usize>(out: [&mut [Word4]; S], scratch: &mut [Word4], n: [&Modulus<Word4>; S]) {
-    let (columns, digits) = scratch.split_at_mut(2 * L * S);
-    let (columns, digits) = (integers_mut(columns), doubles_mut(digits));
-    let mut borders = [_mm256_setzero_si256(); S];
-    for s in 0..S {
-        let columns = &mut columns[2 * L * s..][..2 * L];
-        let (low, high) = columns.split_at_mut(L);
-        let (last, carry) = normalise(low, &mut digits[L * s..][..L]);
-        borders[s] = last;
-        high[0] = sum(high[0], carry);
-        for (column, start) in low.iter_mut().zip(const { quotient_starts::<L>() }) {
-            *column = pattern(start);
-        }
+fn reduce<const L: usize>(out: &mut [Word4], columns: &mut [V], digits: &mut [D], n: &Modulus<Word4>) {
+    let (columns, digits) = (&mut columns[..2 * L], &mut digits[..L]);
+    let (inverse, n) = (&doubles(&n.inverse)[..L], &doubles(&n.digits)[..L]);
+    // t mod R
+    let (border, carry) = normalise(&columns[..L], digits);
+    columns[L] = sum(columns[L], carry);
+    // q
+    for (column, start) in columns.iter_mut().zip(const { quotient_starts::<L>() }).take(L) {
+        *column = pattern(start);
     }
-    for s in 0..S {
-        let (low, t) = (&mut columns[2 * L * s..][..L], &digits[L * s..][..L]);
-        let inverse = &doubles(&n[s].inverse)[..L];
-        for i in (0..L).step_by(ROW) {
-            row_low(&mut low[i..], &digits3(t, i), &inverse[..L - i]);
-        }
+    for i in (0..L).step_by(ROW) {
+        row_low(&mut columns[i..L], &digits3(digits, i), &inverse[..L - i]);
     }
-    for s in 0..S {
-        let columns = &mut columns[2 * L * s..][..2 * L];
-        normalise(&columns[..L], &mut digits[L * s..][..L]);
-        columns[L - 1] = sum(borders[s], pattern(const { border_start::<L>() }));
+    normalise(&columns[..L], digits);
+    // t + q · n
+    columns[L - 1] = sum(border, pattern(const { border_start::<L>() }));
+    for i in (0..L).step_by(ROW) {
+        row_high(&mut columns[L - 1..L + i + ROW], &digits3(digits, i), n, i);
     }
-    for s in 0..S {
-        let (columns, q) = (&mut columns[2 * L * s..][L - 1..2 * L], &digits[L * s..][..L]);
-        let n = &doubles(&n[s].digits)[..L];
-        for i in (0..L).step_by(ROW) {
-            row_high(&mut columns[..i + ROW + 1], &digits3(q, i), n, i);
-        }
-        let carry = _mm256_srli_epi64::<{ BITS.cast_signed() }>(sum(columns[0], pattern(1 << (BITS - 1))));
-        columns[1] = sum(columns[1], carry);
-    }
-    for (s, out) in out.into_iter().enumerate() {
-        normalise(&columns[2 * L * s..][L..2 * L], &mut doubles_mut(out)[..L]);
-    }
+    let carry = _mm256_srli_epi64::<{ BITS.cast_signed() }>(sum(columns[L - 1], pattern(1 << (BITS - 1))));
+    columns[L] = sum(columns[L], carry);
+    normalise(&columns[L..], &mut doubles_mut(out)[..L]);
+}
+
+/// The scratch space as columns and digits.
+fn split<const L: usize>(scratch: &mut [Word4]) -> (&mut [V], &mut [D]) {
+    let (columns, digits) = scratch.split_at_mut(2 * L);
+    (integers_mut(columns), doubles_mut(digits))
 }
 
 #[target_feature(enable = "avx2,fma")]
-fn multiply<const L: usize, const S: usize>(
-    out: [&mut [Word4]; S],
-    a: [&[Word4]; S],
-    b: [&[Word4]; S],
-    n: [&Modulus<Word4>; S],
-    scratch: &mut [Word4],
-) {
-    for s in 0..S {
-        let (a, b) = (&doubles(a[s])[..L], &doubles(b[s])[..L]);
-        let columns = &mut integers_mut(scratch)[2 * L * s..][..2 * L];
-        for (column, start) in columns.iter_mut().zip(const { starts::<L, false>() }) {
-            *column = pattern(start);
-        }
-        for i in (0..L).step_by(ROW) {
-            row(&mut columns[i..][..L + ROW], &digits3(a, i), b);
-        }
+fn multiply<const L: usize>(out: &mut [Word4], a: &[Word4], b: &[Word4], n: &Modulus<Word4>, scratch: &mut [Word4]) {
+    let (columns, digits) = split::<L>(scratch);
+    let (a, b) = (&doubles(a)[..L], &doubles(b)[..L]);
+    for (column, start) in columns.iter_mut().zip(const { starts::<L, false>() }) {
+        *column = pattern(start);
     }
-    reduce::<L, S>(out, scratch, n);
+    for i in (0..L).step_by(ROW) {
+        row(&mut columns[i..][..L + ROW], &digits3(a, i), b);
+    }
+    reduce::<L>(out, columns, digits, n);
 }
 
 #[target_feature(enable = "avx2,fma")]
-fn square<const L: usize, const S: usize>(out: [&mut [Word4]; S], a: [&[Word4]; S], n: [&Modulus<Word4>; S], scratch: &mut [Word4]) {
-    for s in 0..S {
-        let a = &doubles(a[s])[..L];
-        let columns = &mut integers_mut(scratch)[2 * L * s..][..2 * L];
-        for (column, start) in columns.iter_mut().zip(const { starts::<L, true>() }) {
-            *column = pattern(start);
-        }
-        for i in (0..L).step_by(ROW) {
-            let x = digits3(a, i);
-            row_diagonal(&mut columns[2 * i..], x);
-            if i + ROW < L {
-                row(&mut columns[2 * i + ROW..][..L - i], &x.map(|x| _mm256_add_pd(x, x)), &a[i + ROW..]);
-            }
+fn square<const L: usize>(out: &mut [Word4], a: &[Word4], n: &Modulus<Word4>, scratch: &mut [Word4]) {
+    let (columns, digits) = split::<L>(scratch);
+    let a = &doubles(a)[..L];
+    for (column, start) in columns.iter_mut().zip(const { starts::<L, true>() }) {
+        *column = pattern(start);
+    }
+    for i in (0..L).step_by(ROW) {
+        let x = digits3(a, i);
+        row_diagonal(&mut columns[2 * i..], x);
+        if i + ROW < L {
+            row(&mut columns[2 * i + ROW..][..L - i], &x.map(|x| _mm256_add_pd(x, x)), &a[i + ROW..]);
         }
     }
-    reduce::<L, S>(out, scratch, n);
+    reduce::<L>(out, columns, digits, n);
 }
 
 #[target_feature(enable = "avx2,fma")]
@@ -453,7 +430,6 @@ impl Kernel for Avx2 {
     const LANES: usize = 4;
     const DIGIT_BITS: u32 = BITS;
     const BALANCED: bool = true;
-    const PAIRED: bool = true;
     const WHOLE_INVERSE: bool = true;
 
     fn detect() -> Option<Self> {
@@ -482,33 +458,33 @@ impl Kernel for Avx2 {
         (f64::from_bits(pattern) + f64::from_bits(LOW)).to_bits().wrapping_sub(LOW).cast_signed()
     }
 
-    fn multiply<const S: usize>(self, out: [&mut [Word4]; S], a: [&[Word4]; S], b: [&[Word4]; S], n: [&Modulus<Word4>; S], scratch: &mut [Word4]) {
-        assert!(scratch.len() >= SCRATCH * S * n[0].digits.len());
+    fn multiply(self, out: &mut [Word4], a: &[Word4], b: &[Word4], n: &Modulus<Word4>, scratch: &mut [Word4]) {
+        let length = check(out, &[a, b], n, scratch);
         // SAFETY: a value of `Avx2` exists, so the processor has AVX2 and FMA.
         unsafe {
-            match n[0].digits.len() {
-                12 => multiply::<12, S>(out, a, b, n, scratch),
-                21 => multiply::<21, S>(out, a, b, n, scratch),
-                33 => multiply::<33, S>(out, a, b, n, scratch),
-                42 => multiply::<42, S>(out, a, b, n, scratch),
-                63 => multiply::<63, S>(out, a, b, n, scratch),
-                84 => multiply::<84, S>(out, a, b, n, scratch),
+            match length {
+                12 => multiply::<12>(out, a, b, n, scratch),
+                21 => multiply::<21>(out, a, b, n, scratch),
+                33 => multiply::<33>(out, a, b, n, scratch),
+                42 => multiply::<42>(out, a, b, n, scratch),
+                63 => multiply::<63>(out, a, b, n, scratch),
+                84 => multiply::<84>(out, a, b, n, scratch),
                 _ => {}
             }
         }
     }
 
-    fn square<const S: usize>(self, out: [&mut [Word4]; S], a: [&[Word4]; S], n: [&Modulus<Word4>; S], scratch: &mut [Word4]) {
-        assert!(scratch.len() >= SCRATCH * S * n[0].digits.len());
+    fn square(self, out: &mut [Word4], a: &[Word4], n: &Modulus<Word4>, scratch: &mut [Word4]) {
+        let length = check(out, &[a], n, scratch);
         // SAFETY: a value of `Avx2` exists, so the processor has AVX2 and FMA.
         unsafe {
-            match n[0].digits.len() {
-                12 => square::<12, S>(out, a, n, scratch),
-                21 => square::<21, S>(out, a, n, scratch),
-                33 => square::<33, S>(out, a, n, scratch),
-                42 => square::<42, S>(out, a, n, scratch),
-                63 => square::<63, S>(out, a, n, scratch),
-                84 => square::<84, S>(out, a, n, scratch),
+            match length {
+                12 => square::<12>(out, a, n, scratch),
+                21 => square::<21>(out, a, n, scratch),
+                33 => square::<33>(out, a, n, scratch),
+                42 => square::<42>(out, a, n, scratch),
+                63 => square::<63>(out, a, n, scratch),
+                84 => square::<84>(out, a, n, scratch),
                 _ => {}
             }
         }

@@ -6,14 +6,13 @@
 
 #![expect(clippy::indexing_slicing, reason = "tile and column numbers come from loops over fixed sizes, never from data")]
 
-use super::{Kernel, Modulus, SCRATCH, Word8};
+use super::{Kernel, Modulus, Word8, check};
 use std::arch::x86_64::*;
 
 /// One register: a digit of eight lanes.
 type V = __m512i;
 /// Digits of one tile.
 const TILE: usize = 5;
-/// Largest supported number of digits (4096-bit moduli).
 const MASK: i64 = (1 << 52) - 1;
 
 /// Proof that the processor has AVX-512 F and IFMA.
@@ -32,6 +31,10 @@ fn registers_mut(words: &mut [Word8]) -> &mut [V] {
 
 fn tiles(words: &[Word8]) -> &[[V; TILE]] {
     registers(words).as_chunks().0
+}
+
+fn tiles_mut(words: &mut [Word8]) -> &mut [[V; TILE]] {
+    registers_mut(words).as_chunks_mut().0
 }
 
 /// `acc += a · b` for one digit of `a` and a tile `b`; the lowest column is `$at`.
@@ -137,65 +140,46 @@ fn shift(acc: [V; 10]) -> [V; 10] {
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn multiply<const T: usize, const S: usize>(
-    out: [&mut [Word8]; S],
-    a: [&[Word8]; S],
-    b: [&[Word8]; S],
-    n: [&Modulus<Word8>; S],
-    scratch: &mut [Word8],
-) {
-    let out = out.map(|out| registers_mut(out).as_chunks_mut::<TILE>().0);
-    let (a, b, digits, inverse) =
-        (a.map(tiles), b.map(tiles), n.map(|n| tiles(&n.digits)), n.map(|n| registers(&n.inverse)[0]));
-    let q = registers_mut(scratch).as_chunks_mut::<TILE>().0;
-    let mut state = [[_mm512_setzero_si512(); 10]; S];
+fn multiply<const T: usize>(out: &mut [Word8], a: &[Word8], b: &[Word8], n: &Modulus<Word8>, scratch: &mut [Word8]) {
+    let (out, q) = (tiles_mut(out), tiles_mut(scratch));
+    let (a, b, digits, inverse) = (tiles(a), tiles(b), tiles(&n.digits), registers(&n.inverse)[0]);
+    let mut acc = [_mm512_setzero_si512(); 10];
     for k in 0..2 * T {
         let first = k.saturating_sub(T - 1);
-        let last = k.min(T - 1);
-        for s in 0..S {
-            let mut acc = state[s];
-            for i in first..=last {
-                acc = tile(acc, &a[s][i], &b[s][k - i]);
-            }
-            for i in first..k.min(T) {
-                acc = tile(acc, &q[s * T + i], &digits[s][k - i]);
-            }
-            acc = if k < T { reduce(acc, &mut q[s * T + k], &digits[s][0], inverse[s]) } else { output(acc, &mut out[s][k - T]) };
-            state[s] = shift(acc);
+        for i in first..=k.min(T - 1) {
+            acc = tile(acc, &a[i], &b[k - i]);
         }
+        for i in first..k.min(T) {
+            acc = tile(acc, &q[i], &digits[k - i]);
+        }
+        acc = shift(if k < T { reduce(acc, &mut q[k], &digits[0], inverse) } else { output(acc, &mut out[k - T]) });
     }
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn square<const T: usize, const S: usize>(out: [&mut [Word8]; S], a: [&[Word8]; S], n: [&Modulus<Word8>; S], scratch: &mut [Word8]) {
-    let out = out.map(|out| registers_mut(out).as_chunks_mut::<TILE>().0);
-    let (a, digits, inverse) = (a.map(tiles), n.map(|n| tiles(&n.digits)), n.map(|n| registers(&n.inverse)[0]));
-    let q = registers_mut(scratch).as_chunks_mut::<TILE>().0;
-    let zero = _mm512_setzero_si512();
-    let mut single = [[zero; 10]; S];
-    let mut doubled = [[zero; 10]; S];
+fn square<const T: usize>(out: &mut [Word8], a: &[Word8], n: &Modulus<Word8>, scratch: &mut [Word8]) {
+    let (out, q) = (tiles_mut(out), tiles_mut(scratch));
+    let (a, digits, inverse) = (tiles(a), tiles(&n.digits), registers(&n.inverse)[0]);
+    let mut acc = [_mm512_setzero_si512(); 10];
+    // Products of different digits, once instead of twice.
+    let mut cross = acc;
     for k in 0..2 * T {
         let first = k.saturating_sub(T - 1);
-        for s in 0..S {
-            let mut cross = doubled[s];
-            for i in first..k.div_ceil(2) {
-                cross = tile(cross, &a[s][i], &a[s][k - i]);
-            }
-            let mut acc = single[s];
-            if k % 2 == 0 {
-                cross = tile_cross(cross, &a[s][k / 2]);
-                acc = tile_squares(acc, &a[s][k / 2]);
-            }
-            for d in 0..TILE {
-                acc[d] = _mm512_add_epi64(acc[d], _mm512_slli_epi64::<1>(cross[d]));
-            }
-            doubled[s] = shift(cross);
-            for i in first..k.min(T) {
-                acc = tile(acc, &q[s * T + i], &digits[s][k - i]);
-            }
-            acc = if k < T { reduce(acc, &mut q[s * T + k], &digits[s][0], inverse[s]) } else { output(acc, &mut out[s][k - T]) };
-            single[s] = shift(acc);
+        for i in first..k.div_ceil(2) {
+            cross = tile(cross, &a[i], &a[k - i]);
         }
+        if k % 2 == 0 {
+            cross = tile_cross(cross, &a[k / 2]);
+            acc = tile_squares(acc, &a[k / 2]);
+        }
+        for d in 0..TILE {
+            acc[d] = _mm512_add_epi64(acc[d], _mm512_slli_epi64::<1>(cross[d]));
+        }
+        cross = shift(cross);
+        for i in first..k.min(T) {
+            acc = tile(acc, &q[i], &digits[k - i]);
+        }
+        acc = shift(if k < T { reduce(acc, &mut q[k], &digits[0], inverse) } else { output(acc, &mut out[k - T]) });
     }
 }
 
@@ -236,7 +220,6 @@ impl Kernel for Ifma {
     const LANES: usize = 8;
     const DIGIT_BITS: u32 = 52;
     const BALANCED: bool = false;
-    const PAIRED: bool = false;
     const WHOLE_INVERSE: bool = false;
 
     fn detect() -> Option<Self> {
@@ -263,33 +246,33 @@ impl Kernel for Ifma {
         pattern.cast_signed()
     }
 
-    fn multiply<const S: usize>(self, out: [&mut [Word8]; S], a: [&[Word8]; S], b: [&[Word8]; S], n: [&Modulus<Word8>; S], scratch: &mut [Word8]) {
-        let length = check(&out, &[a, b], &n, scratch);
+    fn multiply(self, out: &mut [Word8], a: &[Word8], b: &[Word8], n: &Modulus<Word8>, scratch: &mut [Word8]) {
+        let length = check(out, &[a, b], n, scratch);
         // SAFETY: a value of `Ifma` exists, so the processor has AVX-512 F and IFMA.
         unsafe {
             match length {
-                10 => multiply::<2, S>(out, a, b, n, scratch),
-                20 => multiply::<4, S>(out, a, b, n, scratch),
-                30 => multiply::<6, S>(out, a, b, n, scratch),
-                40 => multiply::<8, S>(out, a, b, n, scratch),
-                60 => multiply::<12, S>(out, a, b, n, scratch),
-                80 => multiply::<16, S>(out, a, b, n, scratch),
+                10 => multiply::<2>(out, a, b, n, scratch),
+                20 => multiply::<4>(out, a, b, n, scratch),
+                30 => multiply::<6>(out, a, b, n, scratch),
+                40 => multiply::<8>(out, a, b, n, scratch),
+                60 => multiply::<12>(out, a, b, n, scratch),
+                80 => multiply::<16>(out, a, b, n, scratch),
                 _ => {}
             }
         }
     }
 
-    fn square<const S: usize>(self, out: [&mut [Word8]; S], a: [&[Word8]; S], n: [&Modulus<Word8>; S], scratch: &mut [Word8]) {
-        let length = check(&out, &[a], &n, scratch);
+    fn square(self, out: &mut [Word8], a: &[Word8], n: &Modulus<Word8>, scratch: &mut [Word8]) {
+        let length = check(out, &[a], n, scratch);
         // SAFETY: a value of `Ifma` exists, so the processor has AVX-512 F and IFMA.
         unsafe {
             match length {
-                10 => square::<2, S>(out, a, n, scratch),
-                20 => square::<4, S>(out, a, n, scratch),
-                30 => square::<6, S>(out, a, n, scratch),
-                40 => square::<8, S>(out, a, n, scratch),
-                60 => square::<12, S>(out, a, n, scratch),
-                80 => square::<16, S>(out, a, n, scratch),
+                10 => square::<2>(out, a, n, scratch),
+                20 => square::<4>(out, a, n, scratch),
+                30 => square::<6>(out, a, n, scratch),
+                40 => square::<8>(out, a, n, scratch),
+                60 => square::<12>(out, a, n, scratch),
+                80 => square::<16>(out, a, n, scratch),
                 _ => {}
             }
         }
@@ -310,12 +293,4 @@ impl Kernel for Ifma {
             }
         }
     }
-}
-
-/// Asserts that all operands have the length of the modulus, and returns it.
-fn check<const S: usize>(out: &[&mut [Word8]; S], operands: &[[&[Word8]; S]], n: &[&Modulus<Word8>; S], scratch: &[Word8]) -> usize {
-    let length = n[0].digits.len();
-    assert!(n.iter().all(|n| n.digits.len() == length) && out.iter().all(|out| out.len() == length));
-    assert!(operands.iter().flatten().all(|operand| operand.len() == length) && scratch.len() >= SCRATCH * S * length);
-    length
 }
