@@ -318,3 +318,47 @@ impl<K: Kernel> Operate for LaneEngine<K> {
         inputs.iter().zip(results).zip(checks).map(|((input, result), check)| bool::from(input.ct_eq(&check)).then_some(result)).collect()
     }
 }
+
+#[cfg(test)]
+mod speed {
+    use super::*;
+    use crate::simd::{avx2::Avx2, ifma::Ifma};
+
+    fn best(mut run: impl FnMut()) -> f64 {
+        (0..30)
+            .map(|_| {
+                let start = std::time::Instant::now();
+                run();
+                start.elapsed().as_secs_f64() * 1e6
+            })
+            .fold(f64::MAX, f64::min)
+    }
+
+    fn shares<K: Kernel>(name: &str) {
+        let odd =
+            |seed: u64| -> Limbs { Zeroizing::new((0..16).map(|i| (seed * (i + 3)).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 << 63 | 1).collect()) };
+        let primes = [odd(3), odd(7)];
+        let n = limbs::multiply(&primes[0], &primes[1]).to_vec();
+        let parts = Parts { prime_bits: 1024, n, e: 65537, exponents: [odd(5), odd(9)], coefficient: odd(11), primes };
+        let Some(engine) = LaneEngine::<K>::new(&parts) else { return };
+        let mut scratch = number::zero::<K>(SCRATCH * engine.digits());
+        let inputs: Vec<Limbs> = (0..K::LANES).map(|_| limbs::multiply(&odd(1), &odd(2))).collect();
+        engine.run(&inputs, None);
+        let blinding = engine.blinding(&mut scratch).unwrap();
+        let exponents = engine.primes.each_ref().map(|prime| &prime.exponent[..]);
+        println!("{name} whole batch: {:.0} us", best(|| drop(engine.run(&inputs, None))));
+        println!("  exponentiations {:.1}", best(|| drop(engine.power(&blinding.factor, exponents))));
+        println!("  blinding {:.1}", best(|| drop(engine.blinding(&mut scratch))));
+        println!("  residues {:.1}", best(|| drop(engine.residues(&inputs, &mut scratch))));
+        println!("  recombination {:.1}", best(|| drop(engine.recombine(&blinding.factor, &mut scratch))));
+        println!("  check {:.1}", best(|| drop(engine.public_operation(&inputs))));
+    }
+
+    /// `cargo test --release -p keykit-rsa-lanes --lib -- --ignored --nocapture speed`
+    #[test]
+    #[ignore = "prints times, checks nothing"]
+    fn speed_of_the_parts() {
+        shares::<Ifma>("ifma");
+        shares::<Avx2>("avx2");
+    }
+}

@@ -100,7 +100,8 @@ pub(crate) trait Kernel: Copy + Send + Sync + 'static {
     fn square(self, out: &mut [Self::Word], a: &[Self::Word], n: &Modulus<Self::Word>, scratch: &mut [Self::Word]);
     /// `a += b`, not reduced; the sum may only be an operand of `multiply`.
     fn add(self, a: &mut [Self::Word], b: &[Self::Word]);
-    /// `out = table[index]`, reading the whole table. `index` is secret and the same for all lanes.
+    /// `out = table[index]`, reading the whole table: a multiple of 8 entries, each of the digits of a prime. `index` is secret and the
+    /// same for all lanes.
     fn select(self, out: &mut [Self::Word], table: &[Self::Word], index: u64);
 }
 

@@ -404,24 +404,25 @@ fn add(a: &mut [Word4], b: &[Word4]) {
     }
 }
 
+/// Eight entries at a time, so that their masks stay in registers.
 #[target_feature(enable = "avx2,fma")]
-fn select<const ENTRIES: usize>(out: &mut [Word4], table: &[Word4], index: u64) {
+fn select<const L: usize>(out: &mut [Word4], table: &[Word4], index: u64) {
+    const GROUP: usize = 8;
     let wanted = pattern(index);
-    let mut masks = [_mm256_setzero_pd(); ENTRIES];
     let mut number = _mm256_setzero_si256();
-    for mask in &mut masks {
-        *mask = _mm256_castsi256_pd(_mm256_cmpeq_epi64(wanted, number));
-        number = sum(number, pattern(1));
-    }
-    let (out, table) = (doubles_mut(out), doubles(table));
-    let length = out.len();
-    assert_eq!(table.len(), ENTRIES * length);
-    for (position, digit) in out.iter_mut().enumerate() {
-        let mut value = _mm256_setzero_pd();
-        for entry in 0..ENTRIES {
-            value = _mm256_or_pd(value, _mm256_and_pd(masks[entry], table[entry * length + position]));
+    let (out, table) = (&mut doubles_mut(out)[..L], doubles(table).as_chunks::<L>().0);
+    out.fill(_mm256_setzero_pd());
+    for group in table.as_chunks::<GROUP>().0 {
+        let masks: [D; GROUP] = std::array::from_fn(|_| {
+            let mask = _mm256_castsi256_pd(_mm256_cmpeq_epi64(wanted, number));
+            number = sum(number, pattern(1));
+            mask
+        });
+        for (position, digit) in out.iter_mut().enumerate() {
+            for (entry, &mask) in masks.iter().enumerate() {
+                *digit = _mm256_or_pd(*digit, _mm256_and_pd(mask, group[entry][position]));
+            }
         }
-        *digit = value;
     }
 }
 
@@ -498,10 +499,12 @@ impl Kernel for Avx2 {
     fn select(self, out: &mut [Word4], table: &[Word4], index: u64) {
         // SAFETY: a value of `Avx2` exists, so the processor has AVX2 and FMA.
         unsafe {
-            match table.len() / out.len() {
-                16 => select::<16>(out, table, index),
-                32 => select::<32>(out, table, index),
-                _ => {}
+            match out.len() {
+                12 => select::<12>(out, table, index),
+                21 => select::<21>(out, table, index),
+                33 => select::<33>(out, table, index),
+                42 => select::<42>(out, table, index),
+                _ => out.fill(Self::Word::default()),
             }
         }
     }

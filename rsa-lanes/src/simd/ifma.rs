@@ -194,24 +194,25 @@ fn add(a: &mut [Word8], b: &[Word8]) {
     }
 }
 
+/// Four entries at a time, so that their masks stay in mask registers.
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn select<const ENTRIES: usize>(out: &mut [Word8], table: &[Word8], index: u64) {
+fn select<const L: usize>(out: &mut [Word8], table: &[Word8], index: u64) {
+    const GROUP: usize = 4;
     let wanted = _mm512_set1_epi64(index.cast_signed());
-    let mut masks = [0; ENTRIES];
     let mut number = _mm512_setzero_si512();
-    for mask in &mut masks {
-        *mask = _mm512_cmpeq_epi64_mask(wanted, number);
-        number = _mm512_add_epi64(number, _mm512_set1_epi64(1));
-    }
-    let (out, table) = (registers_mut(out), registers(table));
-    let length = out.len();
-    assert_eq!(table.len(), ENTRIES * length);
-    for (position, digit) in out.iter_mut().enumerate() {
-        let mut value = _mm512_setzero_si512();
-        for entry in 0..ENTRIES {
-            value = _mm512_mask_mov_epi64(value, masks[entry], table[entry * length + position]);
+    let (out, table) = (&mut registers_mut(out)[..L], registers(table).as_chunks::<L>().0);
+    out.fill(_mm512_setzero_si512());
+    for group in table.as_chunks::<GROUP>().0 {
+        let masks: [__mmask8; GROUP] = std::array::from_fn(|_| {
+            let mask = _mm512_cmpeq_epi64_mask(wanted, number);
+            number = _mm512_add_epi64(number, _mm512_set1_epi64(1));
+            mask
+        });
+        for (position, digit) in out.iter_mut().enumerate() {
+            for (entry, &mask) in masks.iter().enumerate() {
+                *digit = _mm512_mask_mov_epi64(*digit, mask, group[entry][position]);
+            }
         }
-        *digit = value;
     }
 }
 
@@ -286,10 +287,12 @@ impl Kernel for Ifma {
     fn select(self, out: &mut [Word8], table: &[Word8], index: u64) {
         // SAFETY: a value of `Ifma` exists, so the processor has AVX-512 F and IFMA.
         unsafe {
-            match table.len() / out.len() {
-                16 => select::<16>(out, table, index),
-                32 => select::<32>(out, table, index),
-                _ => {}
+            match out.len() {
+                10 => select::<10>(out, table, index),
+                20 => select::<20>(out, table, index),
+                30 => select::<30>(out, table, index),
+                40 => select::<40>(out, table, index),
+                _ => out.fill(Self::Word::default()),
             }
         }
     }

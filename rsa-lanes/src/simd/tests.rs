@@ -115,14 +115,15 @@ kernel_tests! {
 fn select_finds_every_entry<K: Kernel>() {
     use super::Word;
     let Some(kernel) = K::detect() else { return };
-    for entries in [16_u64, 32] {
-        let table: Vec<K::Word> = (0..5 * entries).map(K::Word::splat).collect();
+    for (entries, bits) in [(16_u64, 512), (16, 1024), (32, 1536), (32, 2048)] {
+        let length = K::digit_count(bits).unwrap();
+        let table: Vec<K::Word> = (0..length as u64 * entries).map(K::Word::splat).collect();
         for index in 0..entries {
-            let mut out = vec![K::Word::default(); 5];
+            let mut out = vec![K::Word::default(); length];
             kernel.select(&mut out, &table, index);
             for (position, word) in (0..).zip(&out) {
                 for lane in 0..K::LANES {
-                    assert_eq!(word.lane(lane), 5 * index + position);
+                    assert_eq!(word.lane(lane), length as u64 * index + position);
                 }
             }
         }
