@@ -1,6 +1,9 @@
 //! Whole numbers as 64-bit limbs, least significant first: key set-up, recombination, comparison.
 //!
-//! Lengths and shift distances are public. No branch, index or address depends on a value.
+//! Lengths and shift distances are public. No branch, index or address depends on a value: masks pass through
+//! [`black_box`], or the compiler would see that they are all ones or zero and branch on them.
+
+use std::hint::black_box;
 
 use zeroize::Zeroizing;
 
@@ -41,6 +44,7 @@ pub(crate) fn to_be(limbs: &[u64], bytes: &mut [u8]) {
 
 /// `a += b & mask`, returns the carry. `b` may be shorter.
 pub(crate) fn add_masked(a: &mut [u64], b: &[u64], mask: u64) -> u64 {
+    let mask = black_box(mask);
     let mut carry = 0;
     for (position, limb) in a.iter_mut().enumerate() {
         let addend = b.get(position).copied().unwrap_or(0) & mask;
@@ -51,6 +55,7 @@ pub(crate) fn add_masked(a: &mut [u64], b: &[u64], mask: u64) -> u64 {
 
 /// `a -= b & mask`, returns the borrow (0 or 1). `b` may be shorter.
 pub(crate) fn subtract_masked(a: &mut [u64], b: &[u64], mask: u64) -> u64 {
+    let mask = black_box(mask);
     let mut borrow = 0;
     for (position, limb) in a.iter_mut().enumerate() {
         let subtrahend = b.get(position).copied().unwrap_or(0) & mask;
@@ -76,6 +81,12 @@ pub(crate) fn less_mask(a: &[u64], b: &[u64]) -> u64 {
 pub(crate) fn subtract_if_not_less(a: &mut [u64], n: &[u64]) {
     let mask = !less_mask(a, n);
     subtract_masked(a, n, mask);
+}
+
+/// Zero when two numbers of one length are equal.
+pub(crate) fn difference(a: &[u64], b: &[u64]) -> u64 {
+    let differs = a.iter().zip(b).fold(0, |all, (a, b)| all | (a ^ b));
+    black_box(differs | u64::from(a.len() != b.len()))
 }
 
 /// `a · b`, as long as both together.

@@ -16,11 +16,11 @@ pub(crate) fn zero<K: Kernel>(digits: usize) -> Number<K> {
 pub(crate) fn store<K: Kernel>(number: &mut [K::Word], lane: usize, limbs: &[u64]) {
     let mut carry = 0;
     for (position, word) in number.iter_mut().enumerate() {
-        let digit = limbs::bits(limbs, position * K::DIGIT_BITS as usize, K::DIGIT_BITS) + carry;
+        let digit = limbs::bits(limbs, position * K::DIGIT_BITS as usize, K::DIGIT_BITS).wrapping_add(carry);
         if K::BALANCED {
-            carry = (digit + (1 << (K::DIGIT_BITS - 1))) >> K::DIGIT_BITS;
+            carry = digit.wrapping_add(1 << (K::DIGIT_BITS - 1)) >> K::DIGIT_BITS;
         }
-        word.set_lane(lane, K::encode(digit.cast_signed() - (carry << K::DIGIT_BITS).cast_signed()));
+        word.set_lane(lane, K::encode(digit.wrapping_sub(carry << K::DIGIT_BITS).cast_signed()));
     }
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn load<K: Kernel>(number: &[K::Word], lane: usize, n: &[u64]) -> Lim
     let mut limbs = limbs::zero(n.len() + 1);
     let mut carry = 0_i64;
     for (position, word) in number.iter().enumerate() {
-        let value = K::decode(word.lane(lane)) + carry;
+        let value = K::decode(word.lane(lane)).wrapping_add(carry);
         carry = value >> width;
         // Bits of a positive value end below the last limb; those of a negative one go on as ones.
         let top = position + 1 == number.len();
