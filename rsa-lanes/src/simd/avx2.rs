@@ -223,13 +223,12 @@ fn product2(x: [D; 2], y: [D; 2]) -> (V, V) {
 }
 
 /// Adds `x[0]·y[k+2] + x[1]·y[k+1] + x[2]·y[k]` to each column `k`, after `carried`; returns the high half of the last.
+/// The number of columns is a multiple of 3.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn columns3(columns: &mut [V], x: &[D; ROW], y: &[D], mut carried: V) -> V {
     let (mut y0, mut y1) = (y[0], y[1]);
-    let (columns, last_columns) = columns.as_chunks_mut::<3>();
-    let (y, last_y) = y[2..].as_chunks::<3>();
-    for (column, y) in columns.iter_mut().zip(y) {
+    for (column, y) in columns.as_chunks_mut::<3>().0.iter_mut().zip(y[2..].as_chunks::<3>().0) {
         let (l, h) = product3(x, [y[0], y1, y0]);
         column[0] = sum(sum(column[0], carried), l);
         let (l, next) = product3(x, [y[1], y[0], y1]);
@@ -237,11 +236,6 @@ fn columns3(columns: &mut [V], x: &[D; ROW], y: &[D], mut carried: V) -> V {
         let (l, h) = product3(x, [y[2], y[1], y[0]]);
         column[2] = sum(sum(column[2], next), l);
         (y0, y1, carried) = (y[1], y[2], h);
-    }
-    for (column, &y) in last_columns.iter_mut().zip(last_y) {
-        let (l, h) = product3(x, [y, y1, y0]);
-        *column = sum(sum(*column, carried), l);
-        (y0, y1, carried) = (y1, y, h);
     }
     carried
 }
@@ -255,7 +249,9 @@ fn row_low(columns: &mut [V], x: &[D; ROW], y: &[D]) -> V {
     columns[0] = sum(columns[0], l);
     let (l, next) = product2([x[0], x[1]], [y[1], y[0]]);
     columns[1] = sum(sum(columns[1], h), l);
-    columns3(&mut columns[2..], x, y, next)
+    let (l, h) = product3(x, [y[2], y[1], y[0]]);
+    columns[2] = sum(sum(columns[2], next), l);
+    columns3(&mut columns[3..], x, &y[1..], h)
 }
 
 /// Adds the products beyond the highest digit of `y` to three columns.
@@ -289,7 +285,9 @@ fn row_high(columns: &mut [V], x: &[D; ROW], y: &[D], i: usize) {
     let first = length - 2 - i;
     let (_, carried) = if first == 1 { product2([x[0], x[1]], [y[1], y[0]]) } else { product3(x, [y[first], y[first - 1], y[first - 2]]) };
     let (middle, end) = columns.split_at_mut(i + 1);
-    let carried = columns3(middle, x, &y[first - 1..], carried);
+    let (l, h) = product3(x, [y[first + 1], y[first], y[first - 1]]);
+    middle[0] = sum(sum(middle[0], carried), l);
+    let carried = columns3(&mut middle[1..], x, &y[first..], h);
     row_end(end, x, y, carried);
 }
 
