@@ -6,6 +6,8 @@
 //! OpenSSL uses what the processor has; `OPENSSL_ia32cap=:~0x200000` takes AVX-512 IFMA away from it. Time is the processor
 //! time of the thread where Linux gives it, so that other work on the machine counts less.
 
+#![expect(clippy::indexing_slicing, reason = "sizes are fixed")]
+
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::{rand::SystemRandom, rsa::KeyPair, signature::RSA_PKCS1_SHA256};

@@ -13,7 +13,14 @@
 //!   memory would give the factors of the modulus away) is withheld and counted.
 //! - What is secret is wiped when dropped. Copies that the compiler leaves in registers and on the stack are not.
 //!
+//! # Speed
+//! RSA-2048 signatures a second on one 3.6 GHz Zen 4 core that other work shared, `examples/compare.rs`: AVX2 3,600, which
+//! is 2.3 times OpenSSL 3.0 as it runs on a processor without IFMA; IFMA 6,800, which is 4.3 times that and 1.8 times
+//! OpenSSL's own IFMA code.
+//!
 //! The results are raw: padding, and telling nobody how it failed, is the caller's business.
+
+#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "there is no kernel for this processor"))]
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,10 +33,7 @@ mod limbs;
 mod number;
 mod simd;
 
-use engine::{Fault, LaneEngine, Operate, Parts};
-use simd::Kernel;
-use simd::avx2::Avx2;
-use simd::ifma::Ifma;
+use engine::{Fault, Operate, Parts};
 
 #[cfg(any(test, feature = "fault-injection"))]
 pub use engine::FaultPoint;
@@ -53,17 +57,31 @@ impl Engine {
     /// Whether this processor can run it.
     #[must_use]
     pub fn available(self) -> bool {
-        match self {
-            Self::Ifma => Ifma::detect().is_some(),
-            Self::Avx2 => Avx2::detect().is_some(),
+        #[cfg(target_arch = "x86_64")]
+        {
+            use simd::{Kernel, avx2::Avx2, ifma::Ifma};
+            match self {
+                Self::Ifma => Ifma::detect().is_some(),
+                Self::Avx2 => Avx2::detect().is_some(),
+            }
         }
+        #[cfg(not(target_arch = "x86_64"))]
+        false
     }
 
+    #[cfg(target_arch = "x86_64")]
     fn build(self, parts: &Parts) -> Option<Box<dyn Operate>> {
+        use engine::LaneEngine;
+        use simd::{avx2::Avx2, ifma::Ifma};
         Some(match self {
             Self::Ifma => Box::new(LaneEngine::<Ifma>::new(parts)?),
             Self::Avx2 => Box::new(LaneEngine::<Avx2>::new(parts)?),
         })
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn build(self, _: &Parts) -> Option<Box<dyn Operate>> {
+        None
     }
 }
 
@@ -171,7 +189,8 @@ impl PrivateKey {
         self.parts.prime_bits / 4
     }
 
-    /// Results withheld since the key was made because their check failed.
+    /// Results withheld since the key was made because their check failed or there were no random numbers. Anything but 0
+    /// deserves a look at the machine.
     #[must_use]
     pub fn withheld(&self) -> u64 {
         self.withheld.load(Ordering::Relaxed)

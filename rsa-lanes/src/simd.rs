@@ -8,11 +8,13 @@
 
 use zeroize::Zeroize;
 
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod ifma;
-#[cfg(test)]
+#[cfg(all(test, target_arch = "x86_64"))]
 mod tests;
-#[cfg(test)]
+#[cfg(all(test, target_arch = "x86_64"))]
 pub(crate) mod valgrind;
 
 /// One digit of every lane, held as raw 64-bit patterns.
@@ -116,7 +118,7 @@ fn check<W: Word>(out: &[W], operands: &[&[W]], n: &Modulus<W>, scratch: &[W]) -
 
 /// A value that may be known although it comes from secrets: the constant-time test allows branches on it.
 pub(crate) fn declassify(value: u64) -> u64 {
-    #[cfg(test)]
+    #[cfg(all(test, target_arch = "x86_64"))]
     let value = {
         let mut values = [value];
         valgrind::mark_public(&mut values);

@@ -1,6 +1,7 @@
 //! Damaged operations: nothing wrong leaves an engine.
 
 use super::*;
+use proptest::prelude::*;
 
 /// A 1024-bit test key: n, p, q, dp, dq, qinv.
 fn key(engine: Engine) -> Option<PrivateKey> {
@@ -51,6 +52,28 @@ fn faults_are_withheld_and_counted() {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20))]
+    #[test]
+    fn no_input_panics(inputs in prop::collection::vec(prop_oneof![prop::collection::vec(any::<u8>(), 128), prop::collection::vec(any::<u8>(), 0..200)], 0..12)) {
+        for key in engines() {
+            let views: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
+            let results = key.private_operation(&views);
+            prop_assert_eq!(results.len(), inputs.len());
+            for (result, input) in results.iter().zip(&inputs) {
+                let above = input.len() == 128 && *input >= key.parts.n.iter().rev().flat_map(|limb| limb.to_be_bytes()).collect::<Vec<u8>>();
+                prop_assert_eq!(result.is_err(), input.len() != 128 || above);
+            }
+        }
+    }
+
+    #[test]
+    fn no_key_panics(parts in prop::array::uniform6(prop::collection::vec(any::<u8>(), 0..140)), e: u32) {
+        let [n, p, q, dp, dq, qinv] = parts;
+        prop_assert!(PrivateKey::new(&n, e, &p, &q, &dp, &dq, &qinv).is_none());
+    }
+}
+
 #[test]
 fn both_engines_give_the_same_results() {
     let input = vec![0x5a; 128];
@@ -67,63 +90,68 @@ fn engine_choice() {
     assert_eq!(key.lanes(), if key.engine() == Engine::Ifma { 8 } else { 4 });
 }
 
-/// A private operation with everything secret marked undefined. Run by the next test, under valgrind.
-#[test]
-#[ignore = "runs under valgrind"]
-fn under_valgrind_operation() {
-    use crate::simd::valgrind;
-    assert!(valgrind::running());
-    for engine in Engine::ALL.into_iter().filter(|engine| engine.available()) {
-        let mut parts = key(engine).unwrap().parts;
-        let secrets = parts.primes.iter_mut().chain(&mut parts.exponents).chain([&mut parts.coefficient]);
-        secrets.for_each(|secret| valgrind::mark_secret(secret));
-        let operations = engine.build(&parts).unwrap();
-        let input = limbs::from_be(&[0x5a; 128], 16).unwrap();
-        // Three batches: a fresh blinding, and two that were squared.
-        for _ in 0..3 {
-            for result in operations.run(&[input.clone(), input.clone()], None) {
-                let mut result = result.unwrap();
-                valgrind::mark_public(&mut result);
-                assert_eq!(result.len(), 16);
+#[cfg(target_arch = "x86_64")]
+mod constant_time {
+    use super::*;
+
+    /// A private operation with everything secret marked undefined. Run by the next test, under valgrind.
+    #[test]
+    #[ignore = "runs under valgrind"]
+    fn under_valgrind_operation() {
+        use crate::simd::valgrind;
+        assert!(valgrind::running());
+        for engine in Engine::ALL.into_iter().filter(|engine| engine.available()) {
+            let mut parts = key(engine).unwrap().parts;
+            let secrets = parts.primes.iter_mut().chain(&mut parts.exponents).chain([&mut parts.coefficient]);
+            secrets.for_each(|secret| valgrind::mark_secret(secret));
+            let operations = engine.build(&parts).unwrap();
+            let input = limbs::from_be(&[0x5a; 128], 16).unwrap();
+            // Three batches: a fresh blinding, and two that were squared.
+            for _ in 0..3 {
+                for result in operations.run(&[input.clone(), input.clone()], None) {
+                    let mut result = result.unwrap();
+                    valgrind::mark_public(&mut result);
+                    assert_eq!(result.len(), 16);
+                }
             }
+            println!("constant time: {engine:?}");
         }
-        println!("constant time: {engine:?}");
     }
-}
 
-/// A branch on a secret, to show that the check finds one.
-#[test]
-#[ignore = "runs under valgrind"]
-fn under_valgrind_leak() {
-    use crate::simd::valgrind;
-    let mut secret = [std::hint::black_box(5)];
-    valgrind::mark_secret(&mut secret);
-    if std::hint::black_box(secret)[0] > 4 {
-        println!("a branch on a secret");
+    /// A branch on a secret, to show that the check finds one.
+    #[test]
+    #[ignore = "runs under valgrind"]
+    fn under_valgrind_leak() {
+        use crate::simd::valgrind;
+        let mut secret = [std::hint::black_box(5)];
+        valgrind::mark_secret(&mut secret);
+        if std::hint::black_box(secret)[0] > 4 {
+            println!("a branch on a secret");
+        }
     }
-}
 
-/// Skipped where there is no valgrind; valgrind 3.19 knows AVX2 but not AVX-512.
-#[test]
-fn constant_time_under_valgrind() {
-    let run = |test: &str| {
-        let exe = std::env::current_exe().unwrap();
-        let arguments = ["--quiet", "--error-exitcode=99", "--leak-check=no"];
-        std::process::Command::new("valgrind")
-            .args(arguments)
-            .arg(exe)
-            .args(["--ignored", "--exact", test, "--nocapture", "--test-threads=1"])
-            .output()
-    };
-    let Ok(leak) = run("tests::under_valgrind_leak") else {
-        eprintln!("skipped: valgrind is not here");
-        return;
-    };
-    assert_eq!(leak.status.code(), Some(99), "valgrind reports a branch on a secret");
-    let operation = run("tests::under_valgrind_operation").unwrap();
-    let (out, err) = (String::from_utf8_lossy(&operation.stdout), String::from_utf8_lossy(&operation.stderr));
-    assert_eq!(operation.status.code(), Some(0), "{out}\n{err}");
-    if Engine::Avx2.available() {
-        assert!(out.contains("constant time: Avx2"), "{out}");
+    /// Skipped where there is no valgrind; valgrind 3.19 knows AVX2 but not AVX-512.
+    #[test]
+    fn constant_time_under_valgrind() {
+        let run = |test: &str| {
+            let exe = std::env::current_exe().unwrap();
+            let arguments = ["--quiet", "--error-exitcode=99", "--leak-check=no"];
+            std::process::Command::new("valgrind")
+                .args(arguments)
+                .arg(exe)
+                .args(["--ignored", "--exact", test, "--nocapture", "--test-threads=1"])
+                .output()
+        };
+        let Ok(leak) = run("tests::constant_time::under_valgrind_leak") else {
+            eprintln!("skipped: valgrind is not here");
+            return;
+        };
+        assert_eq!(leak.status.code(), Some(99), "valgrind reports a branch on a secret");
+        let operation = run("tests::constant_time::under_valgrind_operation").unwrap();
+        let (out, err) = (String::from_utf8_lossy(&operation.stdout), String::from_utf8_lossy(&operation.stderr));
+        assert_eq!(operation.status.code(), Some(0), "{out}\n{err}");
+        if Engine::Avx2.available() {
+            assert!(out.contains("constant time: Avx2"), "{out}");
+        }
     }
 }

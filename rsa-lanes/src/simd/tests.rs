@@ -1,5 +1,7 @@
 //! The kernels against slow arithmetic, and their speed.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
+
 use super::{Kernel, SCRATCH, avx2::Avx2, ifma::Ifma};
 use crate::limbs::{self, Limbs};
 use crate::number;
