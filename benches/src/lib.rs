@@ -1,1 +1,2 @@
-//! placeholder
+//! Benchmarks of keykit: `cargo bench -p keykit-benches`.
+#![forbid(unsafe_code)]

@@ -8,7 +8,9 @@ use clap_complete::Shell;
 /// Moves the keys of a rights-management service to where they must live next, and proves that nothing was lost.
 #[derive(Debug, Parser)]
 #[command(name = "keykit", version, propagate_version = true, max_term_width = 110)]
-#[command(after_help = "Text for people goes to standard error, data to standard output. Exit codes: 0 done, 1 negative result, 2 usage,\n3 malformed input, 4 refused, 5 token error, 6 wrong PIN or password, 7 unsupported, 8 interrupted, 9 conflict, 70 bug.")]
+#[command(
+    after_help = "Text for people goes to standard error, data to standard output.\n\nExit codes: 0 done, 1 negative result, 2 usage, 3 malformed input, 4 refused,\n5 token error, 6 wrong PIN or password, 7 unsupported, 8 interrupted, 9 conflict, 70 bug."
+)]
 pub(crate) struct Arguments {
     /// How results are printed on standard output
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
@@ -282,6 +284,8 @@ pub(crate) enum LicenceCommand {
         #[arg(required = true, value_hint = ValueHint::FilePath)]
         files: Vec<PathBuf>,
     },
+    /// Move licences from archived keys to the active one; the originals stay as they are
+    Rekey(RekeyArguments),
     /// Open the content key of a licence with a key of the tenant
     Open {
         /// File with a licence
@@ -299,6 +303,28 @@ pub(crate) enum LicenceCommand {
         #[arg(long, value_name = "SOURCE")]
         pin_source: Option<String>,
     },
+}
+
+/// `keykit licence rekey`
+#[derive(Debug, Args)]
+pub(crate) struct RekeyArguments {
+    /// Files and folders with licences; none for JSON Lines ({"id","licence"}) from standard input to standard output
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// The tenant folder
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) tenant: PathBuf,
+    /// Folder for the results; a run that was cut off goes on where it was
+    #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) output: Option<PathBuf>,
+    /// Issue licences of authors' computers anew under the server, instead of refusing them
+    #[arg(long)]
+    pub(crate) reissue_offline: bool,
+    #[command(flatten)]
+    pub(crate) keyring: KeyringPassword,
+    /// Where the PIN of the token comes from, for keys in a token
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) pin_source: Option<String>,
 }
 
 /// `keykit store`

@@ -4,6 +4,7 @@ mod inspect;
 mod licence;
 mod manual;
 mod migrate;
+mod rekey;
 mod store;
 mod tenant;
 mod tpd;

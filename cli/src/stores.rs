@@ -21,7 +21,7 @@ pub(crate) const OWN_FOLDER: &str = "file:keys";
 pub(crate) fn open(name: &str, keyring: &KeyringPassword) -> Result<Box<dyn KeyStore>> {
     if let Some(folder) = name.strip_prefix("file:") {
         let folder = Path::new(folder);
-        let password = if folder.exists() { secrets::of_keyring(keyring)? } else { secrets::of_new_keyring(keyring)? };
+        let password = folder_password(folder, keyring)?;
         return Ok(Box::new(folder_store(folder, &password)?));
     }
     match name {
@@ -39,22 +39,38 @@ pub(crate) fn folder_store(folder: &Path, password: &Password) -> Result<FolderS
     FolderStore::create_or_open(folder, password, scrypt_cost()?)
 }
 
-/// Opens a token. The PIN comes from `pin_source`, else from the URI's `pin-source`, else from KEYKIT_PIN_SOURCE, else from the prompt.
+/// Opens a token. The PIN comes from `pin_source`, else from the URI's `pin-source`, else from KEYKIT_PIN_SOURCE, else, if the
+/// token wants one, from the prompt.
 pub(crate) fn token(uri: &Pkcs11Uri, pin_source: Option<&str>) -> Result<Pkcs11Store> {
-    let named = pin_source.map(str::to_owned).or_else(|| uri.pin_source().map(str::to_owned)).or_else(|| std::env::var("KEYKIT_PIN_SOURCE").ok());
-    let label = uri.token().unwrap_or("the token").to_owned();
-    let pin = || match &named {
-        Some(source) => secrets::read(source, &format!("PIN of {label}")),
-        None => secrets::prompt(&format!("PIN of {label}")),
-    };
-    Pkcs11Store::open(uri, &pin, &Pkcs11Options::default())
+    let label = format!("PIN of {}", uri.token.as_deref().unwrap_or("the token"));
+    let open = |pin| Pkcs11Store::open(uri, pin, Pkcs11Options::default());
+    match (pin_source, &uri.pin_source, std::env::var("KEYKIT_PIN_SOURCE")) {
+        (Some(source), _, _) => open(Some(secrets::read(source, &label)?)),
+        (None, Some(source), _) => open(Some(source.read(&|_| secrets::prompt(&label))?)),
+        (None, None, Ok(source)) => open(Some(secrets::read(&source, &label)?)),
+        // A token without login takes none; one with login says that it wants one, before any try.
+        (None, None, Err(_)) => match open(None) {
+            Err(Error::Usage { .. }) if uri.module_path.is_some() => open(Some(secrets::prompt(&label)?)),
+            other => other,
+        },
+    }
+}
+
+/// The name of a token as the keyring keeps it: how to find it again, not where its PIN is.
+pub(crate) fn lasting_name(uri: &Pkcs11Uri) -> String {
+    Pkcs11Uri { pin_source: None, ..uri.clone() }.to_string()
 }
 
 /// Opens the store that holds a key of the tenant.
-pub(crate) fn of_tenant_key(tenant: &TenantKeyring, key: &TenantKey, keyring: &KeyringPassword, pin_source: Option<&str>) -> Result<Box<dyn KeyStore>> {
+pub(crate) fn of_tenant_key(
+    tenant: &TenantKeyring,
+    key: &TenantKey,
+    keyring: &KeyringPassword,
+    pin_source: Option<&str>,
+) -> Result<Box<dyn KeyStore>> {
     if key.store == OWN_FOLDER {
         let password = secrets::of_keyring(keyring)?;
-        return Ok(Box::new(FolderStore::open(&tenant.key_folder(), &password)?));
+        return Ok(Box::new(FolderStore::open(&tenant.key_folder(), &password, scrypt_cost()?)?));
     }
     Ok(Box::new(token(&Pkcs11Uri::parse(&key.store)?, pin_source)?))
 }
@@ -88,15 +104,23 @@ pub(crate) fn id_by_start(known: impl Iterator<Item = KeyId>, start: &str) -> Re
 pub(crate) fn sibling_tenants(tenant: &Path) -> Vec<PathBuf> {
     let parent = tenant.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let Ok(entries) = std::fs::read_dir(parent) else { return Vec::new() };
-    let mut folders: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.join("tenant.json").is_file()).collect();
+    let mut folders: Vec<PathBuf> =
+        entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.join("tenant.json").is_file()).collect();
     folders.sort();
     folders
 }
 
-/// How hard the keyring password is to guess; KEYKIT_TEST_SCRYPT_LOG_N lowers it for tests.
-fn scrypt_cost() -> Result<ScryptCost> {
+/// How hard the keyring password is to guess. Builds for tests can lower it with KEYKIT_TEST_SCRYPT_LOG_N; release builds can't.
+pub(crate) fn scrypt_cost() -> Result<ScryptCost> {
     match std::env::var("KEYKIT_TEST_SCRYPT_LOG_N") {
-        Err(_) => Ok(ScryptCost::default()),
-        Ok(text) => text.parse().ok().map(ScryptCost::with_log_n).ok_or_else(|| Error::usage("KEYKIT_TEST_SCRYPT_LOG_N is no number")),
+        Ok(text) if cfg!(debug_assertions) => ScryptCost::new(text.parse().map_err(|_| Error::usage("KEYKIT_TEST_SCRYPT_LOG_N is no number"))?, 8, 1),
+        _ => Ok(ScryptCost::RECOMMENDED),
     }
+}
+
+/// The password of a folder of keys: typed twice if there is no key under it yet.
+pub(crate) fn folder_password(folder: &Path, keyring: &KeyringPassword) -> Result<Password> {
+    let holds_keys = std::fs::read_dir(folder)
+        .is_ok_and(|entries| entries.filter_map(Result::ok).any(|entry| entry.path().extension().is_some_and(|extension| extension == "p8")));
+    if holds_keys { secrets::of_keyring(keyring) } else { secrets::of_new_keyring(keyring) }
 }

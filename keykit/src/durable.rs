@@ -96,23 +96,23 @@ pub fn read(path: &Path, limit: u64, format: &'static str) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn parent(path: &Path) -> &Path {
+pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
-fn sync_folder(folder: &Path) -> Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder).and_then(|file| file.sync_all()).map_err(|source| Error::Write { path: folder.to_owned(), source })
 }
 
 /// Temporary files are born private; the default for others is what the mask would have given.
 #[cfg(unix)]
-fn make_shared(file: &File) -> io::Result<()> {
+pub(crate) fn make_shared(file: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     file.set_permissions(fs::Permissions::from_mode(0o644))
 }
 
 #[cfg(not(unix))]
-fn make_shared(_: &File) -> io::Result<()> {
+pub(crate) fn make_shared(_: &File) -> io::Result<()> {
     Ok(())
 }
 

@@ -13,11 +13,13 @@
 //! | [`xrml`] | XrML documents as they are stored: signatures, chains, a writer |
 //! | [`licence`] | licences and the enabling bits that seal their keys |
 //! | [`container`] | the files that licences live in |
+//! | [`bulk`] | many licences through one operation: in order, bounded memory, resumable |
 //! | [`transfer`] | wrapped keys on their way to another store |
 //! | [`tenant`] | the tenant keyring |
 //! | [`migration`] | the three paths, their rules and their proofs |
 #![forbid(unsafe_code)]
 
+pub mod bulk;
 pub mod container;
 pub mod durable;
 pub mod error;

@@ -46,7 +46,7 @@ impl MigrationPath {
 }
 
 /// Something that the operator must know and that does not stop the migration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Warning {
     /// The migration rule behind it, if one is.
     pub rule: Option<u16>,

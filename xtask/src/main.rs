@@ -1,2 +1,48 @@
-//! x
-fn main() {}
+//! `cargo xtask demo`, `cargo xtask test` and `cargo xtask bench`: everything that the project needs, from a fresh machine with Rust.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod demo;
+mod process;
+mod setup;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask COMMAND
+
+  demo     set up what is missing, then show all three paths, the refusals and the proofs, in a private folder
+  test     set up what is missing, then format, lints, documentation and all tests, on both tokens
+  bench    [--quick] [--format text|json]
+           set up what is missing, then keykit and other RSA engines side by side
+  setup    set up what is missing (Debian packages, the second token)";
+
+/// What went wrong, for people.
+pub(crate) type Result<T, E = String> = std::result::Result<T, E>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["bench", rest @ ..] => match bench::Options::read(rest) {
+            Some(options) => bench::compare(options),
+            None => return wrong_usage(),
+        },
+        ["demo"] => demo::show_everything(),
+        ["test"] => test::run_all_checks(),
+        ["setup"] => setup::packages(setup::FOR_TESTS).and_then(|()| setup::kryoptic()),
+        _ => return wrong_usage(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn wrong_usage() -> ExitCode {
+    eprintln!("{USAGE}");
+    ExitCode::from(2)
+}

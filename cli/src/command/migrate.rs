@@ -11,8 +11,8 @@ use keykit::tenant::TenantKeyring;
 use keykit::tpd::{self, TrustedPublishingDomain};
 use keykit::{Error, Result};
 use keykit_hsm_backends::memory::MemoryStore;
-use keykit_hsm_backends::pkcs11::{Pkcs11Store, Pkcs11Uri};
-use keykit_hsm_backends::protection::{Evidence, KeyIdentifiers};
+use keykit_hsm_backends::pkcs11::Pkcs11Uri;
+use keykit_hsm_backends::protection::nshield::{Evidence, KeyIdentifiers};
 
 use crate::arguments::{HsmToHsmArguments, MigrateCommand, MigrationArguments, SoftwareToHsmArguments, SoftwareToSoftwareArguments};
 use crate::inspection::samples;
@@ -50,8 +50,7 @@ fn to_software(arguments: &SoftwareToSoftwareArguments) -> Result<MigrationOutco
     let domains = read_domains(&arguments.common, MigrationPath::SoftwareToSoftware)?;
     let source = in_memory(&domains)?;
     let samples = samples::read(&arguments.common.licence, &domains)?;
-    let exists = arguments.common.tenant.join("tenant.json").exists();
-    let password = if exists { secrets::of_keyring(&arguments.keyring)? } else { secrets::of_new_keyring(&arguments.keyring)? };
+    let password = stores::folder_password(&arguments.common.tenant.join("keys"), &arguments.keyring)?;
     with_tenant(&arguments.common, |tenant| {
         let target = stores::folder_store(&tenant.key_folder(), &password)?;
         let mut migration = Parts { common: &arguments.common, domains: &domains, samples: &samples, source: &source, target: &target };
@@ -70,13 +69,13 @@ fn between_tokens(arguments: &HsmToHsmArguments) -> Result<MigrationOutcome> {
         return Err(Error::usage("source and target are the same token"));
     }
     let settings = Settings {
-        evidence: &|domain, record| evidence.iter().flat_map(|evidence| signals(evidence, &source, domain, record)).collect(),
+        evidence: &|domain, record| evidence.iter().flat_map(|evidence| signals(evidence, domain, record)).collect(),
         allow_host_visible_ephemeral_key: arguments.allow_host_visible_ephemeral_key,
         keep_transferable: arguments.keep_transferable,
     };
     with_tenant(&arguments.common, |tenant| {
         let mut migration = Parts { common: &arguments.common, domains: &domains, samples: &samples, source: &source, target: &target };
-        migration.run(tenant, target_uri.without_secrets().to_string(), &settings, hsm_to_hsm)
+        migration.run(tenant, stores::lasting_name(&target_uri), &settings, hsm_to_hsm)
     })
 }
 
@@ -89,7 +88,7 @@ fn to_token(arguments: &SoftwareToHsmArguments) -> Result<MigrationOutcome> {
     let settings = Settings { keep_transferable: arguments.keep_transferable, ..Settings::default() };
     with_tenant(&arguments.common, |tenant| {
         let mut migration = Parts { common: &arguments.common, domains: &domains, samples: &samples, source: &source, target: &target };
-        migration.run(tenant, target_uri.without_secrets().to_string(), &settings, software_to_hsm)
+        migration.run(tenant, stores::lasting_name(&target_uri), &settings, software_to_hsm)
     })
 }
 
@@ -116,7 +115,13 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    fn run(&mut self, tenant: &mut TenantKeyring, target_name: String, settings: &Settings<'_>, path: fn(&mut Migration<'_>) -> Result<MigrationOutcome>) -> Result<MigrationOutcome> {
+    fn run(
+        &mut self,
+        tenant: &mut TenantKeyring,
+        target_name: String,
+        settings: &Settings<'_>,
+        path: fn(&mut Migration<'_>) -> Result<MigrationOutcome>,
+    ) -> Result<MigrationOutcome> {
         let mut other_tenants = stores::sibling_tenants(&self.common.tenant);
         other_tenants.extend(self.common.other_tenant.iter().cloned());
         let progress = Steps::new();
@@ -153,7 +158,11 @@ fn with_tenant(arguments: &MigrationArguments, work: impl FnOnce(&mut TenantKeyr
 
 /// Opens and examines all domains before anything else happens.
 fn read_domains(arguments: &MigrationArguments, path: MigrationPath) -> Result<Vec<SourceDomain>> {
-    let files = arguments.domains.iter().map(|file| Ok((file.clone(), durable::read(file, DOMAIN_LIMIT, "trusted publishing domain")?))).collect::<Result<Vec<_>>>()?;
+    let files = arguments
+        .domains
+        .iter()
+        .map(|file| Ok((file.clone(), durable::read(file, DOMAIN_LIMIT, "trusted publishing domain")?)))
+        .collect::<Result<Vec<_>>>()?;
     let passwords = secrets::of_domains(&arguments.password_source, &arguments.domains)?;
     let opened: Vec<TrustedPublishingDomain> = tpd::open_all(&files, &passwords)?;
     let domains = opened.into_iter().zip(&arguments.domains).map(|(domain, file)| SourceDomain::examine(file, domain)).collect::<Result<Vec<_>>>()?;
@@ -179,17 +188,21 @@ fn read_evidence(file: &Path) -> Result<Evidence> {
     Evidence::parse(&text, file)
 }
 
-fn signals(evidence: &Evidence, source: &Pkcs11Store, domain: &SourceDomain, record: &KeyRecord) -> Vec<Signal> {
+fn signals(evidence: &Evidence, domain: &SourceDomain, record: &KeyRecord) -> Vec<Signal> {
+    // An nShield token names the key file itself; else the domain's key container is the file's identifier (rule 68).
+    let container = Some(domain.domain().information.key_container.clone()).filter(|container| !container.is_empty());
+    let nfkm_id = record.attributes.nfkm_id.clone();
     let identifiers = KeyIdentifiers {
-        key_container: Some(domain.domain().information.key_container.clone()).filter(|container| !container.is_empty()),
-        nfkm_id: source.nfkm_id(&record.id()).ok().flatten(),
+        app: nfkm_id.is_some().then(|| "pkcs11".to_owned()),
+        ident: nfkm_id.or(container),
         label: Some(record.attributes.label.clone()),
+        nfkm_hash: None,
     };
     evidence.signals_for(&record.public, &identifiers)
 }
 
 fn same_module(left: &Pkcs11Uri, right: &Pkcs11Uri) -> bool {
-    left.module_path() == right.module_path()
+    left.module_path == right.module_path
 }
 
 fn text(outcome: &MigrationOutcome) -> String {

@@ -1,12 +1,14 @@
 //! `keykit store`: what is in a store, and new keys.
 
 use keykit::Result;
+use keykit::migration::Progress;
 use keykit::store::protection::Assessment;
 use keykit::store::{KeyAttributes, KeyRecord, KeyRequest, StoreIdentity, Transferability};
 use serde::Serialize;
 
 use crate::arguments::StoreCommand;
 use crate::output::{Output, table};
+use crate::progress::Steps;
 use crate::{exit, stores};
 
 /// A key, as it is printed.
@@ -63,7 +65,10 @@ pub(super) fn run(command: &StoreCommand, output: Output) -> Result<u8> {
             let store = stores::open(&arguments.store, &arguments.keyring)?;
             let transferability = if *wrappable { Transferability::Wrapped } else { Transferability::Never };
             let request = KeyRequest { label: label.clone(), local_id: None, transferability };
+            let steps = Steps::new();
+            steps.step(1, 1, &format!("generating a key of {bits} bits"));
             let key = store.as_generate()?.generate(usize::from(*bits), &request)?;
+            drop(steps);
             (arguments, vec![key], store)
         }
     };

@@ -51,6 +51,9 @@ pub(super) fn run(command: &TenantCommand, output: Output) -> Result<u8> {
         TenantCommand::Activate { key, tenant } => {
             let mut keyring = open(tenant)?;
             let id = stores::id_by_start(keyring.keys().iter().map(|key| key.key_id), key)?;
+            if keyring.key(&id).is_some_and(|key| key.mode == 1) {
+                warn("this key has 1024 bits (mode 1): make it active in a migration from mode 1 only, and re-key to 2048 bits at the end (rule 33)");
+            }
             if keyring.activate(&id)? {
                 say(format!("{} is active now", id.short()));
             } else {
@@ -60,8 +63,8 @@ pub(super) fn run(command: &TenantCommand, output: Output) -> Result<u8> {
         }
         TenantCommand::Repassword { tenant, keyring, new_password_source } => {
             let tenant = open(tenant)?;
-            let store = FolderStore::open(&tenant.key_folder(), &secrets::of_keyring(keyring)?)?;
-            store.change_password(&secrets::new_from(new_password_source, "new keyring password")?)?;
+            let store = FolderStore::open(&tenant.key_folder(), &secrets::of_keyring(keyring)?, stores::scrypt_cost()?)?;
+            store.change_password(&secrets::new_from(new_password_source, "new keyring password")?, stores::scrypt_cost()?)?;
             say("the keyring password is changed");
         }
     }
@@ -82,7 +85,9 @@ pub(super) fn open(folder: &Path) -> Result<TenantKeyring> {
     let keyring = TenantKeyring::open(folder)?;
     match keyring.recovery() {
         Some(Recovery::Completed(what)) => warn(format!("an earlier run was interrupted during '{what}': it had taken effect, and is settled now")),
-        Some(Recovery::RolledBack(what)) => warn(format!("an earlier run was interrupted during '{what}': it had not taken effect; run that command again")),
+        Some(Recovery::RolledBack(what)) => {
+            warn(format!("an earlier run was interrupted during '{what}': it had not taken effect; run that command again"));
+        }
         None => {}
     }
     Ok(keyring)

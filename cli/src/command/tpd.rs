@@ -43,7 +43,11 @@ pub(super) fn run(command: &TpdCommand, output: Output) -> Result<u8> {
 }
 
 fn split(arguments: &SplitArguments) -> Result<Written> {
-    let outputs: Vec<&Path> = [Some(&arguments.keyless), arguments.transfer.as_ref(), arguments.danger_plaintext_pem.as_ref()].into_iter().flatten().map(PathBuf::as_path).collect();
+    let outputs: Vec<&Path> = [Some(&arguments.keyless), arguments.transfer.as_ref(), arguments.danger_plaintext_pem.as_ref()]
+        .into_iter()
+        .flatten()
+        .map(PathBuf::as_path)
+        .collect();
     refuse_overwriting(&arguments.input, &outputs)?;
     let kek = arguments.wrap_to.as_deref().map(|file| read_kek(file, arguments.kek_fingerprint.as_deref())).transpose()?;
     let bytes = durable::read(&arguments.input, LIMIT, "trusted publishing domain")?;
@@ -106,10 +110,10 @@ fn build(arguments: &BuildArguments) -> Result<Written> {
         Some(folder) => read_templates(folder)?,
         None => Vec::new(),
     };
-    let principal = leaf.principals().first();
+    let principal = leaf.issued_principals().first();
     let information = KeyInformation {
-        id: principal.and_then(|principal| principal.object.id.clone()).unwrap_or_else(|| licensor.id().short()),
-        id_type: principal.and_then(|principal| principal.object.id_type.clone()).unwrap_or_else(|| "MS-GUID".to_owned()),
+        id: principal.map_or_else(|| licensor.id().short(), |principal| principal.object.id.clone()),
+        id_type: principal.map_or_else(|| "MS-GUID".to_owned(), |principal| principal.object.id_type.clone()),
         csp_type: 24,
         csp_name: "Microsoft Enhanced RSA and AES Cryptographic Provider".to_owned(),
         key_container: container,
@@ -126,11 +130,20 @@ fn build(arguments: &BuildArguments) -> Result<Written> {
 /// The key itself, if it is in software, and the name of its container.
 fn find_key(arguments: &BuildArguments, licensor: &RsaPublicKey) -> Result<(Option<RsaSecretKey>, String)> {
     let not_its_key = |store: &dyn KeyStore| {
-        Error::refused(70, format!("the certificate in {} is for the key {}, which {} does not hold", arguments.chain.display(), licensor.id().short(), store.identity().uri), "give the chain of this very key")
+        Error::refused(
+            70,
+            format!(
+                "the certificate in {} is for the key {}, which {} does not hold",
+                arguments.chain.display(),
+                licensor.id().short(),
+                store.identity().uri
+            ),
+            "give the chain of this very key",
+        )
     };
     if let Some(rest) = arguments.key.strip_prefix("file:") {
         let (folder, start) = rest.split_once('#').unwrap_or((rest, ""));
-        let store = FolderStore::open(Path::new(folder), &secrets::of_keyring(&arguments.keyring)?)?;
+        let store = FolderStore::open(Path::new(folder), &secrets::of_keyring(&arguments.keyring)?, stores::scrypt_cost()?)?;
         let record = stores::key_by_start(&store, start)?;
         if record.id() != licensor.id() {
             return Err(not_its_key(&store));
@@ -139,10 +152,7 @@ fn find_key(arguments: &BuildArguments, licensor: &RsaPublicKey) -> Result<(Opti
     }
     let uri = Pkcs11Uri::parse(&arguments.key)?;
     let store = stores::token(&uri, None)?;
-    let record = store.keys()?.into_iter().find(|key| key.id() == licensor.id()).ok_or_else(|| not_its_key(&store))?;
-    if uri.object().is_some_and(|object| object != record.attributes.label) {
-        return Err(not_its_key(&store));
-    }
+    let record = store.keys_matching(&uri)?.into_iter().find(|key| key.id() == licensor.id()).ok_or_else(|| not_its_key(&store))?;
     say("the key is in a token: the domain is written without it");
     Ok((None, record.attributes.label))
 }
@@ -156,7 +166,11 @@ fn read_documents(file: &Path) -> Result<Vec<String>> {
 
 fn read_templates(folder: &Path) -> Result<Vec<String>> {
     let entries = fs::read_dir(folder).map_err(|source| Error::Read { path: folder.to_owned(), source })?;
-    let mut files: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|extension| extension == "xml")).collect();
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "xml"))
+        .collect();
     files.sort();
     let documents = files.iter().map(|file| read_documents(file)).collect::<Result<Vec<_>>>()?;
     Ok(documents.into_iter().flatten().collect())
@@ -164,13 +178,22 @@ fn read_templates(folder: &Path) -> Result<Vec<String>> {
 
 /// Rule 75: no output may be the input, nor exist.
 fn refuse_overwriting(input: &Path, outputs: &[&Path]) -> Result<()> {
-    let same = |left: &Path, right: &Path| left == right || matches!((fs::canonicalize(left), fs::canonicalize(right)), (Ok(left), Ok(right)) if left == right);
+    let same = |left: &Path, right: &Path| {
+        left == right || matches!((fs::canonicalize(left), fs::canonicalize(right)), (Ok(left), Ok(right)) if left == right)
+    };
     for (number, output) in outputs.iter().enumerate() {
         if same(input, output) || outputs.iter().skip(number + 1).any(|other| same(output, other)) {
-            return Err(Error::refused(75, format!("{} would be written over another file of this command", output.display()), "give every output a name of its own"));
+            return Err(Error::refused(
+                75,
+                format!("{} would be written over another file of this command", output.display()),
+                "give every output a name of its own",
+            ));
         }
         if output.exists() {
-            return Err(Error::Conflict { what: format!("{} exists already", output.display()), hint: Some("choose another name; keykit does not overwrite".into()) });
+            return Err(Error::Conflict {
+                what: format!("{} exists already", output.display()),
+                hint: Some("choose another name; keykit does not overwrite".into()),
+            });
         }
     }
     Ok(())

@@ -46,32 +46,35 @@ impl SourceDomain {
             ));
         }
         let mode = rules::mode_of(&licensor)?;
-        let chain = Chain::of(&documents, 0, &TrustAnchors::microsoft());
+        let chain = Chain::of(&documents, 0, &TrustAnchors::microsoft())?;
         let mut warnings = Vec::new();
         if domain.derivation() == KeyDerivation::Pbkdf1Sha1 {
             warnings.push(Warning::of_rule(
                 47,
-                format!("{} was exported with \"RMS version 1.0\" compatibility: the documented process asks for an export without it", file.display()),
+                format!(
+                    "{} was exported with \"RMS version 1.0\" compatibility: the documented process asks for an export without it",
+                    file.display()
+                ),
             ));
         }
-        if chain.trust() != Trust::MicrosoftProductionRoot {
+        if chain.trust != Trust::MicrosoftProductionRoot {
             warnings.push(Warning::plain(format!(
                 "the certificate chain in {} does not end in the Microsoft production root ({}): expected for tests, not for a production cluster",
                 file.display(),
-                chain.trust()
+                chain.trust
             )));
         }
-        warnings.extend(chain.problems().iter().map(|problem| Warning::plain(format!("{}: {problem}", file.display()))));
+        warnings.extend(chain.problems.iter().map(|problem| Warning::plain(format!("{}: {problem}", file.display()))));
         let templates = domain.templates.iter().map(|text| read_template(text)).collect::<Result<Vec<_>>>()?;
         for template in &templates {
             warnings.extend(template_warnings(template).into_iter().map(|(rule, message)| Warning::of_rule(rule, message)));
         }
         let (licensor_id, licensor_name) = leaf
-            .principals()
+            .issued_principals()
             .first()
-            .map(|principal| (principal.object.id.clone().unwrap_or_default(), principal.object.name.clone().unwrap_or_default()))
+            .map(|principal| (principal.object.id.clone(), principal.object.name.clone().unwrap_or_default()))
             .unwrap_or_default();
-        let trust = chain.trust();
+        let trust = chain.trust;
         Ok(Self { file: file.to_owned(), domain, licensor, licensor_id, licensor_name, mode, trust, templates, warnings })
     }
 
@@ -173,20 +176,16 @@ pub fn documents_of(chain: &[String]) -> Result<Vec<Document>> {
 /// # Errors
 /// [`Error::Malformed`] if it certifies none.
 pub fn issued_key(certificate: &Document) -> Result<RsaPublicKey> {
-    certificate
-        .principals()
-        .iter()
-        .find_map(|principal| principal.public_key.clone())
-        .ok_or_else(|| Error::malformed("server licensor certificate", "it certifies no key"))
+    certificate.subject_keys().next().cloned().ok_or_else(|| Error::malformed("server licensor certificate", "it certifies no key"))
 }
 
 fn read_template(text: &str) -> Result<TemplateAddition> {
     let documents = xrml::documents_in(text.as_bytes())?;
     let document = documents.first().ok_or_else(|| Error::malformed("rights template", "no document in it"))?;
-    let template = RightsTemplate::read(document)?;
+    let template = RightsTemplate::of(document)?;
     Ok(TemplateAddition {
-        id: template.id.clone(),
-        name: template.display_name().to_owned(),
+        id: template.id.to_string(),
+        name: template.names.values().next().map(|name| name.name.clone()).unwrap_or_default(),
         signed_by: document.issuer_key().map(RsaPublicKey::id),
         grants_anyone: template.grants_anyone,
         text: text.to_owned(),

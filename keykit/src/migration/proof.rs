@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 use crate::key::{CryptographicMode, Digest, KeyId, RsaPublicKey};
 use crate::licence::{ContentCipher, ContentKey, SealAlgorithm, open, seal};
 use crate::store::{KeyRecord, KeyStore, Transferability};
-use crate::xrml::writer::{Principal, PublishingLicenceDraft};
-use crate::xrml::{self, Document};
+use crate::xrml::writer::{PublishingLicence, principal_element};
+use crate::xrml::{Document, EnablingBits, Guid, Object, Principal, XrmlTime};
 
 /// A proof, as reports show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -31,6 +31,7 @@ impl Proof {
 pub(super) struct BeforeImage {
     licence: Document,
     content_key: ContentKey,
+    bound_text: String,
     digest: Digest,
     signature: Vec<u8>,
     algorithm: SealAlgorithm,
@@ -41,18 +42,30 @@ impl BeforeImage {
     /// Issues a licence with the source key. `mode` is the key's.
     pub(super) fn take(source: &dyn KeyStore, public: &RsaPublicKey, mode: CryptographicMode, licensor_name: &str) -> Result<Self> {
         let content_key = ContentKey::generate(ContentCipher::Cbc4k, 128)?;
-        let server = Principal::server(licensor_name, public.clone());
-        let draft = PublishingLicenceDraft::new(server);
-        let enabling_bits = seal(&content_key, public, mode, &draft.bound_text())?;
-        let unsigned = draft.seal(mode, &enabling_bits)?;
+        let mut server = Principal::new(Object::new("MS-DRM-Server", "MS-GUID", &Guid::random()?.braced()).named(licensor_name), public.clone());
+        server.internal_id = Some("1".to_owned());
+        // The element that the key is bound to can't hold the sealed key itself.
+        let bound_text = format!("<ISSUEDPRINCIPALS>{}</ISSUEDPRINCIPALS>", principal_element(&server)?);
+        let enabling_bits = seal(&content_key, public, mode, &bound_text)?;
+        let algorithm = SealAlgorithm::for_mode(mode);
+        let sealed_server =
+            Principal { enabling_bits: vec![EnablingBits { algorithm: algorithm.as_str().into(), bytes: enabling_bits.clone() }], ..server.clone() };
+        let unsigned = PublishingLicence {
+            issued: XrmlTime::now(),
+            valid: None,
+            descriptor: None,
+            issuer: &server,
+            distribution_points: &[],
+            server: &sealed_server,
+            content_id: Guid::random()?,
+            owner: None,
+            authenticated_data: &[],
+        }
+        .to_unsigned()?;
         let digest = unsigned.digest();
         let signature = source.sign(&public.id(), &[digest])?.pop().ok_or_else(|| Error::Internal("a batch of one came back empty".into()))?;
-        let text = unsigned.with_signature(&signature)?;
-        let licence = xrml::documents_in(text.as_bytes())?.pop().ok_or_else(|| Error::Internal("a written licence does not read back".into()))?;
-        if !licence.verify_with(public) {
-            return Err(Error::negative("the source key's signature does not verify under its server licensor certificate"));
-        }
-        Ok(Self { licence, content_key, digest, signature, algorithm: SealAlgorithm::of_mode(mode), enabling_bits })
+        let licence = Document::read(unsigned.with_signature(&signature)?.as_bytes())?;
+        Ok(Self { licence, content_key, bound_text, digest, signature, algorithm, enabling_bits })
     }
 
     /// Repeats everything with the key at its target.
@@ -64,13 +77,17 @@ impl BeforeImage {
             format!("{} bits, key {}", record.public.modulus_bits(), id.short()),
         )];
         let signature = target.sign(&id, &[self.digest])?.pop().unwrap_or_default();
-        proofs.push(Proof::new("signature-verifies", licensor.verify(&self.digest, &signature), format!("RSASSA-PKCS1-v1_5 with {}", self.digest.hash())));
+        proofs.push(Proof::new(
+            "signature-verifies",
+            licensor.verify(&self.digest, &signature),
+            format!("RSASSA-PKCS1-v1_5 with {}", self.digest.hash()),
+        ));
         proofs.push(Proof::new("signatures-before-and-after-are-equal", signature == self.signature, format!("{} bytes", signature.len())));
         let opened = open(target, &id, self.algorithm, &self.enabling_bits);
-        let same = opened.as_ref().is_ok_and(|opened| opened.key.same_as(&self.content_key));
+        let same = opened.as_ref().is_ok_and(|opened| opened.key == self.content_key && opened.is_bound_to(&self.bound_text));
         proofs.push(Proof::new(
             "licence-sealed-before-opens-after",
-            same && self.licence.verify_with(licensor),
+            same && self.licence.verify_with(licensor).is_ok(),
             format!("{} of {} bits", self.algorithm.as_str(), self.enabling_bits.len() * 8),
         ));
         Ok(proofs)
@@ -86,7 +103,8 @@ pub(super) fn token_attributes(record: &KeyRecord, transferability: Transferabil
         Transferability::Wrapped => attributes.extractable == Some(true),
     };
     let works = attributes.can_sign == Some(true) && attributes.can_decrypt == Some(true);
-    let name = if transferability == Transferability::Never { "sensitive-and-not-extractable" } else { "sensitive-and-wrappable-under-a-trusted-key" };
+    let name =
+        if transferability == Transferability::Never { "sensitive-and-not-extractable" } else { "sensitive-and-wrappable-under-a-trusted-key" };
     let show = |name: &str, value: Option<bool>| format!("{name}={}", value.map_or("not told".to_owned(), |value| value.to_string()));
     let detail = [
         show("sensitive", attributes.sensitive),

@@ -6,7 +6,7 @@ use super::{MigrationPath, Warning};
 use crate::error::{Error, Result};
 use crate::key::{CryptographicMode, KeyId, RsaPublicKey};
 use crate::store::KeyRecord;
-use crate::store::protection::{Assessment, Protection};
+use crate::store::protection::{Assessment, Protection, Signal};
 
 /// Rule 4: a key may not be in two tenants.
 pub(super) fn in_another_tenant(id: &KeyId, other: &str) -> Error {
@@ -17,27 +17,48 @@ pub(super) fn in_another_tenant(id: &KeyId, other: &str) -> Error {
     )
 }
 
-/// Rule 29: the source key must be protected by the module alone.
+/// Refuses a key unless it is protected by the module alone, as the documented migration of nShield keys demands (rule 29).
 ///
 /// # Errors
-/// [`Error::Refused`] with the evidence, for anything but [`Protection::Module`].
-pub fn require_module_protection(id: &KeyId, assessment: &Assessment) -> Result<()> {
-    let instead = match &assessment.protection {
+/// [`Error::Refused`] with all the evidence, and what to do instead.
+pub fn require_module_protection(assessment: &Assessment, key: &KeyId) -> Result<()> {
+    let (problem, instead) = match &assessment.protection {
         Protection::Module => return Ok(()),
-        Protection::CardSet { .. } | Protection::SoftCard { .. } => {
-            "keys under a card set or softcard are not supported: ask the HSM's vendor for a module-protected copy, or keep AD RMS in read-only mode (rules 178–182)"
-        }
-        Protection::Software => "this source is no hardware: use software-to-software or software-to-hsm with the exported domain",
-        Protection::Unknown => "give evidence with --evidence: the output of `nfkmattest verify`, `nfkminfo -l` or `nfkminfo -k APP IDENT`",
-        Protection::Conflict => "the evidence contradicts itself: find out which piece is about another key before you go on",
+        card_set @ Protection::CardSet { .. } => (
+            format!("is protected by an {card_set}"),
+            "keys under an operator card set are not supported: make a module-protected copy of the key with the tools of the HSM, or ask \
+             the vendor of the HSM for a way",
+        ),
+        soft_card @ Protection::SoftCard { .. } => (
+            format!("is protected by a {soft_card}"),
+            "keys under a softcard are not supported: make a module-protected copy of the key with the tools of the HSM, or ask the \
+             vendor of the HSM for a way",
+        ),
+        Protection::Conflict => (
+            "has evidence that contradicts itself".to_owned(),
+            "find out which piece of evidence is wrong or old: take `nfkminfo -k APP IDENT` and `nfkmattest verify` anew, for this very key",
+        ),
+        Protection::Software => ("is protected by software, not by a module".to_owned(), "take the path from software to the HSM for this key"),
+        _ => (
+            "has no evidence of how it is protected".to_owned(),
+            "give evidence that names this very key: the output of `nfkmattest verify`, `nfkminfo -k APP IDENT` or `nfkminfo -l`",
+        ),
     };
-    let evidence: Vec<String> = assessment
-        .signals
-        .iter()
-        .map(|signal| format!("{} says {}{}", signal.source, signal.says, if signal.bound_to_key { "" } else { " (not bound to this key)" }))
-        .collect();
-    let evidence = if evidence.is_empty() { "no evidence".to_owned() } else { evidence.join("; ") };
-    Err(Error::refused(29, format!("the source key {} is not module-protected but {}: {evidence}", id.short(), assessment.protection), instead))
+    Err(Error::refused(29, format!("the key {} {problem}{}", key.short(), listed(&assessment.signals)), instead))
+}
+
+/// The evidence as the end of a sentence.
+fn listed(signals: &[Signal]) -> String {
+    if signals.is_empty() {
+        return " (no evidence was given)".into();
+    }
+    let mut text = String::from("; evidence:");
+    for (index, signal) in signals.iter().enumerate() {
+        let separator = if index == 0 { " " } else { ", " };
+        let bound = if signal.bound_to_key { "" } else { " (does not count: not bound to this key)" };
+        text.push_str(&format!("{separator}{} says {}{bound}", signal.source, signal.says));
+    }
+    text
 }
 
 /// Rules 30 and 41: which files go which way.
@@ -107,4 +128,49 @@ pub(super) fn not_extractable(record: &KeyRecord) -> Option<Error> {
             "keep AD RMS in read-only mode for old content (rules 178–182) and start the tenant with a new key",
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assessment(says: Protection, bound_to_key: bool) -> Assessment {
+        Assessment::weigh(vec![Signal { source: "nfkmattest verify".into(), says, bound_to_key }])
+    }
+
+    fn refusal(assessment: &Assessment) -> (String, String) {
+        let error = require_module_protection(assessment, &KeyId::of_spki(b"key")).unwrap_err();
+        assert_eq!(error.code(), "refused");
+        (error.to_string(), error.hint().unwrap().to_owned())
+    }
+
+    #[test]
+    fn the_module_alone_is_let_through() {
+        assert!(require_module_protection(&assessment(Protection::Module, true), &KeyId::of_spki(b"key")).is_ok());
+    }
+
+    #[test]
+    fn everything_else_is_refused_with_its_evidence() {
+        let card_set = Protection::CardSet { hash: Some("7c99".into()), name: Some("ops".into()) };
+        let (text, instead) = refusal(&assessment(card_set, true));
+        assert!(text.starts_with("refused by rule 29: the key "), "{text}");
+        assert!(text.ends_with("operator card set 'ops' (7c99); evidence: nfkmattest verify says operator card set 'ops' (7c99)"), "{text}");
+        assert!(instead.contains("module-protected copy"));
+        assert!(refusal(&assessment(Protection::SoftCard { hash: None, name: None }, true)).0.contains("softcard"));
+        assert!(refusal(&Assessment::software()).1.contains("software to the HSM"));
+        assert!(refusal(&Assessment::weigh(vec![])).0.ends_with("(no evidence was given)"));
+        let (text, _) = refusal(&assessment(Protection::Module, false));
+        assert!(text.contains("no evidence") && text.ends_with("says module (does not count: not bound to this key)"), "{text}");
+    }
+
+    #[test]
+    fn a_contradiction_lists_both_sides() {
+        let verdict = assessment(Protection::Module, true).with([Signal {
+            source: "nfkminfo -l".into(),
+            says: Protection::CardSet { hash: None, name: None },
+            bound_to_key: true,
+        }]);
+        let (text, _) = refusal(&verdict);
+        assert!(text.contains("nfkmattest verify says module, nfkminfo -l says operator card set"), "{text}");
+    }
 }

@@ -1,5 +1,6 @@
 //! What the three paths have in common.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs;
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use crate::key::{KeyId, RsaPublicKey};
 use crate::licence::SealAlgorithm;
 use crate::store::protection::Signal;
 use crate::store::{KeyRecord, KeyRequest, KeyStore, Transferability};
-use crate::tenant::{Era, KeyAddition, KeyStatus, Managed, Recovery, TenantKeyring};
+use crate::tenant::{Era, KeyAddition, KeyStatus, Managed, Recovery, TemplateAddition, TenantKeyring};
 
 /// A real licence that is to open under the migrated key.
 #[derive(Debug, Clone)]
@@ -113,10 +114,15 @@ pub(super) struct Carried {
     pub(super) record: KeyRecord,
     pub(super) route: String,
     pub(super) warnings: Vec<String>,
+    /// Whether the target was changed.
+    pub(super) changed: bool,
 }
 
 /// Brings one key across. The second argument is the source's record of it.
 pub(super) type Carry<'c> = dyn Fn(&Migration<'_>, &KeyRecord, &KeyRequest) -> Result<Carried> + 'c;
+
+/// Checks the source's record of a key, and says what that proves.
+pub(super) type CheckSource<'c> = dyn Fn(&Migration<'_>, &SourceDomain, &KeyRecord) -> Result<Vec<Proof>> + 'c;
 
 /// All domains of one key: a cluster may export the same key more than once.
 struct KeyGroup<'a> {
@@ -128,7 +134,7 @@ struct KeyGroup<'a> {
 
 impl Migration<'_> {
     /// Checks everything, then carries key by key.
-    pub(super) fn run(&mut self, path: MigrationPath, check_source: &dyn Fn(&Self, &SourceDomain, &KeyRecord) -> Result<Vec<Proof>>, carry: &Carry<'_>) -> Result<MigrationOutcome> {
+    pub(super) fn run(&mut self, path: MigrationPath, check_source: &CheckSource<'_>, carry: &Carry<'_>) -> Result<MigrationOutcome> {
         let domains = self.domains;
         let mut warnings: Vec<Warning> = domains.iter().flat_map(|domain| domain.warnings().iter().cloned()).collect();
         if let Some(Recovery::Completed(what) | Recovery::RolledBack(what)) = self.tenant.recovery() {
@@ -137,7 +143,11 @@ impl Migration<'_> {
         let (groups, source_proofs) = self.check(path, domains, check_source)?;
         for group in &groups {
             if let [_, _, ..] = group.domains.as_slice() {
-                warnings.push(Warning::plain(format!("{} files hold the key {}: it is moved once, their templates are joined", group.domains.len(), group.public.id().short())));
+                warnings.push(Warning::plain(format!(
+                    "{} files hold the key {}: it is moved once, their templates are joined",
+                    group.domains.len(),
+                    group.public.id().short()
+                )));
             }
             if rules::mode_of(group.public)?.number() == 1 {
                 warnings.extend(rules::mode_1_warnings(path, &group.public.id()));
@@ -147,12 +157,19 @@ impl Migration<'_> {
         let total = groups.len();
         for (number, (group, before)) in groups.iter().zip(source_proofs).enumerate() {
             self.progress.step(number + 1, total, &format!("moving key {}", group.public.id().short()));
-            let activate = self.tenant.era() == Era::Of2016 && number == 0;
+            // Rule 56: the first key of a tenant becomes active; a later import takes nothing away from it.
+            let activate = self.tenant.era() == Era::Of2016 && number == 0 && self.tenant.active().is_none();
             keys.push(self.move_key(path, group, before, activate, carry, &mut warnings)?);
         }
         if self.tenant.active().is_none() {
-            warnings.push(Warning::of_rule(55, "imported keys are archived: activate the one that is active in AD RMS with `keykit tenant activate KEY --tenant DIR`"));
+            warnings.push(Warning::of_rule(
+                55,
+                "imported keys are archived: activate the one that is active in AD RMS with `keykit tenant activate KEY --tenant DIR`",
+            ));
         }
+        // Several files often have the same to say.
+        let mut said = HashSet::new();
+        warnings.retain(|warning| said.insert(warning.clone()));
         Ok(MigrationOutcome { path, keys, warnings })
     }
 
@@ -161,9 +178,11 @@ impl Migration<'_> {
         &self,
         path: MigrationPath,
         domains: &'d [SourceDomain],
-        check_source: &dyn Fn(&Self, &SourceDomain, &KeyRecord) -> Result<Vec<Proof>>,
+        check_source: &CheckSource<'_>,
     ) -> Result<(Vec<KeyGroup<'d>>, Vec<Vec<Proof>>)> {
         domains.iter().try_for_each(|domain| domain.check_path(path))?;
+        let templates: Vec<TemplateAddition> = domains.iter().flat_map(|domain| domain.templates().iter().cloned()).collect();
+        self.tenant.check_room_for(&templates)?;
         let at_source = self.source.keys()?;
         let at_target = self.target.keys()?;
         let mut groups: Vec<KeyGroup<'d>> = Vec::new();
@@ -207,7 +226,15 @@ impl Migration<'_> {
         Ok(())
     }
 
-    fn move_key(&mut self, path: MigrationPath, group: &KeyGroup<'_>, mut proofs: Vec<Proof>, activate: bool, carry: &Carry<'_>, warnings: &mut Vec<Warning>) -> Result<TransferredKey> {
+    fn move_key(
+        &mut self,
+        path: MigrationPath,
+        group: &KeyGroup<'_>,
+        mut proofs: Vec<Proof>,
+        activate: bool,
+        carry: &Carry<'_>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<TransferredKey> {
         let id = group.public.id();
         let mode = rules::mode_of(group.public)?;
         let licensor_name = group.domains.first().map(|domain| domain.licensor_name()).unwrap_or_default();
@@ -239,15 +266,22 @@ impl Migration<'_> {
             store: self.tenant.key(&id).map(|key| key.store.clone()).unwrap_or_default(),
             files: group.domains.iter().map(|domain| domain.file().to_owned()).collect(),
             route: carried.route,
-            changed: keyring_changed || group.at_target.is_none(),
+            changed: keyring_changed || carried.changed,
             proofs,
         })
     }
 
-    fn carry_and_prove(&self, path: MigrationPath, group: &KeyGroup<'_>, before: &BeforeImage, request: &KeyRequest, carry: &Carry<'_>) -> Result<(Carried, Vec<Proof>)> {
+    fn carry_and_prove(
+        &self,
+        path: MigrationPath,
+        group: &KeyGroup<'_>,
+        before: &BeforeImage,
+        request: &KeyRequest,
+        carry: &Carry<'_>,
+    ) -> Result<(Carried, Vec<Proof>)> {
         let id = group.public.id();
         let carried = match &group.at_target {
-            Some(record) => Carried { record: record.clone(), route: "was there already".to_owned(), warnings: Vec::new() },
+            Some(record) => self.complete(path, record)?,
             None => carry(self, &group.source, request)?,
         };
         let mut proofs = before.prove(self.target, &carried.record, group.public)?;
@@ -264,6 +298,13 @@ impl Migration<'_> {
                 hint: Some("the keyring was not changed and the source still works: do not switch anything off; examine the target with `keykit store keys --store URI`".into()),
             }),
         }
+    }
+
+    /// A key that is at its target already. A run that was cut off may have left it unfinished.
+    fn complete(&self, path: MigrationPath, record: &KeyRecord) -> Result<Carried> {
+        let completed = path != MigrationPath::SoftwareToSoftware && self.target.as_unwrap_in()?.complete(record)?;
+        let route = if completed { "was there already; its public half was missing and was added" } else { "was there already" };
+        Ok(Carried { record: record.clone(), route: route.to_owned(), warnings: Vec::new(), changed: completed })
     }
 
     fn request_for(&self, path: MigrationPath, id: &KeyId) -> KeyRequest {

@@ -68,6 +68,8 @@ pub struct KeyAttributes {
     pub can_decrypt: Option<bool>,
     /// CKA_UNWRAP.
     pub can_unwrap: Option<bool>,
+    /// CKA_NFKM_ID of nShield: the identifier of the key file.
+    pub nfkm_id: Option<String>,
 }
 
 /// How a key may leave its new store.

@@ -1,5 +1,6 @@
 //! The keyring itself: opening, recovering, adding, activating.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -301,18 +302,29 @@ impl TenantKeyring {
         Ok(())
     }
 
+    /// Refuses templates that the tenant has no room for (rule 141). Call it before a key is moved.
+    ///
+    /// # Errors
+    /// [`Error::Refused`].
+    pub fn check_room_for(&self, additions: &[TemplateAddition]) -> Result<()> {
+        let mut ids: BTreeSet<String> = self.file.templates.iter().map(|template| template.id.clone()).collect();
+        ids.extend(additions.iter().map(TemplateAddition::canonical_id));
+        if ids.len() <= MAX_TEMPLATES {
+            return Ok(());
+        }
+        Err(Error::refused(
+            141,
+            format!("{} templates; a tenant has room for {MAX_TEMPLATES}", ids.len()),
+            "remove templates that nobody uses in AD RMS, then export again",
+        ))
+    }
+
     fn add_templates(&self, file: &mut TenantFile, additions: &[TemplateAddition]) -> Result<()> {
+        self.check_room_for(additions)?;
         for template in additions {
             let id = template.canonical_id();
             if file.templates.iter().any(|known| known.id == id) {
                 continue;
-            }
-            if file.templates.len() >= MAX_TEMPLATES {
-                return Err(Error::refused(
-                    141,
-                    format!("more than {MAX_TEMPLATES} templates"),
-                    "remove templates that nobody uses in AD RMS, then export again",
-                ));
             }
             let name: String =
                 id.chars().map(|character| if character.is_ascii_alphanumeric() || character == '-' { character } else { '-' }).collect();
@@ -471,7 +483,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("t");
             let mut keyring = TenantKeyring::init(&path, Era::Of2016).unwrap();
-            let mut expected = std::collections::BTreeSet::new();
+            let mut expected = BTreeSet::new();
             for (n, activate, add) in steps {
                 if add || !expected.contains(&n) {
                     keyring.add_key(&addition(n, &[]), activate).unwrap();

@@ -53,12 +53,12 @@ impl AzureTransferFile {
             return Err(Error::malformed(FORMAT, "schema_version, alg or enc is not 1.0.0, dir, CKM_RSA_AES_KEY_WRAP"));
         }
         if wire.ciphertext.starts_with("BASE64URL(") {
-            return Err(Error::malformed(FORMAT, "the ciphertext is the literal text of an example").with_hint("put the base64url text itself there, without BASE64URL( )"));
+            return Err(Error::malformed(FORMAT, "the ciphertext is the literal text of an example")
+                .with_hint("put the base64url text itself there, without BASE64URL( )"));
         }
         let trimmed = wire.ciphertext.trim_end_matches('=');
-        let blob = Base64UrlUnpadded::decode_vec(trimmed).map_err(|_| {
-            Error::malformed(FORMAT, "the ciphertext is not base64url").with_hint("base64url has - and _ where base64 has + and /")
-        })?;
+        let blob = Base64UrlUnpadded::decode_vec(trimmed)
+            .map_err(|_| Error::malformed(FORMAT, "the ciphertext is not base64url").with_hint("base64url has - and _ where base64 has + and /"))?;
         Ok(Self { kid: wire.header.kid, blob, generator: wire.generator, padding: trimmed.len() != wire.ciphertext.len() })
     }
 
@@ -81,7 +81,8 @@ impl AzureTransferFile {
     #[must_use]
     pub fn possible_sizes(&self) -> Vec<(usize, usize)> {
         // Lengths of AES-KWP over PKCS#8 with public exponent 65537, by size of the key.
-        const WRAPPED: [(usize, std::ops::RangeInclusive<usize>); 4] = [(1024, 632..=656), (2048, 1224..=1232), (3072, 1800..=1808), (4096, 2376..=2392)];
+        const WRAPPED: [(usize, std::ops::RangeInclusive<usize>); 4] =
+            [(1024, 632..=656), (2048, 1224..=1232), (3072, 1800..=1808), (4096, 2376..=2392)];
         [2048, 3072, 4096]
             .into_iter()
             .filter_map(|kek: usize| {

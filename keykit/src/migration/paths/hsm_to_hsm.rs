@@ -15,7 +15,7 @@ pub fn hsm_to_hsm(migration: &mut Migration<'_>) -> Result<MigrationOutcome> {
         MigrationPath::HsmToHsm,
         &|migration, domain, source| {
             let assessment = source.protection.clone().with((migration.evidence)(domain, source));
-            rules::require_module_protection(&source.id(), &assessment)?;
+            rules::require_module_protection(&assessment, &source.id())?;
             if let Some(refusal) = rules::not_extractable(source) {
                 return Err(refusal);
             }

@@ -1,0 +1,73 @@
+//! keykit and other RSA engines side by side, with the same keys and messages: the program behind `cargo xtask bench`, which
+//! makes the keys and the token, chooses the processors, and turns these raw rates into medians.
+//!
+//! `keykit-compare --keys DIR --module FILE --threads 1|2 [--quick]` prints JSON: the machine, and for each work and engine
+//! the operations per second of every round. Round k of one engine ran beside round k of the others.
+
+mod engines;
+mod machine;
+mod rounds;
+mod works;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What went wrong, for people.
+type Result<T, E = String> = std::result::Result<T, E>;
+
+/// An error as text, with what was being done.
+fn during<E: std::fmt::Display>(doing: &str) -> impl FnOnce(E) -> String + '_ {
+    move |error| format!("{doing}: {error}")
+}
+
+/// The command line.
+#[derive(Debug)]
+struct Arguments {
+    /// Folder with `old.pem`, `new.pem` (2048 bits), `1024.pem`, `3072.pem`, `4096.pem`.
+    keys: PathBuf,
+    /// The PKCS#11 module; its token `bench` holds the key `old`.
+    module: PathBuf,
+    threads: usize,
+    quick: bool,
+}
+
+impl Arguments {
+    fn read(mut words: impl Iterator<Item = String>) -> Option<Self> {
+        let (mut keys, mut module, mut threads, mut quick) = (None, None, None, false);
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--keys" => keys = Some(PathBuf::from(words.next()?)),
+                "--module" => module = Some(PathBuf::from(words.next()?)),
+                "--threads" => threads = words.next()?.parse().ok(),
+                "--quick" => quick = true,
+                _ => return None,
+            }
+        }
+        Some(Self { keys: keys?, module: module?, threads: threads?, quick })
+    }
+}
+
+fn compare(arguments: &Arguments) -> Result<()> {
+    let setting = works::Setting::load(&arguments.keys, &arguments.module)?;
+    let mut measured = Vec::new();
+    for mut work in setting.works(arguments.threads)? {
+        measured.push(rounds::measure(&mut work, arguments.quick)?);
+    }
+    let report = serde_json::json!({ "machine": machine::describe(), "works": measured });
+    println!("{report}");
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    let Some(arguments) = Arguments::read(std::env::args().skip(1)) else {
+        eprintln!("usage: keykit-compare --keys DIR --module FILE --threads 1|2 [--quick]");
+        return ExitCode::from(2);
+    };
+    match compare(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("keykit-compare: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! What is measured, and with what.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use keykit::key::{Digest, Hash, RsaSecretKey};
+use keykit::xrml;
+
+use crate::engines::{AwsLc, Engine, Graviola, Keykit, OpenSsl, RawToken, Ring, RustCrypto, Scheme, SignatureHash, Threads, keykit_token};
+use crate::rounds::{Contestant, Work};
+use crate::{Result, during};
+
+/// A real publishing licence (6.6 KB, its body 5.9 KB) and the certificate of its issuer.
+const LICENCES: &[u8] = include_bytes!("../../../vectors/xrml/LicenseParserTest_PL_0101right_CBC_xml.bin");
+/// The hour in it that is changed, so that all licences differ.
+const ISSUED: &str = "2013-04-16T16:58";
+/// Licences in a batch.
+const BATCH: usize = 64;
+
+/// A key, in the shapes that engines read.
+pub(crate) struct Key {
+    pub(crate) pkcs8: Vec<u8>,
+    pub(crate) secret: RsaSecretKey,
+}
+
+impl Key {
+    fn load(path: &Path) -> Result<Self> {
+        let doing = path.display().to_string();
+        let pem = std::fs::read_to_string(path).map_err(during(&doing))?;
+        let secret = RsaSecretKey::from_pem(&pem).map_err(during(&doing))?;
+        let pkcs8 = secret.to_pkcs8_der().map_err(during(&doing))?.expose().to_vec();
+        Ok(Self { pkcs8, secret })
+    }
+}
+
+/// Keys and messages, the same for all engines.
+pub(crate) struct Setting {
+    old: Key,
+    new: Key,
+    small: Key,
+    large: Key,
+    largest: Key,
+    module: PathBuf,
+    messages: Rc<Messages>,
+}
+
+/// A batch of licences, and what was made of it beforehand.
+struct Messages {
+    licences: Vec<String>,
+    bodies: Vec<String>,
+    content_keys: Vec<Vec<u8>>,
+}
+
+impl Messages {
+    fn make() -> Result<Self> {
+        let doing = "the sample licence";
+        let documents = xrml::documents_in(LICENCES).map_err(during(doing))?;
+        let licence = documents.first().ok_or(doing)?.text();
+        let licences: Vec<String> =
+            (0..BATCH).map(|number| licence.replacen(ISSUED, &format!("2013-04-16T{:02}:{:02}", number / 60, number % 60), 1)).collect();
+        let mut bodies = Vec::new();
+        for licence in &licences {
+            bodies.push(xrml::Document::read(licence.as_bytes()).map_err(during(doing))?.body_text().to_owned());
+        }
+        let content_keys =
+            licences.iter().map(|licence| Hash::Sha256.digest(licence.as_bytes()).as_bytes().iter().take(16).copied().collect()).collect();
+        Ok(Self { licences, bodies, content_keys })
+    }
+
+    fn bodies(&self) -> Vec<&[u8]> {
+        self.bodies.iter().map(String::as_bytes).collect()
+    }
+}
+
+fn slices(items: &[Vec<u8>]) -> Vec<&[u8]> {
+    items.iter().map(Vec::as_slice).collect()
+}
+
+type Engines = Vec<Box<dyn Engine>>;
+
+impl Setting {
+    pub(crate) fn load(keys: &Path, module: &Path) -> Result<Self> {
+        let load = |name: &str| Key::load(&keys.join(name));
+        Ok(Self {
+            old: load("old.pem")?,
+            new: load("new.pem")?,
+            small: load("1024.pem")?,
+            large: load("3072.pem")?,
+            largest: load("4096.pem")?,
+            module: module.to_owned(),
+            messages: Rc::new(Messages::make()?),
+        })
+    }
+
+    /// The works for one processor, or for two.
+    pub(crate) fn works(&self, threads: usize) -> Result<Vec<Work>> {
+        if threads == 1 { self.works_of_one_thread() } else { self.works_of_threads(threads) }
+    }
+
+    fn works_of_one_thread(&self) -> Result<Vec<Work>> {
+        let main_engines = |key| -> Result<Engines> { Ok(vec![openssl(key)?, aws_lc(key)?, keykit(key)?]) };
+        let key = &self.old;
+        // The store first: it initialises the module and logs in.
+        let store: Box<dyn Engine> = Box::new(keykit_token(&self.module, 1, key)?);
+        let raw: Box<dyn Engine> = Box::new(RawToken::open(&self.module)?);
+        let all: Engines =
+            vec![openssl(key)?, Box::new(Ring::new(&key.pkcs8)?), aws_lc(key)?, Box::new(Graviola::new(&key.pkcs8)?), rsa(key)?, keykit(key)?];
+        let (sha1, sha256) = (SignatureHash::Sha1, SignatureHash::Sha256);
+        Ok(vec![
+            self.sign("sign RSA-2048/SHA-256, 6 KB, batches of 64", None, sha256, BATCH, all),
+            self.sign("sign RSA-2048/SHA-256, 6 KB, one at a time", Some("aws-lc-rs"), sha256, 1, main_engines(key)?),
+            self.whole_licence()?,
+            self.rekey("re-key RSA-2048, PKCS#1 v1.5: decrypt, encrypt, sign", Scheme::Pkcs1v15)?,
+            self.rekey("re-key RSA-2048, OAEP-SHA1: decrypt, encrypt, sign", Scheme::OaepSha1)?,
+            self.decrypt("decrypt RSA-2048, OAEP-SHA1")?,
+            self.verify("verify RSA-2048/SHA-256, 6 KB")?,
+            self.sign("sign RSA-1024/SHA-1, 6 KB", None, sha1, BATCH, vec![openssl(&self.small)?, rsa(&self.small)?, keykit(&self.small)?]),
+            self.sign("sign RSA-3072/SHA-256, 6 KB", None, sha256, BATCH, main_engines(&self.large)?),
+            self.sign("sign RSA-4096/SHA-256, 6 KB", None, sha256, BATCH, main_engines(&self.largest)?),
+            self.sign("PKCS#11 sign RSA-2048, one session", Some("raw loop on SoftHSM"), sha256, BATCH, vec![openssl(key)?, raw, store]),
+        ])
+    }
+
+    fn works_of_threads(&self, threads: usize) -> Result<Vec<Work>> {
+        let key = &self.old;
+        let store: Box<dyn Engine> = Box::new(keykit_token(&self.module, threads, key)?);
+        let several = |make: &dyn Fn() -> Result<Box<dyn Engine>>| -> Result<Box<dyn Engine>> {
+            let engines: Result<Engines> = (0..threads).map(|_| make()).collect();
+            Ok(Box::new(Threads(engines?)))
+        };
+        let raw = several(&|| Ok(Box::new(RawToken::open(&self.module)?)))?;
+        let all = vec![
+            several(&|| openssl(key))?,
+            several(&|| Ok(Box::new(Ring::new(&key.pkcs8)?)))?,
+            several(&|| aws_lc(key))?,
+            several(&|| Ok(Box::new(Graviola::new(&key.pkcs8)?)))?,
+            several(&|| rsa(key))?,
+            // The store shares a batch out by itself.
+            keykit(key)?,
+        ];
+        let hash = SignatureHash::Sha256;
+        let on_token = vec![several(&|| openssl(key))?, raw, store];
+        Ok(vec![
+            self.sign("sign RSA-2048/SHA-256, 6 KB, batches of 64, two threads", None, hash, BATCH, all),
+            self.sign("PKCS#11 sign RSA-2048, two sessions", Some("raw loop on SoftHSM"), hash, BATCH, on_token),
+        ])
+    }
+
+    fn sign(&self, name: &'static str, reference: Option<&'static str>, hash: SignatureHash, batch: usize, engines: Engines) -> Work {
+        let contestant = |mut engine: Box<dyn Engine>| {
+            let messages = Rc::clone(&self.messages);
+            move || engine.sign(hash, messages.bodies().get(..batch).unwrap_or_default())
+        };
+        let contestants =
+            engines.into_iter().map(|engine| Contestant { name: engine.name().to_owned(), run: Box::new(contestant(engine)) }).collect();
+        Work { name, reference, contestants }
+    }
+
+    /// Reads each licence, hashes its body, signs; beside OpenSSL, which only hashes and signs.
+    fn whole_licence(&self) -> Result<Work> {
+        let engine = Keykit::in_memory(&self.old)?;
+        let messages = Rc::clone(&self.messages);
+        let run = move || {
+            let mut digests: Vec<Digest> = Vec::with_capacity(BATCH);
+            for licence in &messages.licences {
+                let document = xrml::Document::read(licence.as_bytes()).map_err(during("keykit reads a licence"))?;
+                digests.push(Hash::Sha256.digest(document.body_text().as_bytes()));
+            }
+            engine.sign_digests(&digests)
+        };
+        let name = "whole licence of 6.6 KB: read, digest, sign RSA-2048";
+        let mut work =
+            self.sign(name, Some("keykit, digest and sign only"), SignatureHash::Sha256, BATCH, vec![openssl(&self.old)?, keykit(&self.old)?]);
+        for contestant in &mut work.contestants {
+            contestant.name.push_str(", digest and sign only");
+        }
+        work.contestants.push(Contestant { name: "keykit, whole".into(), run: Box::new(run) });
+        Ok(work)
+    }
+
+    fn rekey(&self, name: &'static str, scheme: Scheme) -> Result<Work> {
+        let sealed = Rc::new(self.sealed(scheme)?);
+        let pairs: Vec<(Box<dyn Engine>, Box<dyn Engine>)> = vec![
+            (openssl(&self.old)?, openssl(&self.new)?),
+            (aws_lc(&self.old)?, aws_lc(&self.new)?),
+            (rsa(&self.old)?, rsa(&self.new)?),
+            (keykit(&self.old)?, keykit(&self.new)?),
+        ];
+        let mut contestants = Vec::new();
+        for (mut old, mut new) in pairs {
+            self.check_sealing(scheme, new.as_mut())?;
+            let (messages, sealed) = (Rc::clone(&self.messages), Rc::clone(&sealed));
+            let name = old.name().to_owned();
+            let run = move || {
+                let opened = old.decrypt(scheme, &slices(&sealed))?;
+                let sealed_again = new.encrypt(scheme, &slices(&opened))?;
+                let mut signatures = new.sign(SignatureHash::Sha256, &messages.bodies())?;
+                // Sealing is random: its length must do here.
+                for ((signature, opened), sealed) in signatures.iter_mut().zip(&opened).zip(&sealed_again) {
+                    signature.extend_from_slice(opened);
+                    signature.extend_from_slice(&sealed.len().to_be_bytes());
+                }
+                Ok(signatures)
+            };
+            contestants.push(Contestant { name, run: Box::new(run) });
+        }
+        Ok(Work { name, reference: None, contestants })
+    }
+
+    fn decrypt(&self, name: &'static str) -> Result<Work> {
+        let scheme = Scheme::OaepSha1;
+        let sealed = Rc::new(self.sealed(scheme)?);
+        let engines = [openssl(&self.old)?, aws_lc(&self.old)?, rsa(&self.old)?, keykit(&self.old)?];
+        let contestants = engines.into_iter().map(|mut engine| {
+            let sealed = Rc::clone(&sealed);
+            Contestant { name: engine.name().to_owned(), run: Box::new(move || engine.decrypt(scheme, &slices(&sealed))) }
+        });
+        Ok(Work { name, reference: None, contestants: contestants.collect() })
+    }
+
+    fn verify(&self, name: &'static str) -> Result<Work> {
+        let signatures = Rc::new(openssl(&self.old)?.sign(SignatureHash::Sha256, &self.messages.bodies())?);
+        let engines = [openssl(&self.old)?, aws_lc(&self.old)?, keykit(&self.old)?];
+        let contestants = engines.into_iter().map(|mut engine| {
+            let (messages, signatures) = (Rc::clone(&self.messages), Rc::clone(&signatures));
+            let name = engine.name().to_owned();
+            let run = move || engine.verify(&messages.bodies(), &slices(&signatures)).map(|()| vec![Vec::new(); BATCH]);
+            Contestant { name, run: Box::new(run) }
+        });
+        Ok(Work { name, reference: None, contestants: contestants.collect() })
+    }
+
+    /// The content keys sealed to the old key, by OpenSSL.
+    fn sealed(&self, scheme: Scheme) -> Result<Vec<Vec<u8>>> {
+        openssl(&self.old)?.encrypt(scheme, &slices(&self.messages.content_keys))
+    }
+
+    /// What an engine seals to the new key, OpenSSL opens.
+    fn check_sealing(&self, scheme: Scheme, engine: &mut dyn Engine) -> Result<()> {
+        let sealed = engine.encrypt(scheme, &slices(&self.messages.content_keys))?;
+        let opened = openssl(&self.new)?.decrypt(scheme, &slices(&sealed))?;
+        if opened == self.messages.content_keys { Ok(()) } else { Err(format!("OpenSSL does not open what {} seals", engine.name())) }
+    }
+}
+
+fn openssl(key: &Key) -> Result<Box<dyn Engine>> {
+    Ok(Box::new(OpenSsl::new(&key.pkcs8)?))
+}
+
+fn aws_lc(key: &Key) -> Result<Box<dyn Engine>> {
+    Ok(Box::new(AwsLc::new(key)?))
+}
+
+fn rsa(key: &Key) -> Result<Box<dyn Engine>> {
+    Ok(Box::new(RustCrypto::new(&key.pkcs8)?))
+}
+
+fn keykit(key: &Key) -> Result<Box<dyn Engine>> {
+    Ok(Box::new(Keykit::in_memory(key)?))
+}

@@ -1,0 +1,19 @@
+//! The program as its users meet it: arguments, standard output, standard error, exit codes, files.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that cannot go on fails")]
+
+#[path = "command_line/support.rs"]
+mod support;
+
+#[path = "command_line/bad_input.rs"]
+mod bad_input;
+#[path = "command_line/domains.rs"]
+mod domains;
+#[path = "command_line/inspect.rs"]
+mod inspect;
+#[path = "command_line/manual.rs"]
+mod manual;
+#[path = "command_line/software.rs"]
+mod software;
+#[path = "command_line/tokens.rs"]
+mod tokens;

@@ -1,0 +1,91 @@
+//! `keykit inspect` and `keykit licence verify` on real and damaged files.
+
+use std::path::PathBuf;
+
+use crate::support::{Desk, contoso};
+
+fn vector(name: &str) -> String {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../vectors").join(name).to_str().unwrap().to_owned()
+}
+
+#[test]
+fn real_licences_verify() {
+    let desk = Desk::new();
+    for (file, kind, documents) in [
+        ("xrml/AliceBvt.txt.pfile", "pfile", 1),
+        ("xrml/CleanAlice.txt.pfile", "pfile", 1),
+        ("xrml/android_template_01.ptxt", "pfile", 1),
+        ("xrml/LicenseParserTest_PL_0101right_CBC_xml.bin", "xrml", 2),
+        ("xrml/LicenseParserTest_PL_0101right_ECB_xml.bin", "xrml", 2),
+        ("xrml/ca-chain-mode1.xml", "xrml", 4),
+    ] {
+        let value = desk.run_with(&["--format", "json", "inspect", &vector(file)]).exits(0).json("inspect");
+        let report = &value["files"][0];
+        assert_eq!((report["kind"].as_str(), report["sound"].as_bool()), (Some(kind), Some(true)), "{file}: {report}");
+        let found = report["documents"].as_array().unwrap();
+        assert_eq!(found.len(), documents, "{file}");
+        assert!(found.iter().all(|document| document["digest_ok"] == true && document["signature_ok"] == true), "{file}");
+        desk.run_with(&["licence", "verify", &vector(file)]).exits(0);
+    }
+}
+
+#[test]
+fn the_real_chain_ends_at_the_production_root_and_the_first_sample_does_not() {
+    let desk = Desk::new();
+    let value = desk.run_with(&["--format", "json", "inspect", &vector("xrml/ca-chain-mode1.xml")]).exits(0).json("inspect");
+    assert_eq!(value["files"][0]["trust"], "microsoft-production-root");
+    assert_eq!(value["files"][0]["documents"][0]["hash"], "SHA1");
+    desk.write("licence.xrml", &contoso().cluster.licences[0].text);
+    let value = desk.run("--format json inspect licence.xrml").exits(0).json("inspect");
+    assert_eq!(value["files"][0]["trust"], "untrusted-root");
+    assert_eq!(value["files"][0]["documents"][0]["sealed"][0]["algorithm"], "sealed-key-v2");
+    assert_eq!(value["files"][0]["documents"][0]["sealed"][0]["bits"], 2688);
+}
+
+#[test]
+fn a_changed_licence_is_a_negative_result() {
+    let desk = Desk::new();
+    let text = contoso().cluster.licences[0].text.replace("author@rms.example", "other@rms.example");
+    desk.write("changed.xrml", text);
+    desk.run("inspect changed.xrml").exits(1);
+    assert_eq!(desk.run("--format json licence verify changed.xrml").exits(1).json("licence-verify")["files"][0]["verified"], false);
+}
+
+#[test]
+fn a_domain_is_looked_at_without_and_with_its_password() {
+    let desk = Desk::new();
+    let outside = desk.run("--format json inspect contoso.xml").exits(0).json("inspect");
+    assert_eq!(outside["files"][0]["kind"], "tpd");
+    let notes = outside["files"][0]["notes"].to_string();
+    assert!(notes.contains("not yet against an export from a live server"), "{notes}");
+    let inside = desk.run("--format json inspect woodgrove.xml contoso.xml --password-source file:password").exits(0).json("inspect");
+    assert_eq!(inside["files"][0]["key_derivation"], "pbkdf1-sha1");
+    assert_eq!(inside["files"][0]["key"]["mode"], 1);
+    assert_eq!(inside["files"][1]["key"]["key_id"], contoso().key.id().to_string());
+    assert_eq!(inside["files"][1]["key"]["modulus_bits"], 2048);
+    assert_eq!(inside["files"][1]["slc"]["name"], "contoso");
+    assert_eq!(inside["files"][1]["trust"], "untrusted-root");
+    assert_eq!(inside["files"][1]["templates"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn other_files_are_named_for_what_they_are() {
+    let desk = Desk::new();
+    desk.write("key.pem", contoso().key.public().to_pem());
+    desk.write("legacy.byok", [1, 2, 3, 0xff]);
+    desk.write("office.doc", [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1, 0, 0]);
+    desk.write("message.rpmsg", [0x76, 0xe8, 0x04, 0x60, 0xc4, 0x11, 0xe3, 0x86, 0, 0]);
+    desk.write("letter.txt", "Dear all");
+    desk.write("nfkminfo.txt", "Keys with module protection:\nkey_pkcs11_ua114f29785ea013fd5eca7e6cd7614c796bc24a06 `a'\n");
+    for (file, kind, code) in [
+        ("key.pem", "pem", 0),
+        ("nfkminfo.txt", "nfkminfo", 0),
+        ("legacy.byok", "byok-legacy-nshield", 3),
+        ("office.doc", "office-irm", 3),
+        ("message.rpmsg", "rpmsg", 3),
+        ("letter.txt", "unknown", 3),
+    ] {
+        let value = desk.run(&format!("--format json inspect {file}")).exits(code).json("inspect");
+        assert_eq!(value["files"][0]["kind"], kind);
+    }
+}

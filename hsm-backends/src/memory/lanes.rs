@@ -1,0 +1,131 @@
+//! Batches on the lanes of wide registers: several private operations of one key at once.
+//!
+//! The lanes give raw results that were checked with the public exponent; the paddings are those of [`super::padding`]. What is
+//! left over of a batch, and what was withheld because its check failed, is done one by one by the library.
+
+use keykit::key::{Digest, EncryptionScheme, RsaSecretKey};
+use keykit::secret::SecretBytes;
+use keykit::store::DecryptionFailed;
+use keykit::{Error, Result};
+use keykit_rsa_lanes::{PrivateKey, SecretOutput};
+
+use super::{padding, parallel};
+
+/// Smaller batches go to the library: lanes take the same time for fewer items.
+pub(super) const MIN_ITEMS: usize = 4;
+
+/// A key that is ready for the lanes of this processor.
+#[derive(Debug)]
+pub(super) struct Lanes(PrivateKey);
+
+impl Lanes {
+    /// `None` where the processor has no lanes for keys of this size.
+    pub(super) fn new(key: &RsaSecretKey) -> Option<Self> {
+        let made = key.with_components(|key| Ok(PrivateKey::new(key.n, key.e, key.p, key.q, key.dp, key.dq, key.qinv)));
+        made.ok().flatten().map(Self)
+    }
+
+    /// `items` in order: whole batches by `together`, which leaves out what was withheld; that and the rest by `alone`.
+    pub(super) fn map<T: Sync, R: Send>(
+        &self,
+        items: &[T],
+        together: impl Fn(&[T]) -> Vec<Option<R>> + Sync,
+        alone: impl Fn(&T) -> R + Sync,
+    ) -> Vec<R> {
+        let batches: Vec<&[T]> = items.chunks(self.0.lanes()).collect();
+        let done = parallel::map(&batches, |batch| {
+            if batch.len() < MIN_ITEMS.min(self.0.lanes()) {
+                return batch.iter().map(&alone).collect();
+            }
+            let results = together(batch);
+            batch.iter().zip(results).map(|(item, result)| result.unwrap_or_else(|| alone(item))).collect::<Vec<R>>()
+        });
+        done.into_iter().flatten().collect()
+    }
+
+    /// Signatures, each checked; `None` for one that was withheld.
+    pub(super) fn sign(&self, digests: &[Digest]) -> Vec<Option<Result<Vec<u8>>>> {
+        let encoded: Option<Vec<Vec<u8>>> = digests.iter().map(|digest| padding::encode_signature(digest, self.0.size())).collect();
+        // A digest that does not fit the key is an error in either engine.
+        let Some(encoded) = encoded else { return digests.iter().map(|_| Some(Err(Error::Crypto))).collect() };
+        let encoded: Vec<&[u8]> = encoded.iter().map(Vec::as_slice).collect();
+        self.raw(&encoded).map(|result| result.map(|signature| Ok(signature.to_vec()))).collect()
+    }
+
+    /// Plaintexts, or that there is none; `None` for one that was withheld, and for what is no ciphertext of this key.
+    pub(super) fn decrypt(&self, scheme: &EncryptionScheme, ciphertexts: &[&[u8]]) -> Vec<Option<Result<SecretBytes, DecryptionFailed>>> {
+        let open = |encoded: SecretOutput| match scheme {
+            EncryptionScheme::Pkcs1v15 => padding::decode_pkcs1_v15(&encoded),
+            EncryptionScheme::Oaep { hash, mgf1, label } => padding::decode_oaep(encoded, *hash, *mgf1, label),
+            _ => None,
+        };
+        self.raw(ciphertexts).map(|result| result.map(|encoded| open(encoded).ok_or(DecryptionFailed))).collect()
+    }
+
+    /// Results that were withheld because their check failed.
+    pub(super) fn withheld(&self) -> u64 {
+        self.0.withheld()
+    }
+
+    fn raw(&self, inputs: &[&[u8]]) -> impl Iterator<Item = Option<SecretOutput>> {
+        self.0.private_operation(inputs).into_iter().map(Result::ok)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keykit::key::Hash;
+    use keykit_rsa_lanes::FaultPoint;
+
+    use super::super::engine::Engine;
+    use super::super::generate::generate;
+    use super::*;
+
+    fn lanes(bits: usize) -> Option<(Engine, Lanes)> {
+        let key = generate(bits, "test").unwrap();
+        let Some(lanes) = Lanes::new(&key) else {
+            println!("skipped: this processor has no lanes");
+            return None;
+        };
+        Some((Engine::new(key).unwrap(), lanes))
+    }
+
+    /// Batches of every size give what single operations give, which go to the library.
+    #[test]
+    fn batches_equal_single_operations() {
+        for bits in [1024, 2048] {
+            let Some((engine, _)) = lanes(bits) else { return };
+            let digests: Vec<Digest> = (0..37).map(|n: u8| if n.is_multiple_of(2) { Hash::Sha256 } else { Hash::Sha1 }.digest(&[n])).collect();
+            let single: Vec<Vec<u8>> = digests.iter().map(|digest| engine.sign(&[*digest]).unwrap().remove(0)).collect();
+            for count in [4, 7, 8, 9, 12, 16, 37] {
+                assert_eq!(engine.sign(&digests[..count]).unwrap(), single[..count], "{bits} bits, {count}");
+            }
+            for scheme in [EncryptionScheme::Pkcs1v15, EncryptionScheme::oaep(Hash::Sha1)] {
+                let sealed: Vec<Vec<u8>> = (0..11).map(|n: u8| engine.key().public().encrypt(&scheme, &[n; 16]).unwrap()).collect();
+                let mut ciphertexts: Vec<&[u8]> = sealed.iter().map(Vec::as_slice).collect();
+                // One that does not open, one of the wrong length, one above the modulus.
+                let (bad, short, above) = (vec![1; bits / 8], vec![1; 7], vec![0xff; bits / 8]);
+                ciphertexts.splice(5..5, [&bad[..], &short, &above]);
+                let together = engine.decrypt(&scheme, &ciphertexts).unwrap();
+                let alone: Vec<_> = ciphertexts.iter().map(|ciphertext| engine.decrypt(&scheme, &[ciphertext]).unwrap().remove(0)).collect();
+                assert_eq!(together, alone, "{bits} bits, {scheme}");
+                assert_eq!(together.iter().filter(|result| result.is_ok()).count(), 11);
+            }
+        }
+    }
+
+    /// A fault in one prime is never seen outside: the result is withheld, counted, and computed again.
+    #[test]
+    fn a_wrong_result_is_withheld_and_computed_again() {
+        let Some((engine, lanes)) = lanes(2048) else { return };
+        let digests: Vec<Digest> = (0..8).map(|n: u8| Hash::Sha256.digest(&[n])).collect();
+        let expected = engine.sign(&digests).unwrap();
+        for (lane, point) in [FaultPoint::PowerP, FaultPoint::PowerQ, FaultPoint::Blinding, FaultPoint::Recombined].into_iter().enumerate() {
+            lanes.0.inject_fault(point, lane % lanes.0.lanes(), 13);
+            let alone = |digest: &Digest| engine.sign(&[*digest]).map(|mut signatures| signatures.remove(0));
+            let signatures: Result<Vec<Vec<u8>>> = lanes.map(&digests, |batch| lanes.sign(batch), alone).into_iter().collect();
+            assert_eq!(signatures.unwrap(), expected, "{point:?}");
+        }
+        assert!(lanes.withheld() > 0);
+    }
+}

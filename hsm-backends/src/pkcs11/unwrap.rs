@@ -1,0 +1,203 @@
+//! A key on its way in: unwrapped inside the token, checked, and only then kept.
+
+use std::fmt;
+
+use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::session::Session;
+use cryptoki_sys::CK_MECHANISM_TYPE;
+use keykit::key::{EncryptionScheme, Hash, RsaPublicKey};
+use keykit::store::{KeyRecord, KeyRequest, KeyStore, TransportKey, UnwrapIn};
+use keykit::transfer::KeyEncryptionKey;
+use keykit::{Error, Result};
+
+use super::error::CallError;
+use super::key::{self, NewObjects};
+use super::self_test::{KwpVerdict, PairUse, SessionPair, TestError};
+use super::store::Pkcs11Store;
+use super::sys::{Mechanism, Oaep};
+
+const OPERATION: &str = "take a wrapped key";
+const DOING: &str = "unwrap a key";
+
+impl UnwrapIn for Pkcs11Store {
+    /// An RSA key pair of one session (CKA_TOKEN false): it is gone when the session closes.
+    ///
+    /// Before it is handed out, the whole route is tried with an AES key and a secret of software: OAEP under this very
+    /// key, then RFC 5649.
+    fn transport_key(&self, modulus_bits: usize) -> Result<Box<dyn TransportKey + '_>> {
+        let session = self.pool.take().map_err(|error| self.failed(error, "open a session"))?;
+        let made = self.make_transport_key(&session, modulus_bits);
+        match made {
+            Ok((pair, oaep_hash, kwp)) => Ok(Box::new(SessionTransportKey { store: self, session: Some(session), pair, oaep_hash, kwp })),
+            Err(error) => {
+                // The session's objects go with it.
+                drop(session);
+                Err(error)
+            }
+        }
+    }
+
+    fn complete(&self, key: &KeyRecord) -> Result<bool> {
+        self.with_session(|session| Ok(self.store_missing_public_half(session, key)?.is_some()))
+    }
+}
+
+impl Pkcs11Store {
+    /// Stores the public half of a key beside it if there is none, under its label and CKA_ID: what a transfer that was
+    /// cut off after C_UnwrapKey left undone.
+    fn store_missing_public_half(&self, session: &Session, key: &KeyRecord) -> Result<Option<ObjectHandle>> {
+        let doing = "store the public half";
+        let present = key::public_objects(session, &key.public).map_err(|error| self.failed(error, doing))?;
+        if !present.is_empty() {
+            return Ok(None);
+        }
+        let mut template = key::public_numbers(&key.public);
+        template.extend(key::public_template(&key.attributes.label, key::bytes_of_local_id(&key.attributes.local_id).as_deref()));
+        let public = session.create_object(&template).map_err(|error| self.failed(CallError::from(error), doing))?;
+        Ok(Some(public))
+    }
+
+    fn make_transport_key(&self, session: &Session, modulus_bits: usize) -> Result<(SessionPair, Hash, CK_MECHANISM_TYPE)> {
+        let failed = |error: TestError| match error {
+            TestError::Call(error) => self.failed(error, "make a key encryption key"),
+            TestError::Keykit(error) => error,
+        };
+        let mut new = NewObjects::new(session);
+        let pair = self.test_key_pair(session, &mut new, modulus_bits, PairUse::Unwrap).map_err(failed)?;
+        let hashes = self.options.transport_oaep_hash.map_or_else(|| vec![Hash::Sha1, Hash::Sha256], |hash| vec![hash]);
+        let mut reasons = Vec::new();
+        for hash in hashes {
+            match self.prove_route(session, &pair, hash).map_err(failed)? {
+                Ok(kwp) => {
+                    new.keep();
+                    return Ok((pair, hash, kwp));
+                }
+                Err(reason) => reasons.push(reason),
+            }
+        }
+        Err(self.mechanism_missing(OPERATION, reasons.join("; ")))
+    }
+
+    /// The RFC 5649 mechanism that works behind OAEP with this hash, or what is missing.
+    fn prove_route(&self, session: &Session, pair: &SessionPair, hash: Hash) -> Result<Result<CK_MECHANISM_TYPE, String>, TestError> {
+        let mut new = NewObjects::new(session);
+        let key = KeyEncryptionKey::random()?;
+        let sealed = pair.public.encrypt(&EncryptionScheme::oaep(hash), key.expose().expose())?;
+        let oaep = Mechanism::Oaep(Oaep::plain(hash));
+        let handle = match self.module.functions.unwrap_key(session, &oaep, pair.private_handle, &sealed, &self.wrapping_key_template(true)) {
+            Ok(handle) => new.add(handle),
+            Err(error) if error.is_loss() => return Err(error.into()),
+            Err(error) => return Ok(Err(format!("CKM_RSA_PKCS_OAEP with {hash} ({})", error.name()))),
+        };
+        for mechanism in self.offered_kwp_mechanisms()? {
+            if self.test_kwp(session, &key, handle, mechanism)?.unwrap == KwpVerdict::Correct {
+                return Ok(Ok(mechanism));
+            }
+        }
+        Ok(Err(format!("AES key wrap with padding (RFC 5649) that passes its self-test behind OAEP with {hash}")))
+    }
+}
+
+/// A key encryption key that lives in one session.
+struct SessionTransportKey<'a> {
+    store: &'a Pkcs11Store,
+    /// Taken out when the key is dropped.
+    session: Option<Session>,
+    pair: SessionPair,
+    oaep_hash: Hash,
+    kwp: CK_MECHANISM_TYPE,
+}
+
+impl fmt::Debug for SessionTransportKey<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionTransportKey").field("public", &self.pair.public).field("oaep_hash", &self.oaep_hash).finish_non_exhaustive()
+    }
+}
+
+impl Drop for SessionTransportKey<'_> {
+    fn drop(&mut self) {
+        let Some(session) = self.session.take() else { return };
+        let destroyed = [self.pair.private_handle, self.pair.public_handle].map(|object| session.destroy_object(object).is_ok());
+        // If an object did not go by itself, it goes with the session.
+        if destroyed == [true, true] {
+            self.store.pool.give_back(session);
+        }
+    }
+}
+
+impl TransportKey for SessionTransportKey<'_> {
+    fn public(&self) -> &RsaPublicKey {
+        &self.pair.public
+    }
+
+    fn oaep_hash(&self) -> Hash {
+        self.oaep_hash
+    }
+
+    fn unwrap_in(&self, blob: &[u8], expected: &RsaPublicKey, request: &KeyRequest) -> Result<KeyRecord> {
+        let session = self.session.as_ref().ok_or_else(|| Error::Internal("a transport key without its session".into()))?;
+        let store = self.store;
+        match store.find(&expected.id()) {
+            Ok(present) => {
+                store.store_missing_public_half(session, &present)?;
+                return Ok(present);
+            }
+            Err(Error::NotFound { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let id = request.local_id_for(&expected.id());
+        store.refuse_occupied(session, &request.label, Some(&id), Some(expected))?;
+        let (sealed, wrapped) = blob.split_at_checked(self.pair.public.modulus_bytes()).ok_or(Error::Crypto)?;
+        if wrapped.len() < 16 || !wrapped.len().is_multiple_of(8) {
+            return Err(Error::Crypto);
+        }
+        let mut new = NewObjects::new(session);
+        let record = self.unwrap_and_prove(session, &mut new, sealed, wrapped, expected, request, &id)?;
+        new.keep();
+        store.forget_handles();
+        Ok(record)
+    }
+}
+
+impl SessionTransportKey<'_> {
+    #[expect(clippy::too_many_arguments, reason = "one step of `unwrap_in`, cut off so that what it made is removed on every error")]
+    fn unwrap_and_prove(
+        &self,
+        session: &Session,
+        new: &mut NewObjects<'_>,
+        sealed: &[u8],
+        wrapped: &[u8],
+        expected: &RsaPublicKey,
+        request: &KeyRequest,
+        id: &[u8],
+    ) -> Result<KeyRecord> {
+        let store = self.store;
+        let functions = &store.module.functions;
+        let opaque = |error: CallError| error.into_unwrap_error(&store.identity.uri, DOING);
+        // The ephemeral key has a guard of its own: it goes whether or not the unwrapped key stays.
+        let mut passing = NewObjects::new(session);
+        let oaep = Mechanism::Oaep(Oaep::plain(self.oaep_hash));
+        let aes = functions.unwrap_key(session, &oaep, self.pair.private_handle, sealed, &store.wrapping_key_template(false)).map_err(opaque)?;
+        let aes = passing.add(aes);
+        let mut template = vec![Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::KeyType(KeyType::RSA)];
+        template.extend(key::private_template(request, Some(id), store.private_objects()));
+        let unwrap = |template: &[Attribute]| functions.unwrap_key(session, &Mechanism::Plain(self.kwp), aes, wrapped, template);
+        let private: ObjectHandle = match unwrap(&template) {
+            Ok(private) => new.add(private),
+            Err(error) => {
+                // The same code may mean a wrapped key that is not sound, or a token that cannot store it. A key that opens for
+                // this session only tells them apart.
+                let for_session =
+                    template.iter().map(|attribute| if *attribute == Attribute::Token(true) { Attribute::Token(false) } else { attribute.clone() });
+                let opens = error.blames_wrapped_key() && unwrap(&for_session.collect::<Vec<_>>()).map(|object| passing.add(object)).is_ok();
+                return Err(if opens { store.failed(error, "store the unwrapped key") } else { opaque(error) });
+            }
+        };
+        let record = store.prove_new_key(session, private, request, Some(expected))?;
+        // A token that makes the public half by itself has it now.
+        if let Some(public) = store.store_missing_public_half(session, &record)? {
+            new.add(public);
+        }
+        Ok(record)
+    }
+}

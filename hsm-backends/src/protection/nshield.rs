@@ -1,0 +1,206 @@
+//! Evidence from the nShield tools: the text of `nfkminfo` and the JSON of `nfkmattest verify`.
+//!
+//! | output | what binds it to a key |
+//! |---|---|
+//! | `nfkmattest verify` | the modulus and exponent in it |
+//! | `nfkminfo -k APP IDENT` | the identifier (CKA_NFKM_ID, or the key container of a trusted publishing domain) or the key hash (CKA_NFKM_HASH) |
+//! | `nfkminfo -l`, `nfkminfo -k` | the identifier |
+//!
+//! The texts are made for people and differ between versions. What is not understood is skipped, and a key whose protection is
+//! not understood counts as [`Protection::Unknown`], which is refused. A file may hold several outputs after each other.
+
+mod attestation;
+mod text;
+
+use std::path::{Path, PathBuf};
+
+use keykit::key::RsaPublicKey;
+use keykit::store::protection::{Protection, Signal};
+use keykit::{Error, Result};
+
+const FORMAT: &str = "nShield protection evidence";
+/// No list is longer, in bytes.
+const LIMIT: usize = 1 << 24;
+
+/// What one file says of the keys of a Security World.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    file: PathBuf,
+    entries: Vec<Entry>,
+}
+
+/// How the tools may call a key, as far as it is known. Case does not matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyIdentifiers {
+    /// Application name: `simple`, `mscapi`, `caping`, `pkcs11`… `None` matches any.
+    pub app: Option<String>,
+    /// Identifier: the value of CKA_NFKM_ID, or the key container that the trusted publishing domain names.
+    pub ident: Option<String>,
+    /// Name, which is CKA_LABEL. It proves nothing, and is used only to say so.
+    pub label: Option<String>,
+    /// Key hash in hex: the value of CKA_NFKM_HASH.
+    pub nfkm_hash: Option<String>,
+}
+
+/// One statement about one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    source: Source,
+    app: String,
+    ident: String,
+    name: Option<String>,
+    hash: Option<String>,
+    says: Protection,
+    /// Modulus and exponent as they stand in the attestation.
+    public: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Which output a statement comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    NameList,
+    KeyList,
+    KeyInfo,
+    Attestation,
+}
+
+impl Source {
+    fn words(self) -> &'static str {
+        match self {
+            Self::NameList => "nfkminfo -l",
+            Self::KeyList => "nfkminfo -k",
+            Self::KeyInfo => "nfkminfo -k APP IDENT",
+            Self::Attestation => "nfkmattest verify",
+        }
+    }
+}
+
+impl Evidence {
+    /// Reads the content of a file. `file` is its name, for messages.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if nothing in it is about a key.
+    pub fn parse(text: &str, file: &Path) -> Result<Self> {
+        let malformed = |problem: String| {
+            Error::malformed(FORMAT, problem)
+                .with_hint("give the unchanged output of `nfkminfo -l`, `nfkminfo -k`, `nfkminfo -k APP IDENT` or `nfkmattest verify`")
+                .in_file(file)
+        };
+        if text.len() > LIMIT {
+            return Err(malformed(format!("larger than {LIMIT} bytes")));
+        }
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim();
+        let entries = if text.starts_with(['{', '[']) { attestation::parse(text).map_err(malformed)? } else { text::parse(text) };
+        if entries.is_empty() {
+            return Err(malformed("nothing in it is about a key".into()));
+        }
+        Ok(Self { file: file.to_owned(), entries })
+    }
+
+    /// How many statements about keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none; never so for what [`Self::parse`] returns.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// What the file says of a key. Statements that are not bound to it are there too, marked as such, where somebody may have
+    /// meant them.
+    ///
+    /// Feed the signals of all evidence to [`keykit::store::protection::Assessment::weigh`].
+    #[must_use]
+    pub fn signals_for(&self, key: &RsaPublicKey, identifiers: &KeyIdentifiers) -> Vec<Signal> {
+        let mut signals: Vec<Signal> = self.entries.iter().flat_map(|entry| self.signals_of(entry, key, identifiers)).collect();
+        if signals.is_empty() {
+            let what = identifiers.ident.as_ref().map_or_else(|| format!("key {}", key.id().short()), |ident| format!("key '{ident}'"));
+            signals.push(self.signal("nothing", &format!(" about the {what}"), Protection::Unknown, false));
+        }
+        signals
+    }
+
+    fn signals_of(&self, entry: &Entry, key: &RsaPublicKey, identifiers: &KeyIdentifiers) -> Vec<Signal> {
+        let source = entry.source.words();
+        let about = format!(" of {} {}", entry.app, entry.ident);
+        if let Some((modulus, exponent)) = &entry.public {
+            let bound = same_number(modulus, key.modulus()) && same_number(exponent, &key.exponent().to_be_bytes());
+            let about = if bound { String::new() } else { format!("{about}, which attests another key (its modulus differs)") };
+            return vec![self.signal(source, &about, entry.says.clone(), bound)];
+        }
+        if entry.source == Source::Attestation {
+            return vec![self.signal(source, &format!("{about}, which names no RSA key"), entry.says.clone(), false)];
+        }
+        let same = |left: &Option<String>, right: &str| left.as_ref().is_some_and(|left| left.eq_ignore_ascii_case(right));
+        let same_app = identifiers.app.is_none() || same(&identifiers.app, &entry.app);
+        let same_hash = entry.hash.as_ref().is_some_and(|hash| same(&identifiers.nfkm_hash, hash));
+        // Two hashes that differ are two keys, whatever they are called.
+        let other_hash = entry.hash.is_some() && identifiers.nfkm_hash.is_some() && !same_hash;
+        let named = same_app && !entry.ident.is_empty() && same(&identifiers.ident, &entry.ident);
+        if same_hash || (named && !other_hash) {
+            let by_name = from_ident(entry).map(|says| self.signal("the identifier", &about, self.resolved(says), true));
+            let stated = self.signal(source, &about, entry.says.clone(), true);
+            // A plain list says nothing by itself.
+            return if entry.source == Source::KeyList { vec![by_name.unwrap_or(stated)] } else { by_name.into_iter().chain([stated]).collect() };
+        }
+        let why = if named {
+            ", whose key hash is another"
+        } else if entry.name.as_ref().is_some_and(|name| same(&identifiers.label, name)) {
+            ", whose name is the same; a name is no evidence"
+        } else if entry.source == Source::KeyInfo {
+            ", which is another key or cannot be told from it"
+        } else {
+            return Vec::new();
+        };
+        vec![self.signal(source, &format!("{about}{why}"), entry.says.clone(), false)]
+    }
+
+    /// A logical token whose kind is not in the identifier: a softcard if the file says so of the same token, else a card set.
+    fn resolved(&self, says: Protection) -> Protection {
+        let Protection::CardSet { hash: Some(hash), name } = says else { return says };
+        let is_soft_card = self.entries.iter().any(|entry| {
+            let token = match from_ident(entry) {
+                Some(Protection::CardSet { hash, .. }) => hash,
+                _ => None,
+            };
+            matches!(&entry.says, Protection::SoftCard { hash: stated, .. }
+                if token.as_ref() == Some(&hash) || stated.as_ref().is_some_and(|stated| stated.eq_ignore_ascii_case(&hash)))
+        });
+        if is_soft_card { Protection::SoftCard { hash: Some(hash), name } } else { Protection::CardSet { hash: Some(hash), name } }
+    }
+
+    fn signal(&self, source: &str, about: &str, says: Protection, bound_to_key: bool) -> Signal {
+        Signal { source: format!("{source}{about} in {}", self.file.display()), says, bound_to_key }
+    }
+}
+
+/// What the identifier of a PKCS#11 key says of its protection: `ua…` is the module, `uc<token>-…` a logical token.
+#[must_use]
+pub fn protection_of_ident(ident: &str) -> Option<Protection> {
+    let is_hash = |text: &str| text.len() == 40 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    match (ident.get(..2)?, ident.get(2..)?) {
+        ("ua", hash) if is_hash(hash) => Some(Protection::Module),
+        ("uc", rest) => {
+            let (token, hash) = rest.split_once('-')?;
+            (is_hash(token) && is_hash(hash)).then(|| Protection::CardSet { hash: Some(token.to_ascii_lowercase()), name: None })
+        }
+        _ => None,
+    }
+}
+
+fn from_ident(entry: &Entry) -> Option<Protection> {
+    if entry.app.eq_ignore_ascii_case("pkcs11") { protection_of_ident(&entry.ident) } else { None }
+}
+
+/// Whether `stated` is the big-endian number `number`. Where the tool writes little-endian, it is that too: both say the same.
+fn same_number(stated: &[u8], number: &[u8]) -> bool {
+    let significant = |bytes: &mut dyn Iterator<Item = u8>| bytes.skip_while(|&byte| byte == 0).collect::<Vec<u8>>();
+    let number = significant(&mut number.iter().copied());
+    !number.is_empty() && (significant(&mut stated.iter().copied()) == number || significant(&mut stated.iter().rev().copied()) == number)
+}
+
+#[cfg(test)]
+mod tests;
