@@ -314,9 +314,12 @@ impl<K: Kernel> Operate for LaneEngine<K> {
             *limb ^= 1 << (fault.bit % 64);
         }
         let checks = self.public_operation(&results);
-        let right = |input: &Limbs, check: &Limbs| simd::declassify(limbs::difference(input, check)) == 0;
+        // Right: below n, and its power is the input. That it is right is no secret.
+        let right = |input: &Limbs, result: &Limbs, check: &Limbs| {
+            simd::declassify(limbs::difference(input, check) | !limbs::less_mask(result, &self.n)) == 0
+        };
         let results: Vec<Option<Limbs>> =
-            inputs.iter().zip(results).zip(&checks).map(|((input, result), check)| right(input, check).then_some(result)).collect();
+            inputs.iter().zip(results).zip(&checks).map(|((input, result), check)| right(input, &result, check).then_some(result)).collect();
         if results.contains(&None) {
             // The fault may sit in the stored blinding: do not carry it on.
             *self.blinding.lock().unwrap_or_else(PoisonError::into_inner) = None;

@@ -32,14 +32,18 @@ pub(crate) fn power<K: Kernel>(kernel: K, base: &[K::Word], exponent: &[u64], bi
     let mut value = number::zero::<K>(length);
     let mut other = number::zero::<K>(length);
     let mut factor = number::zero::<K>(length);
-    value.copy_from_slice(one);
-    for window in (0..bits.div_ceil(WINDOW as usize)).rev() {
+    let select = |factor: &mut [K::Word], window: usize| {
+        let index = Zeroizing::new(limbs::bits(exponent, window * WINDOW as usize, WINDOW));
+        kernel.select(factor, &table, *index);
+    };
+    let windows = bits.div_ceil(WINDOW as usize);
+    select(&mut value, windows.saturating_sub(1));
+    for window in (0..windows.saturating_sub(1)).rev() {
         for _ in 0..WINDOW / 2 {
             kernel.square(&mut other, &value, n, &mut scratch);
             kernel.square(&mut value, &other, n, &mut scratch);
         }
-        let index = Zeroizing::new(limbs::bits(exponent, window * WINDOW as usize, WINDOW));
-        kernel.select(&mut factor, &table, *index);
+        select(&mut factor, window);
         kernel.multiply(&mut other, &value, &factor, n, &mut scratch);
         std::mem::swap(&mut value, &mut other);
     }

@@ -156,19 +156,19 @@ impl PrivateKey {
         })
     }
 
-    /// Whether the parts have the shape that the arithmetic relies on, and `p · q = n`.
+    /// Whether the parts have the shape that the arithmetic relies on, and `p · q = n`. The answer alone is public.
     fn check(parts: &Parts) -> bool {
         let [p, q] = &parts.primes;
         let [dp, dq] = &parts.exponents;
-        let shaped = |number: &[u64]| number.last().is_some_and(|top| top >> 63 == 1) && number.first().is_some_and(|low| low % 2 == 1);
-        let below = |a: &[u64], b: &[u64]| limbs::less_mask(a, b) != 0;
-        shaped(p)
-            && shaped(q)
-            && shaped(&parts.n)
-            && limbs::multiply(p, q)[..] == parts.n[..]
-            && below(dp, p)
-            && below(dq, q)
-            && below(&parts.coefficient, p)
+        // All zero bits where the top and the lowest bit are set.
+        let shape = |number: &[u64]| match number {
+            [low, .., top] => (!top >> 63) | (!low & 1),
+            _ => 1,
+        };
+        let not_below = |a: &[u64], b: &[u64]| !limbs::less_mask(a, b);
+        let order = not_below(dp, p) | not_below(dq, q) | not_below(&parts.coefficient, p);
+        let product = limbs::difference(&limbs::multiply(p, q), &parts.n);
+        simd::declassify(shape(p) | shape(q) | shape(&parts.n) | order | product) == 0
     }
 
     /// The engine in use.

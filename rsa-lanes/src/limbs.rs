@@ -5,6 +5,7 @@
 
 use std::hint::black_box;
 
+use crate::simd;
 use zeroize::Zeroizing;
 
 /// A number that is wiped when dropped.
@@ -21,17 +22,17 @@ const fn split(wide: u128) -> (u64, u64) {
     (wide as u64, (wide >> 64) as u64)
 }
 
-/// Reads big-endian bytes. `None` when the number needs more than `count` limbs.
+/// Reads big-endian bytes. `None` when the number needs more than `count` limbs; that is public.
 pub(crate) fn from_be(bytes: &[u8], count: usize) -> Option<Limbs> {
     let mut limbs = zero(count);
-    let mut excess = 0;
+    let mut excess = 0_u64;
     for (position, &byte) in bytes.iter().rev().enumerate() {
         match limbs.get_mut(position / 8) {
             Some(limb) => *limb |= u64::from(byte) << (8 * (position % 8)),
-            None => excess |= byte,
+            None => excess |= u64::from(byte),
         }
     }
-    (excess == 0).then_some(limbs)
+    (simd::declassify(excess) == 0).then_some(limbs)
 }
 
 /// Writes the low bytes of a number, big-endian; what does not fit is dropped.

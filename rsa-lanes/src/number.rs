@@ -12,7 +12,9 @@ pub(crate) fn zero<K: Kernel>(digits: usize) -> Number<K> {
     Zeroizing::new(vec![K::Word::default(); digits])
 }
 
-/// Writes a number below `2^(DIGIT_BITS · digits - 1)` into one lane.
+/// Writes a number below `2^(DIGIT_BITS · digits - 2)` into one lane; of a larger one, the value modulo `2^(DIGIT_BITS · digits)`.
+///
+/// Balanced digits lie between `-2^(DIGIT_BITS - 1)` and below `2^(DIGIT_BITS - 1)`.
 pub(crate) fn store<K: Kernel>(number: &mut [K::Word], lane: usize, limbs: &[u64]) {
     let mut carry = 0;
     for (position, word) in number.iter_mut().enumerate() {

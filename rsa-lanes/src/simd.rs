@@ -77,7 +77,8 @@ impl<W: Word> Drop for Modulus<W> {
 /// Montgomery arithmetic on [`Kernel::LANES`] numbers at once.
 ///
 /// With `R = 2^(DIGIT_BITS · digits)` and a modulus `n` at least 8 bits shorter, every product of operands
-/// below `4n` in absolute value is again below `2n`, so no final subtraction is needed between operations.
+/// below `4n` in absolute value is again below `2n`, so no final subtraction is needed between operations. Results are
+/// never below zero unless digits are balanced, and then above `-n`. Each kernel says why its sums do not overflow.
 pub(crate) trait Kernel: Copy + Send + Sync + 'static {
     /// One digit of all lanes.
     type Word: Word;
@@ -98,11 +99,12 @@ pub(crate) trait Kernel: Copy + Send + Sync + 'static {
     fn encode(digit: i64) -> u64;
     /// The digit of a pattern.
     fn decode(pattern: u64) -> i64;
-    /// `out = a · b / R mod n`. All slices have the digit count of the modulus, `scratch` [`SCRATCH`] times that.
+    /// `out = a · b / R mod n`. All slices have the digit count of the modulus, `scratch` [`SCRATCH`] times that. Operands are
+    /// stored numbers, results of products and squares, or, one of them, a sum of two such from [`Kernel::add`].
     fn multiply(self, out: &mut [Self::Word], a: &[Self::Word], b: &[Self::Word], n: &Modulus<Self::Word>, scratch: &mut [Self::Word]);
-    /// `out = a² / R mod n`. The digits of `a` come from an earlier product.
+    /// `out = a² / R mod n`. `a` is a stored number or the result of a product or square, not a sum.
     fn square(self, out: &mut [Self::Word], a: &[Self::Word], n: &Modulus<Self::Word>, scratch: &mut [Self::Word]);
-    /// `a += b`, not reduced; the sum may only be an operand of `multiply`.
+    /// `a += b`, not reduced. Neither is itself a sum; the sum may only be one operand of `multiply`.
     fn add(self, a: &mut [Self::Word], b: &[Self::Word]);
     /// `out = table[index]`, reading the whole table: a multiple of 8 entries, each of the digits of a prime. `index` is secret and the
     /// same for all lanes.

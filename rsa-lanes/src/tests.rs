@@ -4,9 +4,13 @@ use super::*;
 use proptest::prelude::*;
 
 /// A 1024-bit test key: n, p, q, dp, dq, qinv.
+fn parts() -> [Vec<u8>; 6] {
+    [N, P, Q, DP, DQ, QINV].map(|text| (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect())
+}
+
 fn key(engine: Engine) -> Option<PrivateKey> {
-    let number = |text: &str| -> Vec<u8> { (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect() };
-    PrivateKey::new(&number(N), 65537, &number(P), &number(Q), &number(DP), &number(DQ), &number(QINV))?.with_engine(engine)
+    let [n, p, q, dp, dq, qinv] = parts();
+    PrivateKey::new(&n, 65537, &p, &q, &dp, &dq, &qinv)?.with_engine(engine)
 }
 
 const N: &str = "bc1c590ae3aa9e16ed09bb9e5b09e3317d6db519934c15776bf91495165fdda90e829b59c20df7829402a754482f4f0105ad1020c2aa43f40904409383e2885e20b80cdebd61c38269ed575530a1aff63880b9ae51da2c90bfb03bae73e995bbdf599c612bb44e74914fc7476b9b023f897bfaba32d478895c7cfe0a5b8cf1c5";
@@ -91,67 +95,4 @@ fn engine_choice() {
 }
 
 #[cfg(target_arch = "x86_64")]
-mod constant_time {
-    use super::*;
-
-    /// A private operation with everything secret marked undefined. Run by the next test, under valgrind.
-    #[test]
-    #[ignore = "runs under valgrind"]
-    fn under_valgrind_operation() {
-        use crate::simd::valgrind;
-        assert!(valgrind::running());
-        for engine in Engine::ALL.into_iter().filter(|engine| engine.available()) {
-            let mut parts = key(engine).unwrap().parts;
-            let secrets = parts.primes.iter_mut().chain(&mut parts.exponents).chain([&mut parts.coefficient]);
-            secrets.for_each(|secret| valgrind::mark_secret(secret));
-            let operations = engine.build(&parts).unwrap();
-            let input = limbs::from_be(&[0x5a; 128], 16).unwrap();
-            // Three batches: a fresh blinding, and two that were squared.
-            for _ in 0..3 {
-                for result in operations.run(&[input.clone(), input.clone()], None) {
-                    let mut result = result.unwrap();
-                    valgrind::mark_public(&mut result);
-                    assert_eq!(result.len(), 16);
-                }
-            }
-            println!("constant time: {engine:?}");
-        }
-    }
-
-    /// A branch on a secret, to show that the check finds one.
-    #[test]
-    #[ignore = "runs under valgrind"]
-    fn under_valgrind_leak() {
-        use crate::simd::valgrind;
-        let mut secret = [std::hint::black_box(5)];
-        valgrind::mark_secret(&mut secret);
-        if std::hint::black_box(secret)[0] > 4 {
-            println!("a branch on a secret");
-        }
-    }
-
-    /// Skipped where there is no valgrind; valgrind 3.19 knows AVX2 but not AVX-512.
-    #[test]
-    fn constant_time_under_valgrind() {
-        let run = |test: &str| {
-            let exe = std::env::current_exe().unwrap();
-            let arguments = ["--quiet", "--error-exitcode=99", "--leak-check=no"];
-            std::process::Command::new("valgrind")
-                .args(arguments)
-                .arg(exe)
-                .args(["--ignored", "--exact", test, "--nocapture", "--test-threads=1"])
-                .output()
-        };
-        let Ok(leak) = run("tests::constant_time::under_valgrind_leak") else {
-            eprintln!("skipped: valgrind is not here");
-            return;
-        };
-        assert_eq!(leak.status.code(), Some(99), "valgrind reports a branch on a secret");
-        let operation = run("tests::constant_time::under_valgrind_operation").unwrap();
-        let (out, err) = (String::from_utf8_lossy(&operation.stdout), String::from_utf8_lossy(&operation.stderr));
-        assert_eq!(operation.status.code(), Some(0), "{out}\n{err}");
-        if Engine::Avx2.available() {
-            assert!(out.contains("constant time: Avx2"), "{out}");
-        }
-    }
-}
+mod constant_time;

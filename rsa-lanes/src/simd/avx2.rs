@@ -1,31 +1,40 @@
 //! Four lanes on AVX2 and FMA: digits of 50 bits held as doubles, products by fused multiply-add.
 //!
-//! # Why the doubles are exact
-//! Digits are balanced: `|a|, |b| ≤ 2^49 + 2^12`, for one doubled operand twice that. With `|a·b| ≤ 2^101`,
-//! - `h = fma(a, b, 1.5·2^102)` lies in `[2^102, 2^103]`, where doubles are `2^50` apart. Its mantissa counts
-//!   `hi = round(a·b / 2^50)`, whatever the rounding rule does with ties;
-//! - `d = (1.5·2^102 + 1.5·2^52) - h = 1.5·2^52 - hi·2^50` is a small multiple of `2^50`: exact;
-//! - `l = fma(a, b, d) = 1.5·2^52 + lo` with `lo = a·b - hi·2^50`, `|lo| ≤ 2^49`: an integer between `2^52` and
-//!   `2^53`, so exact too.
+//! With base `B = 2^50`, `L` digits and `R = B^L`, a number is `d[0] + d[1]·B + …`; the size of a modulus leaves `R` at least
+//! `2^26` times as large ([`Kernel::digit_count`]).
 //!
-//! Three products in one column share their `h` and their `l` ([`product3`]): the sum of the products stays below
-//! `2^101`, the sum of the `lo` below `2^51`.
+//! # Bounds
+//! Each is checked by the compiler for every size, in [`DIGIT_BOUND`] and [`Counts::start`], and by tests with all digits at
+//! their bounds.
+//! 1. **Digits** are balanced: `|d| ≤ D = 2^49 + 2^9`. Stored numbers have `|d| ≤ 2^49`; [`normalise`] gives
+//!    `-2^49 ≤ d < 2^49` and then adds the carry of the lower neighbour, at most `2^58 / B = 2^8` and one (bound 4). One operand
+//!    of a product, but never both, may be a sum of two numbers or a doubled one: `|d| ≤ 2D`.
+//! 2. **High halves.** A column takes up to three products at once ([`product3`]), of at most `2D²` each, so their partial sums
+//!    stay below `6D² + 2B < 2^101`. `h = fma(a, b, 1.5·2^102)`, and what is added to it, then lies between `2^102` and `2^103`,
+//!    where doubles are `2^50` apart: its mantissa counts `hi = round(a·b / B)`, whatever the rounding does with ties, and the
+//!    bit pattern of `h` is linear in the sum of the `hi`, which is at most `2^51`.
+//! 3. **Low halves.** `(1.5·2^102 + 1.5·2^52) - h` and `h - h'` are multiples of `2^50` of at most 53 bits: exact. So
+//!    `l = fma(a, b, -hi·B) = a·b - hi·B` is exact as well: a whole number, `|l| ≤ 2^49`. Three of them on top of `1.5·2^52`
+//!    stay between `2^52` and `2^53`, where doubles are whole numbers: exact, and linear in the pattern.
+//! 4. **Columns.** The patterns are summed as 64-bit integers that wrap; [`starts`] takes off the constant part beforehand.
+//!    What is left is the true value of the column. A low half is at most `3·2^49`, a high half `2^51`; there are at most 56
+//!    of each in a column, product and reduction together. That is below `2^58`. [`POSITIVE`] makes it positive, and with it
+//!    every value lies between `2^60` and `2^62`, so that a logical shift takes the carry.
+//! 5. **Results.** Let `t = a·b` and `q` the quotient below: `|q| ≤ R/2 · (1 + 2^-30)`. For operands below `4n` in absolute
+//!    value, `|t + q·n| / R ≤ 16·n²/R + n/2·(1 + 2^-30) < n`, since `n ≤ R / 2^26`. So a result is above `-n` and below `n`, and its
+//!    highest digit has room to spare: what the last carry would be is 0.
 //!
-//! So the default rounding mode is used throughout and never changed. The bit patterns of `h` and `l` are linear
-//! in `hi` and `lo`: they are summed as integers, and the constant part of the patterns is taken off each column
-//! beforehand ([`starts`]). No operand is ever subnormal, infinite or NaN, so the time of an instruction does
-//! not depend on the operands. (A caller that changed the rounding mode breaks Rust's rules; even then a wrong
-//! result fails the check with the public exponent.)
-//!
-//! A column sums at most `4 · 84` values of at most `2^52`: below `2^61`. [`POSITIVE`] makes it positive, so that a
-//! logical shift takes the carry.
+//! The default rounding mode is used throughout and never changed. (A caller that changed it breaks Rust's rules; even then a
+//! wrong result fails the check with the public exponent.) No operand is ever subnormal, infinite or NaN, so the time of an
+//! instruction does not depend on the operands.
 //!
 //! # Reduction without a chain
 //! Finding the quotient digit by digit is one long chain of dependent operations. Instead the whole quotient is a
 //! product: `q = (t mod R) · (-1/n) mod R`, of which only the low columns are needed, and `(t + q·n) / R`, of which
 //! only the high columns are needed. The low half of `t + q·n` is a multiple of `R`, so what it carries into the
-//! high half is the value of its highest column divided by the base and rounded: the columns below add less than
-//! `2^-40`. Digits take one carry from their neighbour and are then a little above `2^49`; nothing ripples.
+//! high half is a whole number: the value of its highest column divided by `B`, and what the columns below add, which is less
+//! than `2^58 · B^(L-2) · (1 + 2^-40) / R < 2^-41`. So the highest column divided by `B` and rounded is that number. Digits take one
+//! carry from their neighbour and are then a little above `2^49`; nothing ripples.
 
 #![expect(clippy::indexing_slicing, reason = "row and column numbers come from loops over fixed sizes, never from data")]
 
@@ -49,6 +58,22 @@ const LOW: u64 = (1023 + 52) << 52 | 1 << 51;
 const UNIT: u64 = (1023 + 52) << 52;
 /// Added to every column, a multiple of `2^50`; what it carries is taken off again.
 const POSITIVE: u64 = 1 << 61;
+/// Bound of the true value of a column (bound 4).
+const COLUMN_BOUND: u64 = 1 << 58;
+/// Bounds of one low and of one high half in a column, of up to three products (bounds 2 and 3).
+const LOW_BOUND: u64 = 3 << 49;
+const HIGH_BOUND: u64 = 1 << 51;
+/// Bound of a digit (bound 1).
+pub(super) const DIGIT_BOUND: u64 = {
+    let bound = (1 << 49) + (1 << 9);
+    assert!(bound > (1 << (BITS - 1)) + (COLUMN_BOUND >> BITS) + 1, "bound 1");
+    assert!(6 * (bound as u128 * bound as u128) + (2 << BITS) < 1 << 101, "bound 2");
+    assert!(6 * (bound as u128 * bound as u128) + (2 << BITS) <= (HIGH_BOUND as u128) << BITS, "bound 2");
+    assert!(LOW_BOUND <= 1 << 51, "bound 3");
+    let (least, most) = (POSITIVE - COLUMN_BOUND, POSITIVE + COLUMN_BOUND);
+    assert!(least > 1 << 60 && most < 1 << 62, "bound 4");
+    bound
+};
 /// What [`normalise`] adds to a digit.
 const OFFSET: u64 = (1 << (BITS - 1)) + CARRIED;
 
@@ -78,6 +103,9 @@ impl Counts {
 
     /// The start of a column, from which the patterns leave its true value and [`POSITIVE`].
     const fn start(&self, k: usize) -> u64 {
+        // Besides, a column takes a digit at most, two carries, and half of the base.
+        let besides = DIGIT_BOUND + 2 * ((COLUMN_BOUND >> BITS) + 1) + (1 << (BITS - 1));
+        assert!(self.low[k] * LOW_BOUND + self.high[k] * HIGH_BOUND + besides < COLUMN_BOUND, "bound 4");
         POSITIVE.wrapping_sub(self.low[k].wrapping_mul(LOW)).wrapping_sub(self.high[k].wrapping_mul(HIGH))
     }
 }

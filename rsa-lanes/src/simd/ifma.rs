@@ -1,8 +1,18 @@
 //! Eight lanes on AVX-512 IFMA: digits of 52 bits, products by `vpmadd52luq` and `vpmadd52huq`.
 //!
 //! Numbers are cut into tiles of five digits. A product is built tile column by tile column: ten accumulators
-//! take all tile products of the column and of the reduction, five digits leave, five move down. A column sums
-//! at most `4 · 80` values below `2^52`, so 64 bits never overflow.
+//! take all tile products of the column and of the reduction, five digits leave, five move down.
+//!
+//! # Bounds
+//! With base `B = 2^52`, `L` digits and `R = B^L`; the size of a modulus leaves `R` at least `2^8` times as large
+//! ([`Kernel::digit_count`]).
+//! 1. **Digits** are between 0 and `B - 1`: stored numbers by their making, quotients as low halves, results and sums by masking.
+//!    The instructions read the low 52 bits of a factor alone, so nothing else would do.
+//! 2. **Columns.** A low and a high half are below `2^52` each. A column takes at most `L` of each from `a·b` (in a square: half
+//!    of them, doubled) and `L` of each from `q·n`, and one carry: below `4·80·2^52 + 2^12 < 2^61`. So 64 bits never overflow;
+//!    nothing is negative. ([`COLUMN_BOUND`])
+//! 3. **Results.** `q < R`. For operands below `4n`, `(a·b + q·n) / R < 16·n²/R + n ≤ n·(1 + 2^-4) < 2n`, since `n ≤ R / 2^8`. Sums
+//!    of two results are below `4n < R`. So the last carry of a result and of a sum is 0.
 
 #![expect(clippy::indexing_slicing, reason = "tile and column numbers come from loops over fixed sizes, never from data")]
 
@@ -14,6 +24,11 @@ type V = __m512i;
 /// Digits of one tile.
 const TILE: usize = 5;
 const MASK: i64 = (1 << 52) - 1;
+/// Whether columns of numbers of `T` tiles fit 64 bits (bound 2).
+const fn columns_fit<const T: usize>() -> bool {
+    let digits = (T * TILE) as u64;
+    4 * digits * (1 << 52) + (1 << 12) < 1 << 61
+}
 
 /// Proof that the processor has AVX-512 F and IFMA.
 #[derive(Clone, Copy)]
@@ -141,6 +156,7 @@ fn shift(acc: [V; 10]) -> [V; 10] {
 
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn multiply<const T: usize>(out: &mut [Word8], a: &[Word8], b: &[Word8], n: &Modulus<Word8>, scratch: &mut [Word8]) {
+    const { assert!(columns_fit::<T>(), "bound 2") };
     let (out, q) = (tiles_mut(out), tiles_mut(scratch));
     let (a, b, digits, inverse) = (tiles(a), tiles(b), tiles(&n.digits), registers(&n.inverse)[0]);
     let mut acc = [_mm512_setzero_si512(); 10];
@@ -158,6 +174,7 @@ fn multiply<const T: usize>(out: &mut [Word8], a: &[Word8], b: &[Word8], n: &Mod
 
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn square<const T: usize>(out: &mut [Word8], a: &[Word8], n: &Modulus<Word8>, scratch: &mut [Word8]) {
+    const { assert!(columns_fit::<T>(), "bound 2") };
     let (out, q) = (tiles_mut(out), tiles_mut(scratch));
     let (a, digits, inverse) = (tiles(a), tiles(&n.digits), registers(&n.inverse)[0]);
     let mut acc = [_mm512_setzero_si512(); 10];
@@ -194,23 +211,26 @@ fn add(a: &mut [Word8], b: &[Word8]) {
     }
 }
 
-/// Four entries at a time, so that their masks stay in mask registers.
+/// Eight entries at a time, so that their masks stay in registers. The masks are made by arithmetic and used by logic, not
+/// with mask registers: a load under a mask register of zeros need not touch its memory.
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn select<const L: usize>(out: &mut [Word8], table: &[Word8], index: u64) {
-    const GROUP: usize = 4;
-    let wanted = _mm512_set1_epi64(index.cast_signed());
+    const GROUP: usize = 8;
+    let (wanted, one) = (_mm512_set1_epi64(index.cast_signed()), _mm512_set1_epi64(1));
     let mut number = _mm512_setzero_si512();
     let (out, table) = (&mut registers_mut(out)[..L], registers(table).as_chunks::<L>().0);
     out.fill(_mm512_setzero_si512());
     for group in table.as_chunks::<GROUP>().0 {
-        let masks: [__mmask8; GROUP] = std::array::from_fn(|_| {
-            let mask = _mm512_cmpeq_epi64_mask(wanted, number);
-            number = _mm512_add_epi64(number, _mm512_set1_epi64(1));
+        let masks: [V; GROUP] = std::array::from_fn(|_| {
+            // Only the difference 0 becomes negative: both are far below 2^63.
+            let mask = _mm512_srai_epi64::<63>(_mm512_sub_epi64(_mm512_xor_si512(wanted, number), one));
+            number = _mm512_add_epi64(number, one);
             mask
         });
         for (position, digit) in out.iter_mut().enumerate() {
             for (entry, &mask) in masks.iter().enumerate() {
-                *digit = _mm512_mask_mov_epi64(*digit, mask, group[entry][position]);
+                // digit | (entry & mask)
+                *digit = _mm512_ternarylogic_epi64::<0xf8>(*digit, group[entry][position], mask);
             }
         }
     }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
 
+mod bounds;
+
 use super::{Kernel, SCRATCH, avx2::Avx2, ifma::Ifma};
 use crate::limbs::{self, Limbs};
 use crate::number;

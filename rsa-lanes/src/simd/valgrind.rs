@@ -27,9 +27,9 @@ pub(crate) fn running() -> bool {
     request(RUNNING, 0, 0) != 0
 }
 
-/// Marks numbers as undefined for memcheck. Their values stay.
-pub(crate) fn mark_secret(numbers: &mut [u64]) {
-    request(UNDEFINED, numbers.as_mut_ptr() as u64, size_of_val(numbers) as u64);
+/// Marks values as undefined for memcheck. They stay what they are.
+pub(crate) fn mark_secret<T>(values: &mut [T]) {
+    request(UNDEFINED, values.as_mut_ptr() as u64, size_of_val(values) as u64);
 }
 
 /// Marks values as public again.
