@@ -114,7 +114,7 @@ pub struct PrivateKey {
     operations: Box<dyn Operate>,
     withheld: AtomicU64,
     #[cfg(any(test, feature = "fault-injection"))]
-    fault: std::sync::Mutex<Option<Fault>>,
+    fault: std::sync::Mutex<Fault>,
 }
 
 impl fmt::Debug for PrivateKey {
@@ -152,7 +152,7 @@ impl PrivateKey {
             operations,
             withheld: AtomicU64::new(0),
             #[cfg(any(test, feature = "fault-injection"))]
-            fault: std::sync::Mutex::new(None),
+            fault: std::sync::Mutex::default(),
         })
     }
 
@@ -236,20 +236,20 @@ impl PrivateKey {
     }
 
     #[cfg(any(test, feature = "fault-injection"))]
-    fn next_fault(&self) -> Option<Fault> {
-        self.fault.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+    fn next_fault(&self) -> Fault {
+        std::mem::take(&mut *self.fault.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
     #[cfg(not(any(test, feature = "fault-injection")))]
     #[expect(clippy::unused_self, reason = "the test build needs it")]
-    fn next_fault(&self) -> Option<Fault> {
-        None
+    fn next_fault(&self) -> Fault {
+        Fault::default()
     }
 
     /// Damages one lane of the next batch. Tests only.
     #[cfg(any(test, feature = "fault-injection"))]
     pub fn inject_fault(&self, point: FaultPoint, lane: usize, bit: usize) {
-        *self.fault.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Fault { point, lane, bit });
+        *self.fault.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Fault { point: Some(point), lane, bit };
     }
 }
 
