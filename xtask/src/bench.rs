@@ -139,8 +139,10 @@ fn table(rows: &[Row], machine: &Value) -> String {
     let features: Vec<&str> = features.iter().filter_map(Value::as_str).collect();
     let mut text =
         format!("{}, {} processors ({})\n{}", field("cpu"), machine.get("processors").unwrap_or(&Value::Null), features.join(" "), field("openssl"));
-    if let Some(hidden) = machine.get("OPENSSL_ia32cap").and_then(Value::as_str) {
-        text.push_str(&format!(", OPENSSL_ia32cap={hidden}"));
+    for name in ["OPENSSL_ia32cap", "KEYKIT_BENCH_ENGINE"] {
+        if let Some(value) = machine.get(name).and_then(Value::as_str) {
+            text.push_str(&format!(", {name}={value}"));
+        }
     }
     text.push_str("\nMedians over rounds; ratios are medians of the ratios within each round, with their quartiles.\n");
     let mut work = "";

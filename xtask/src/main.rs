@@ -12,7 +12,9 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: cargo xtask COMMAND
 
   demo     set up what is missing, then show all three paths, the refusals and the proofs, in a private folder
-  test     set up what is missing, then format, lints, documentation and all tests, on both tokens
+  test     [--long]
+           set up what is missing, then format, lints, documentation and all tests, on both tokens; --long: also those
+           that take minutes
   bench    [--quick] [--format text|json]
            set up what is missing, then keykit and other RSA engines side by side
   setup    set up what is missing (Debian packages, the second token)";
@@ -29,7 +31,8 @@ fn main() -> ExitCode {
             None => return wrong_usage(),
         },
         ["demo"] => demo::show_everything(),
-        ["test"] => test::run_all_checks(),
+        ["test"] => test::run_all_checks(false),
+        ["test", "--long"] => test::run_all_checks(true),
         ["setup"] => setup::packages(setup::FOR_TESTS).and_then(|()| setup::kryoptic()),
         _ => return wrong_usage(),
     };
