@@ -15,8 +15,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test     [--long]
            set up what is missing, then format, lints, documentation and all tests, on both tokens; --long: also those
            that take minutes
-  bench    [--quick] [--format text|json]
-           set up what is missing, then keykit and other RSA engines side by side
+  bench    [--quick] [--only TEXT] [--format text|json]
+           set up what is missing, then keykit and other RSA engines side by side; --only: works whose name has TEXT
   setup    set up what is missing (Debian packages, the second token)";
 
 /// What went wrong, for people.
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["bench", rest @ ..] => match bench::Options::read(rest) {
-            Some(options) => bench::compare(options),
+            Some(options) => bench::compare(&options),
             None => return wrong_usage(),
         },
         ["demo"] => demo::show_everything(),
