@@ -62,7 +62,7 @@ impl Files {
         for input in inputs {
             let root = fs::canonicalize(input).map_err(|source| Error::Read { path: input.clone(), source })?;
             let is_folder = root.is_dir();
-            let name = match (is_folder && inputs.len() == 1, root.file_name()) {
+            let name = match (is_folder && inputs.len() == 1, input.file_name().or(root.file_name())) {
                 (false, Some(name)) => name.to_string_lossy().into_owned(),
                 _ => String::new(),
             };
@@ -103,6 +103,13 @@ impl Files {
     #[must_use]
     pub fn with_total(self, total: u64) -> Self {
         Self { total: Some(total), ..self }
+    }
+
+    /// Those of the files that `keep` holds for.
+    #[must_use]
+    pub fn only(self, keep: impl Fn(&FileInput) -> bool + Send + 'static) -> Self {
+        let entries = self.entries.filter(move |entry| entry.as_ref().map_or(true, &keep));
+        Self { entries: Box::new(entries), total: None, ..self }
     }
 
     /// Goes through everything and counts it; no file is opened.
