@@ -7,6 +7,7 @@
 //! | `key`, `protection` | key records with their evidence |
 //! | `store` | list, sign, decrypt, generate, destroy |
 //! | `wrap`, `unwrap`, `self_test` | transfers under a key encryption key, by proven routes only |
+//! | `secret_wrap` | AES key wrap of throwaway secrets, for self-tests and published vectors |
 //! | `mechanism`, `quirks`, `error` | what tokens offer, what is odd about them, how they fail |
 //! | `sys` | the only unsafe code |
 //!
@@ -20,11 +21,11 @@ mod module;
 mod parallel;
 mod protection;
 mod quirks;
+mod secret_wrap;
 mod self_test;
 mod session;
 mod store;
 mod sys;
-mod test_secret;
 mod token;
 mod unwrap;
 mod uri;

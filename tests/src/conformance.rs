@@ -18,6 +18,7 @@ pub mod report;
 pub mod wycheproof;
 
 use keykit::store::KeyStore;
+use keykit_hsm_backends::pkcs11::Pkcs11Store;
 pub use loader::{InTheClear, Loader, Wrapped};
 pub use report::Report;
 
@@ -54,4 +55,10 @@ pub fn run_all(store: &dyn KeyStore, loader: &dyn Loader, options: &Options) -> 
 #[must_use]
 pub fn run_without_store() -> Vec<Report> {
     vec![wycheproof::verification(), wycheproof::key_wrap(), wycheproof::key_wrap_with_padding()]
+}
+
+/// Every suite that is about a token alone: AES key wrap with and without padding, through its own mechanisms.
+#[must_use]
+pub fn run_token_key_wrap(store: &Pkcs11Store) -> Vec<Report> {
+    vec![wycheproof::token_key_wrap(store), wycheproof::token_key_wrap_with_padding(store)]
 }

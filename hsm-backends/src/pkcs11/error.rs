@@ -134,6 +134,9 @@ impl CallError {
     }
 
     fn hint(&self) -> Option<String> {
+        if self.function == "C_GetTokenInfo" {
+            return Some("a token of the module does not answer: put back what was removed, then run the command again".into());
+        }
         let text = match self.code()? {
             RvError::DeviceRemoved | RvError::TokenNotPresent | RvError::TokenNotRecognized | RvError::SlotIdInvalid => {
                 "the token is gone: put it back, then run the command again"
@@ -191,7 +194,7 @@ mod tests {
     use super::*;
     use cryptoki_sys::{
         CKR_DEVICE_ERROR, CKR_DEVICE_REMOVED, CKR_ENCRYPTED_DATA_INVALID, CKR_GENERAL_ERROR, CKR_KEY_UNEXTRACTABLE, CKR_MECHANISM_INVALID,
-        CKR_USER_ALREADY_LOGGED_IN, CKR_WRAPPED_KEY_INVALID,
+        CKR_SESSION_COUNT, CKR_USER_ALREADY_LOGGED_IN, CKR_WRAPPED_KEY_INVALID,
     };
 
     fn failed(function: &str, code: CK_RV) -> CallError {
@@ -231,6 +234,13 @@ mod tests {
         assert_eq!((error.function.as_str(), error.code.as_str()), ("C_Decrypt", "CKR_DEVICE_REMOVED"));
         assert!(error.hint.unwrap().contains("put it back"));
         assert!(matches!(failed("C_UnwrapKey", CKR_DEVICE_REMOVED).into_unwrap_error("s", "d"), Error::Token(_)));
+    }
+
+    #[test]
+    fn a_token_at_its_limit_says_what_to_do() {
+        let error = failed("C_OpenSession", CKR_SESSION_COUNT).into_error("pkcs11:token=a", "open a session");
+        assert!(error.to_string().contains("C_OpenSession") && error.to_string().contains("CKR_SESSION_COUNT"), "{error}");
+        assert!(error.hint().unwrap().contains("fewer sessions"));
     }
 
     #[test]

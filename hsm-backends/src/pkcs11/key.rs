@@ -95,6 +95,12 @@ fn read_attributes(session: &Session, key: ObjectHandle) -> Result<(KeyAttribute
     Ok((found, id))
 }
 
+/// The CKA_ID that a record shows in hex; `None` if the key has none.
+pub(super) fn bytes_of_local_id(hex: &str) -> Option<Vec<u8>> {
+    let pairs = hex.as_bytes().chunks_exact(2).filter_map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+    Some(pairs.collect::<Vec<u8>>()).filter(|id| !id.is_empty())
+}
+
 /// The public half that an object of either class shows.
 pub(super) fn read_public(session: &Session, object: ObjectHandle) -> Result<Option<RsaPublicKey>, CallError> {
     let (mut modulus, mut exponent) = (None, None);
@@ -262,6 +268,12 @@ impl Drop for NewObjects<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn local_ids_are_read_back() {
+        assert_eq!(bytes_of_local_id("ab01ff"), Some(vec![0xab, 1, 0xff]));
+        assert_eq!(bytes_of_local_id(""), None);
+    }
 
     #[test]
     fn exponents() {

@@ -1,5 +1,5 @@
-//! What is known to be odd about tokens, by name. Abilities that migrations need are measured (see [`super::KwpVerdict`]); the
-//! table explains to people what they see, and decides only [`OAEP_LABEL_IGNORED`], which no format of the service uses.
+//! What is known to be odd about tokens, by name. Nothing is decided by this table: abilities are measured
+//! (see [`super::KwpVerdict`]). It explains to people what they see.
 
 use keykit::store::StoreIdentity;
 
@@ -15,14 +15,11 @@ pub struct Quirk {
     firmware: &'static str,
 }
 
-/// The token passes over the label of OAEP.
-pub(super) const OAEP_LABEL_IGNORED: &str = "oaep-label-ignored";
-
 const fn quirk(manufacturer: &'static str, firmware: &'static str, name: &'static str, sentence: &'static str) -> Quirk {
     Quirk { name, sentence, manufacturer, firmware }
 }
 
-const QUIRKS: [Quirk; 15] = [
+const QUIRKS: [Quirk; 16] = [
     quirk(
         "SoftHSM",
         "2.6",
@@ -34,20 +31,26 @@ const QUIRKS: [Quirk; 15] = [
     quirk(
         "SoftHSM",
         "",
-        OAEP_LABEL_IGNORED,
-        "SoftHSM passes over the label of OAEP, so that what was encrypted with one does not open; keykit does not ask it to",
+        "oaep-label-ignored",
+        "SoftHSM takes a label of OAEP for decryption and ignores it; keykit tests for that and does not use one there",
     ),
     quirk("SoftHSM", "", "kwp-is-0x210A", "SoftHSM offers RFC 5649 as CKM_AES_KEY_WRAP_PAD (0x210A), not as CKM_AES_KEY_WRAP_KWP (0x210B)"),
     quirk("SoftHSM", "", "unwrap-general-error", "SoftHSM reports a wrapped key that does not open as CKR_GENERAL_ERROR"),
     quirk("SoftHSM", "", "unwrap-without-public-key", "SoftHSM stores no public key when it unwraps a private one; keykit stores it beside"),
     quirk("SoftHSM", "", "concurrency-crash", "SoftHSM 2.6.1 is reported to crash under concurrent use; if it does, use one session"),
     quirk("Kryoptic", "", "kwp-is-0x210B", "kryoptic offers RFC 5649 as CKM_AES_KEY_WRAP_KWP (0x210B) only"),
+    quirk(
+        "Kryoptic",
+        "",
+        "kw-empty-secret",
+        "kryoptic unwraps nothing at all (zero bytes) with CKM_AES_KEY_WRAP to an empty secret; keykit checks lengths first",
+    ),
     quirk("Kryoptic", "", "no-rsa-aes-key-wrap", "kryoptic has no CKM_RSA_AES_KEY_WRAP; keykit wraps in two steps, which gives the same layout"),
     quirk(
         "Kryoptic",
         "",
-        "kw-unwraps-nothing",
-        "kryoptic unwraps an empty text with CKM_AES_KEY_WRAP into an empty secret; keykit does not use that mechanism",
+        "public-key-without-modulus-bits",
+        "kryoptic does not fill in CKA_MODULUS_BITS of a public key that is stored, so that tools show it as 0 bits; its CKA_MODULUS is right",
     ),
     quirk("Kryoptic", "", "unwrap-device-error", "kryoptic reports a wrapped key that does not open as CKR_DEVICE_ERROR"),
     quirk("Mozilla", "", "wrap-size-query", "NSS answers the size query of C_WrapKey with CKR_BUFFER_TOO_SMALL; keykit asks with a buffer at once"),

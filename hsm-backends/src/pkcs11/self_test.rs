@@ -8,9 +8,11 @@
 //!
 //! The two directions are judged apart, since tokens get one right and the other wrong. What is *not* proven: how the token
 //! encodes a private key as PKCS#8 before it wraps it; the target's check of the modulus and of a signature proves that.
+//!
+//! The label of OAEP is tested too, before one is used: a token may take it and ignore it.
 
 use cryptoki::mechanism::Mechanism as CryptokiMechanism;
-use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::object::{Attribute, ObjectHandle};
 use cryptoki::session::Session;
 use cryptoki::types::Ulong;
 use cryptoki_sys::{CK_MECHANISM_TYPE, CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WRAP_PAD, CKM_RSA_AES_KEY_WRAP};
@@ -19,11 +21,11 @@ use keykit::secret::SecretBytes;
 use keykit::transfer::KeyEncryptionKey;
 use keykit::{Error, Result};
 use serde::Serialize;
-use zeroize::Zeroize;
 
 use super::error::CallError;
 use super::key::{NewObjects, read_public};
 use super::mechanism::{mechanism_name, number};
+use super::secret_wrap::{SecretWrapping, create_with_value, read_value};
 use super::store::Pkcs11Store;
 use super::sys::{Mechanism, Oaep};
 
@@ -32,7 +34,7 @@ const CANDIDATES: [CK_MECHANISM_TYPE; 2] = [CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WR
 /// Needs seven bytes of padding.
 const TEST_SECRET_BYTES: usize = 9;
 /// Size of the throwaway RSA key of a self-test.
-const TEST_KEY_BITS: usize = 2048;
+pub(super) const TEST_KEY_BITS: usize = 2048;
 
 /// How one direction of AES key wrap with padding (RFC 5649) came out of its self-test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -79,7 +81,7 @@ impl Pkcs11Store {
                 }
                 let mut new = NewObjects::new(session);
                 let key = KeyEncryptionKey::random()?;
-                let handle = self.share_test_key(session, &mut new, &key)?;
+                let handle = self.share_key(session, &mut new, key.expose())?;
                 offered.into_iter().map(|mechanism| self.test_kwp(session, &key, handle, mechanism)).collect()
             };
             test().map_err(|error| self.test_failed(error))
@@ -107,12 +109,11 @@ impl Pkcs11Store {
         mechanism: CK_MECHANISM_TYPE,
     ) -> Result<KwpAbility, TestError> {
         let ability = |wrap, unwrap| KwpAbility { mechanism: number(mechanism), name: mechanism_name(number(mechanism)), wrap, unwrap };
-        let functions = &self.module.functions;
         let secret = SecretBytes::random(TEST_SECRET_BYTES)?;
         let wrapped = key.wrap_with_padding(secret.expose())?;
         let mut new = NewObjects::new(session);
-        let raw = Mechanism::Plain(mechanism);
-        let unwrap = |blob: &[u8], readable| functions.unwrap_key(session, &raw, handle, blob, &self.test_secret_template(readable));
+        let wrapping = SecretWrapping { store: self, session, mechanism, key: handle };
+        let unwrap = |blob: &[u8], readable| wrapping.unwrap(blob, readable);
         // A token that knows sensitive secrets only gets a sensitive one, which is then judged by wrapping it again.
         let object = match unwrap(&wrapped, true).or_else(|error| if error.is_loss() { Err(error) } else { unwrap(&wrapped, false) }) {
             Ok(object) => new.add(object),
@@ -126,12 +127,12 @@ impl Pkcs11Store {
         if [true, false].into_iter().any(|readable| unwrap(&tampered, readable).map(|object| new.add(object)).is_ok()) {
             return Ok(ability(KwpVerdict::Wrong, KwpVerdict::Wrong));
         }
-        let rewrapped = match functions.wrap_key(session, &raw, handle, object, 256) {
+        let rewrapped = match wrapping.wrap(object, 256) {
             Err(error) if error.is_loss() => return Err(error.into()),
             other => other.ok(),
         };
         let value = read_value(session, object)?;
-        let (wraps, unwraps) = match (rewrapped, value.as_slice()) {
+        let (wraps, unwraps) = match (rewrapped, value.as_ref().map_or(&[][..], SecretBytes::expose)) {
             // Key wrap is deterministic: the same blob again proves both directions.
             (Some(blob), []) if blob == wrapped => (KwpVerdict::Correct, KwpVerdict::Correct),
             (Some(_), []) => (KwpVerdict::Wrong, KwpVerdict::Wrong),
@@ -171,9 +172,7 @@ impl Pkcs11Store {
         let mut new = NewObjects::new(session);
         let pair = self.test_key_pair(session, &mut new, TEST_KEY_BITS, PairUse::Decrypt)?;
         let secret = SecretBytes::random(TEST_SECRET_BYTES)?;
-        let mut template = self.test_secret_template(true);
-        template.push(Attribute::Value(secret.expose().to_vec()));
-        let object = new.add(session.create_object(&template).map_err(CallError::from)?);
+        let object = new.add(create_with_value(session, &mut self.secret_template(true), &secret)?);
         let oaep = Oaep::plain(Hash::Sha1);
         let blob = functions.wrap_key(session, &Mechanism::RsaAesKeyWrap { aes_bits: 256, oaep }, pair.public_handle, object, 4096)?;
         let length = pair.public.modulus_bytes();
@@ -182,19 +181,41 @@ impl Pkcs11Store {
         Ok(judge(key.unwrap_with_padding(wrapped)?.expose(), secret.expose()) == KwpVerdict::Correct)
     }
 
-    /// Brings an AES key that protects nothing into the token: in the clear, or, where the token's policy does not allow
-    /// that, under a throwaway RSA key.
-    fn share_test_key(&self, session: &Session, new: &mut NewObjects<'_>, key: &KeyEncryptionKey) -> Result<ObjectHandle, TestError> {
-        let mut template = self.wrapping_key_template(true);
-        match create_with_value(session, &mut template, key.expose()) {
-            Ok(handle) => return Ok(new.add(handle)),
-            Err(error) if error.is_loss() => return Err(error.into()),
-            Err(_) => {}
+    /// Whether the token regards the label of OAEP (RFC 8017 §7.1.2 step 3a). SoftHSM takes a label in C_DecryptInit and
+    /// then ignores it. Measured once.
+    pub(super) fn oaep_label_works(&self) -> Result<bool> {
+        if let Some(known) = self.oaep_label.get() {
+            return Ok(*known);
         }
-        let pair = self.test_key_pair(session, new, TEST_KEY_BITS, PairUse::Unwrap)?;
-        let sealed = pair.public.encrypt(&EncryptionScheme::oaep(Hash::Sha1), key.expose().expose())?;
-        let mechanism = Mechanism::Oaep(Oaep::plain(Hash::Sha1));
-        Ok(new.add(self.module.functions.unwrap_key(session, &mechanism, pair.private_handle, &sealed, &self.wrapping_key_template(true))?))
+        let works = self.with_session(|session| {
+            for hash in [Hash::Sha1, Hash::Sha256] {
+                match self.test_oaep_label(session, hash) {
+                    Err(TestError::Call(error)) if error.is_unsupported() => {}
+                    Err(TestError::Call(error)) => return Err(self.failed(error, "test its OAEP")),
+                    Err(TestError::Keykit(error)) => return Err(error),
+                    Ok(works) => return Ok(works),
+                }
+            }
+            Ok(false)
+        })?;
+        Ok(*self.oaep_label.get_or_init(|| works))
+    }
+
+    fn test_oaep_label(&self, session: &Session, hash: Hash) -> Result<bool, TestError> {
+        let mut new = NewObjects::new(session);
+        let pair = self.test_key_pair(session, &mut new, TEST_KEY_BITS, PairUse::Decrypt)?;
+        let secret = SecretBytes::random(TEST_SECRET_BYTES)?;
+        let scheme = EncryptionScheme::Oaep { hash, mgf1: hash, label: b"label".to_vec() };
+        let sealed = pair.public.encrypt(&scheme, secret.expose())?;
+        let opens = |label: &[u8]| {
+            let mechanism = Mechanism::Oaep(Oaep { label, ..Oaep::plain(hash) });
+            match self.module.functions.decrypt(session, &mechanism, pair.private_handle, &sealed, pair.public.modulus_bytes()) {
+                Ok(opened) => Ok(opened == secret),
+                Err(error) if error.is_about_ciphertext() => Ok(false),
+                Err(error) => Err(error),
+            }
+        };
+        Ok(opens(b"label")? && !opens(b"")?)
     }
 
     /// An RSA key pair for this session only.
@@ -228,32 +249,6 @@ impl Pkcs11Store {
         let public = read_public(session, public_handle)?
             .ok_or_else(|| CallError::other("C_GetAttributeValue", "the token does not show a new key's public half".into()))?;
         Ok(SessionPair { public, public_handle, private_handle })
-    }
-
-    /// Template of an AES key of this session: it unwraps, and wraps too if it is to be tested. It never leaves.
-    pub(super) fn wrapping_key_template(&self, wraps: bool) -> Vec<Attribute> {
-        vec![
-            Attribute::Class(ObjectClass::SECRET_KEY),
-            Attribute::KeyType(KeyType::AES),
-            Attribute::Token(false),
-            Attribute::Private(self.private_objects()),
-            Attribute::Sensitive(true),
-            Attribute::Extractable(false),
-            Attribute::Unwrap(true),
-            Attribute::Wrap(wraps),
-        ]
-    }
-
-    /// Template of a secret that protects nothing and may be read, where the token allows that.
-    pub(super) fn test_secret_template(&self, readable: bool) -> Vec<Attribute> {
-        vec![
-            Attribute::Class(ObjectClass::SECRET_KEY),
-            Attribute::KeyType(KeyType::GENERIC_SECRET),
-            Attribute::Token(false),
-            Attribute::Private(self.private_objects()),
-            Attribute::Sensitive(!readable),
-            Attribute::Extractable(true),
-        ]
     }
 
     pub(super) fn test_failed(&self, error: TestError) -> Error {
@@ -296,27 +291,6 @@ impl From<Error> for TestError {
     fn from(error: Error) -> Self {
         Self::Keykit(error)
     }
-}
-
-/// C_CreateObject of a key from software, whose copy in the template is wiped.
-pub(super) fn create_with_value(session: &Session, template: &mut Vec<Attribute>, value: &SecretBytes) -> Result<ObjectHandle, CallError> {
-    template.push(Attribute::Value(value.expose().to_vec()));
-    let created = session.create_object(template);
-    if let Some(Attribute::Value(mut copy)) = template.pop() {
-        copy.zeroize();
-    }
-    Ok(created?)
-}
-
-pub(super) fn read_value(session: &Session, object: ObjectHandle) -> Result<Vec<u8>, CallError> {
-    Ok(session
-        .get_attributes(object, &[AttributeType::Value])?
-        .into_iter()
-        .find_map(|attribute| match attribute {
-            Attribute::Value(value) => Some(value),
-            _ => None,
-        })
-        .unwrap_or_default())
 }
 
 /// Compares what came out with what went in.

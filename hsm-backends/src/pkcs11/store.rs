@@ -20,7 +20,7 @@ use super::key::{self, FoundKey, NewObjects};
 use super::module::{LoginGuard, Module, lock};
 use super::parallel::over_sessions;
 use super::protection::TokenFacts;
-use super::quirks::{OAEP_LABEL_IGNORED, quirks_of};
+use super::quirks::quirks_of;
 use super::self_test::KwpAbility;
 use super::session::SessionPool;
 use super::sys::{Mechanism, Oaep};
@@ -62,6 +62,7 @@ pub struct Pkcs11Store {
     left_out: Mutex<Vec<String>>,
     pub(super) kwp: OnceLock<Vec<KwpAbility>>,
     pub(super) rsa_aes_key_wrap: OnceLock<bool>,
+    pub(super) oaep_label: OnceLock<bool>,
 }
 
 impl fmt::Debug for Pkcs11Store {
@@ -101,6 +102,7 @@ impl Pkcs11Store {
             left_out: Mutex::default(),
             kwp: OnceLock::new(),
             rsa_aes_key_wrap: OnceLock::new(),
+            oaep_label: OnceLock::new(),
         })
     }
 
@@ -148,6 +150,10 @@ impl Pkcs11Store {
     /// All keys, read anew; the handles are kept.
     pub(super) fn read_keys(&self, session: &Session) -> Result<Vec<FoundKey>, CallError> {
         let (keys, left_out) = key::read_keys(session, &self.facts)?;
+        if keys.is_empty() {
+            // A token that was taken away may show no objects, without an error: that must not pass for an empty token.
+            self.check_presence()?;
+        }
         let mut handles = HashMap::<_, Vec<_>>::new();
         for key in &keys {
             handles.entry(key.record.id()).or_default().push((key.private, key.record.public.clone()));
@@ -155,6 +161,15 @@ impl Pkcs11Store {
         *lock(&self.handles) = handles;
         *lock(&self.left_out) = left_out;
         Ok(keys)
+    }
+
+    /// Fails unless the slot still holds the token that was opened (C_GetTokenInfo).
+    fn check_presence(&self) -> Result<(), CallError> {
+        let found = self.module.context.get_token_info(self.slot)?;
+        if found.serial_number() == self.identity.serial && found.label() == self.identity.label {
+            return Ok(());
+        }
+        Err(CallError::other("C_GetTokenInfo", "another token is in the slot".into()))
     }
 
     pub(super) fn forget_handles(&self) {
@@ -267,13 +282,13 @@ impl KeyStore for Pkcs11Store {
     fn decrypt(&self, key: &KeyId, scheme: &EncryptionScheme, ciphertexts: &[&[u8]]) -> Result<Vec<Result<SecretBytes, DecryptionFailed>>> {
         let mechanism = match scheme {
             EncryptionScheme::Pkcs1v15 => Mechanism::Plain(CKM_RSA_PKCS),
-            EncryptionScheme::Oaep { label, .. } if !label.is_empty() && quirks_of(&self.identity).any(|quirk| quirk.name == OAEP_LABEL_IGNORED) => {
-                return Err(self.mechanism_missing("decrypt", scheme.to_string()));
-            }
             EncryptionScheme::Oaep { hash, mgf1, label } => Mechanism::Oaep(Oaep { hash: *hash, mgf1: *mgf1, label }),
             other => return Err(self.mechanism_missing("decrypt", other.to_string())),
         };
         let (handle, public) = self.handle(key)?;
+        if matches!(mechanism, Mechanism::Oaep(Oaep { label, .. }) if !label.is_empty()) && !self.oaep_label_works()? {
+            return Err(self.mechanism_missing("decrypt", scheme.to_string()));
+        }
         let length = public.modulus_bytes();
         let work = |session: &Session, ciphertext: &&[u8]| {
             // A ciphertext of another length is no ciphertext (RFC 8017 §7.1.2 step 1); tokens differ in what they do with it.

@@ -6,7 +6,7 @@ use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use cryptoki_sys::CK_MECHANISM_TYPE;
 use keykit::key::{EncryptionScheme, Hash, RsaPublicKey};
-use keykit::store::{KeyAttributes, KeyRecord, KeyRequest, KeyStore, TransportKey, UnwrapIn};
+use keykit::store::{KeyRecord, KeyRequest, KeyStore, TransportKey, UnwrapIn};
 use keykit::transfer::KeyEncryptionKey;
 use keykit::{Error, Result};
 
@@ -36,9 +36,27 @@ impl UnwrapIn for Pkcs11Store {
             }
         }
     }
+
+    fn complete(&self, key: &KeyRecord) -> Result<bool> {
+        self.with_session(|session| Ok(self.store_missing_public_half(session, key)?.is_some()))
+    }
 }
 
 impl Pkcs11Store {
+    /// Stores the public half of a key beside it if there is none, under its label and CKA_ID: what a transfer that was
+    /// cut off after C_UnwrapKey left undone.
+    fn store_missing_public_half(&self, session: &Session, key: &KeyRecord) -> Result<Option<ObjectHandle>> {
+        let doing = "store the public half";
+        let present = key::public_objects(session, &key.public).map_err(|error| self.failed(error, doing))?;
+        if !present.is_empty() {
+            return Ok(None);
+        }
+        let mut template = key::public_numbers(&key.public);
+        template.extend(key::public_template(&key.attributes.label, key::bytes_of_local_id(&key.attributes.local_id).as_deref()));
+        let public = session.create_object(&template).map_err(|error| self.failed(CallError::from(error), doing))?;
+        Ok(Some(public))
+    }
+
     fn make_transport_key(&self, session: &Session, modulus_bits: usize) -> Result<(SessionPair, Hash, CK_MECHANISM_TYPE)> {
         let failed = |error: TestError| match error {
             TestError::Call(error) => self.failed(error, "make a key encryption key"),
@@ -58,25 +76,6 @@ impl Pkcs11Store {
             }
         }
         Err(self.mechanism_missing(OPERATION, reasons.join("; ")))
-    }
-
-    /// Stores the public half beside a private key that is there, if it is missing.
-    fn complete_public_half(&self, session: &Session, public: &RsaPublicKey, attributes: &KeyAttributes) -> Result<()> {
-        let id: Option<Vec<u8>> =
-            attributes.local_id.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect();
-        self.store_public_half(session, public, &attributes.label, &id.unwrap_or_default()).map(drop)
-    }
-
-    /// Stores the public half of a key. `None` if it is there: some tokens make it by themselves.
-    fn store_public_half(&self, session: &Session, public: &RsaPublicKey, label: &str, id: &[u8]) -> Result<Option<ObjectHandle>> {
-        let present = key::public_objects(session, public).map_err(|error| self.failed(error, DOING))?;
-        if !present.is_empty() {
-            return Ok(None);
-        }
-        let mut template = key::public_numbers(public);
-        template.extend(key::public_template(label, Some(id)));
-        let stored = session.create_object(&template).map_err(|error| self.failed(CallError::from(error), "store the public half"))?;
-        Ok(Some(stored))
     }
 
     /// The RFC 5649 mechanism that works behind OAEP with this hash, or what is missing.
@@ -140,8 +139,7 @@ impl TransportKey for SessionTransportKey<'_> {
         let store = self.store;
         match store.find(&expected.id()) {
             Ok(present) => {
-                // A process that was killed between the two halves left the private one alone.
-                store.complete_public_half(session, expected, &present.attributes)?;
+                store.store_missing_public_half(session, &present)?;
                 return Ok(present);
             }
             Err(Error::NotFound { .. }) => {}
@@ -183,9 +181,21 @@ impl SessionTransportKey<'_> {
         let aes = passing.add(aes);
         let mut template = vec![Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::KeyType(KeyType::RSA)];
         template.extend(key::private_template(request, Some(id), store.private_objects()));
-        let private: ObjectHandle = new.add(functions.unwrap_key(session, &Mechanism::Plain(self.kwp), aes, wrapped, &template).map_err(opaque)?);
+        let unwrap = |template: &[Attribute]| functions.unwrap_key(session, &Mechanism::Plain(self.kwp), aes, wrapped, template);
+        let private: ObjectHandle = match unwrap(&template) {
+            Ok(private) => new.add(private),
+            Err(error) => {
+                // The same code may mean a wrapped key that is not sound, or a token that cannot store it. A key that opens for
+                // this session only tells them apart.
+                let for_session =
+                    template.iter().map(|attribute| if *attribute == Attribute::Token(true) { Attribute::Token(false) } else { attribute.clone() });
+                let opens = error.blames_wrapped_key() && unwrap(&for_session.collect::<Vec<_>>()).map(|object| passing.add(object)).is_ok();
+                return Err(if opens { store.failed(error, "store the unwrapped key") } else { opaque(error) });
+            }
+        };
         let record = store.prove_new_key(session, private, request, Some(expected))?;
-        if let Some(public) = store.store_public_half(session, expected, &request.label, id)? {
+        // A token that makes the public half by itself has it now.
+        if let Some(public) = store.store_missing_public_half(session, &record)? {
             new.add(public);
         }
         Ok(record)

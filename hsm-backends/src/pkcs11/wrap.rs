@@ -15,7 +15,8 @@ use keykit::{Error, Result};
 
 use super::error::CallError;
 use super::key::{self, NewObjects};
-use super::self_test::{KwpAbility, KwpVerdict, create_with_value};
+use super::secret_wrap::create_with_value;
+use super::self_test::{KwpAbility, KwpVerdict};
 use super::store::Pkcs11Store;
 use super::sys::{Mechanism, Oaep};
 

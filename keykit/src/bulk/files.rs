@@ -113,9 +113,10 @@ impl Drop for OutputFolder {
 /// Takes `inputs` through `transform` into `output`.
 ///
 /// An item counts as done by an earlier run if its output is there and the resume log knows the digests of both. An output
-/// that is there and does not fit the log makes the item a bad one; it is not touched.
+/// that is there and does not fit the log makes the item a bad one; it is not touched. A bad item is tried again by the next
+/// run.
 ///
-/// Files get mode 0644, new folders 0700.
+/// Files get mode 0644, new folders 0700. Empty folders are not mirrored.
 pub fn files(inputs: Files, output: &OutputFolder, transform: &dyn Transform, options: &Options<'_>, observer: &mut dyn Observer) -> Report {
     let mut meter = Meter::new(inputs.total(), observer);
     let mut committer = Committer { output, folders: HashSet::new() };

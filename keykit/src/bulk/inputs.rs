@@ -62,7 +62,7 @@ impl Files {
         for input in inputs {
             let root = fs::canonicalize(input).map_err(|source| Error::Read { path: input.clone(), source })?;
             let is_folder = root.is_dir();
-            let name = match (is_folder && inputs.len() == 1, root.file_name()) {
+            let name = match (is_folder && inputs.len() == 1, input.file_name().or(root.file_name())) {
                 (false, Some(name)) => name.to_string_lossy().into_owned(),
                 _ => String::new(),
             };

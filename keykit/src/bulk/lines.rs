@@ -140,7 +140,12 @@ fn open_log(path: &Path, job: &str) -> Result<(LogFile, Option<Place>)> {
 ///
 /// The id is a string or a number and is given back as it was. A line without one gets `"id":null` and its number, as
 /// `"line"`. If the output has a resume log, what was done earlier is read over (and must be what it was) and counted as
-/// skipped; the input must be given from its beginning.
+/// skipped; the input must be given from its beginning. A line that was answered with an error is answered: it is not tried
+/// again.
+///
+/// For standard input give `BufReader::new(stdin())`: its lock can't go to another thread. A batch is worked on when it is
+/// full or the input ends, so a writer that waits for an answer to each line waits for ever. A run that stops while the
+/// input gives nothing ends when it gives the next line.
 pub fn lines(
     input: impl BufRead + Send,
     mut output: LinesOutput<'_>,

@@ -29,5 +29,5 @@ fn carry_wrapped(migration: &Migration<'_>, source: &KeyRecord, request: &KeyReq
         },
         other => other,
     })?;
-    Ok(Carried { record, route: wrapped.route.to_string(), warnings: wrapped.warnings })
+    Ok(Carried { record, route: wrapped.route.to_string(), warnings: wrapped.warnings, changed: true })
 }

@@ -114,6 +114,8 @@ pub(super) struct Carried {
     pub(super) record: KeyRecord,
     pub(super) route: String,
     pub(super) warnings: Vec<String>,
+    /// Whether the target was changed.
+    pub(super) changed: bool,
 }
 
 /// Brings one key across. The second argument is the source's record of it.
@@ -264,7 +266,7 @@ impl Migration<'_> {
             store: self.tenant.key(&id).map(|key| key.store.clone()).unwrap_or_default(),
             files: group.domains.iter().map(|domain| domain.file().to_owned()).collect(),
             route: carried.route,
-            changed: keyring_changed || group.at_target.is_none(),
+            changed: keyring_changed || carried.changed,
             proofs,
         })
     }
@@ -279,7 +281,7 @@ impl Migration<'_> {
     ) -> Result<(Carried, Vec<Proof>)> {
         let id = group.public.id();
         let carried = match &group.at_target {
-            Some(record) => Carried { record: record.clone(), route: "was there already".to_owned(), warnings: Vec::new() },
+            Some(record) => self.complete(path, record)?,
             None => carry(self, &group.source, request)?,
         };
         let mut proofs = before.prove(self.target, &carried.record, group.public)?;
@@ -296,6 +298,13 @@ impl Migration<'_> {
                 hint: Some("the keyring was not changed and the source still works: do not switch anything off; examine the target with `keykit store keys --store URI`".into()),
             }),
         }
+    }
+
+    /// A key that is at its target already. A run that was cut off may have left it unfinished.
+    fn complete(&self, path: MigrationPath, record: &KeyRecord) -> Result<Carried> {
+        let completed = path != MigrationPath::SoftwareToSoftware && self.target.as_unwrap_in()?.complete(record)?;
+        let route = if completed { "was there already; its public half was missing and was added" } else { "was there already" };
+        Ok(Carried { record: record.clone(), route: route.to_owned(), warnings: Vec::new(), changed: completed })
     }
 
     fn request_for(&self, path: MigrationPath, id: &KeyId) -> KeyRequest {

@@ -116,6 +116,16 @@ pub trait UnwrapIn {
     /// # Errors
     /// [`crate::Error::Unsupported`] if the store offers no unwrap route that is proven to work.
     fn transport_key(&self, modulus_bits: usize) -> Result<Box<dyn TransportKey + '_>>;
+
+    /// Completes a key that an interrupted transfer left unfinished, and says whether there was anything to do. A token may
+    /// hold the private half without the public object beside it; a store that writes a key in one step has nothing to do.
+    ///
+    /// # Errors
+    /// [`crate::Error::Token`].
+    fn complete(&self, key: &KeyRecord) -> Result<bool> {
+        let _ = key;
+        Ok(false)
+    }
 }
 
 /// Destroys keys.

@@ -1,6 +1,30 @@
 //! Trees, lists and output folders.
 
+use proptest::prelude::*;
+
 use super::*;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Whatever the tree, the batches and the threads: everything is there, in the order of the log and of the walk.
+    #[test]
+    fn any_tree_is_mirrored_in_a_stable_order(paths in proptest::collection::btree_set("[ab.]?[a-c]/[a-c ]{1,2}x|[d-f~]{1,2}", 0..24), workers in 1_usize..5, batch in 1_usize..6) {
+        let named: Vec<(&str, &str)> = paths.iter().map(|path| (path.as_str(), path.as_str())).collect();
+        let (_a, input) = tree(&named);
+        let (_b, output) = tree(&[]);
+        let report = run_tree(&input, &output, &Upper::default(), &small(workers, batch), &mut Notes::default());
+        prop_assert_eq!(report.into_result().unwrap(), counts(paths.len() as u64, 0, 0, 0));
+        let expected: BTreeMap<String, String> = paths.iter().map(|path| (path.clone(), upper(path))).collect();
+        prop_assert_eq!(read_tree(&output), expected);
+        let log = fs::read_to_string(output.join(".keykit-resume.jsonl")).unwrap();
+        let logged: Vec<PathBuf> = log.lines().skip(1).map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].as_str().unwrap().into()).collect();
+        // Paths compare part by part, as the walk goes.
+        let mut sorted: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
+        sorted.sort();
+        prop_assert_eq!(logged, sorted);
+    }
+}
 
 #[test]
 fn a_tree_is_mirrored_and_the_rest_is_reported() {

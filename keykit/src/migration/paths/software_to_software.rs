@@ -14,6 +14,6 @@ pub fn software_to_software(migration: &mut Migration<'_>) -> Result<MigrationOu
     migration.run(MigrationPath::SoftwareToSoftware, &|_, _, _| Ok(Vec::new()), &|migration, source, request| {
         let key = migration.source.as_export_plaintext()?.export_plaintext_danger(&source.id())?;
         let record = migration.target.as_import_plaintext()?.import_plaintext(&key, request)?;
-        Ok(Carried { record, route: "secret key in locked memory".to_owned(), warnings: Vec::new() })
+        Ok(Carried { record, route: "secret key in locked memory".to_owned(), warnings: Vec::new(), changed: true })
     })
 }
