@@ -4,6 +4,7 @@ mod inspect;
 mod licence;
 mod manual;
 mod migrate;
+mod nshield;
 mod rekey;
 mod store;
 mod tenant;
@@ -23,6 +24,7 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<u8> {
         Command::Tenant(command) => tenant::run(&command, output),
         Command::Licence(command) => licence::run(&command, output),
         Command::Store(command) => store::run(&command, output),
+        Command::Nshield(command) => nshield::run(&command, output),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { output } => manual::pages(output.as_deref()),
     }

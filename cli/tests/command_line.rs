@@ -13,6 +13,8 @@ mod domains;
 mod inspect;
 #[path = "command_line/manual.rs"]
 mod manual;
+#[path = "command_line/nshield.rs"]
+mod nshield;
 #[path = "command_line/software.rs"]
 mod software;
 #[path = "command_line/tokens.rs"]

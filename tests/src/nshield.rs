@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use keykit::key::RsaPublicKey;
-use keykit_nshield_shim::identity::{APP, ShownToken, TokenKind, hex, key_hash};
+pub use keykit_nshield_shim::identity::TokenKind;
+use keykit_nshield_shim::identity::{APP, ShownToken, hex, key_hash};
 use serde_json::json;
 
 use crate::child::{in_child, is_child, skip};

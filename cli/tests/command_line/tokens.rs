@@ -27,13 +27,13 @@ fn on_tokens(name: &str, body: impl FnOnce(&Bench)) {
 }
 
 /// A desk beside a module.
-struct Bench<'a> {
-    desk: Desk,
-    module: &'a Path,
+pub(crate) struct Bench<'a> {
+    pub(crate) desk: Desk,
+    pub(crate) module: &'a Path,
 }
 
 impl Bench<'_> {
-    fn uri(&self, label: &str) -> String {
+    pub(crate) fn uri(&self, label: &str) -> String {
         format!(
             "pkcs11:token={}?module-path={}&pin-source=file:{}",
             label.replace(' ', "%20"),
@@ -43,7 +43,7 @@ impl Bench<'_> {
     }
 
     /// Makes a key in a token and a keyless domain around it: `LABEL.xml`, `LABEL.pfile`.
-    fn domain_around(&self, label: &str, transferability: Transferability) -> RsaPublicKey {
+    pub(crate) fn domain_around(&self, label: &str, transferability: Transferability) -> RsaPublicKey {
         let store = tokens::open(&Pkcs11Uri::parse(&self.uri(label)).unwrap()).unwrap();
         let request = KeyRequest { label: "slc".into(), local_id: None, transferability };
         let public = store.as_generate().unwrap().generate(2048, &request).unwrap().public;
@@ -54,7 +54,7 @@ impl Bench<'_> {
         public
     }
 
-    fn keys(&self, label: &str) -> Vec<Value> {
+    pub(crate) fn keys(&self, label: &str) -> Vec<Value> {
         self.desk.run_with(&["--format", "json", "store", "keys", "--store", &self.uri(label)]).exits(0).json("store-keys")["keys"]
             .as_array()
             .unwrap()
@@ -70,7 +70,7 @@ impl Bench<'_> {
         self.desk.run_with(&arguments)
     }
 
-    fn between(&self, domain: &str, source: &str, target: &str, more: &[&str]) -> crate::support::Ran {
+    pub(crate) fn between(&self, domain: &str, source: &str, target: &str, more: &[&str]) -> crate::support::Ran {
         let (from, to) = (self.uri(source), self.uri(target));
         let mut arguments = vec!["--format", "json", "migrate", "hsm-to-hsm", "--password-source", "file:password", "--tenant", "tenant"];
         arguments.extend(["--source", &from, "--target", &to, domain]);

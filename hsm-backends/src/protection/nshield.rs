@@ -23,6 +23,7 @@ use keykit::{Error, Result};
 use serde::Serialize;
 
 const FORMAT: &str = "nShield protection evidence";
+const TEXT_HINT: &str = "give the unchanged output of `nfkminfo -l`, `nfkminfo -k`, `nfkminfo -k APP IDENT` or `nfkmattest verify`";
 /// For who gives the bundle instead of what the tool says of it.
 const BUNDLE_HINT: &str = "this is an attestation bundle, which keykit cannot verify: run `nfkmattest verify FILE` on a machine with the vendor's tools and give its output";
 /// No list is longer, in bytes.
@@ -122,20 +123,16 @@ impl Evidence {
     /// # Errors
     /// [`Error::Malformed`] if nothing in it is about a key.
     pub fn parse(text: &str, file: &Path) -> Result<Self> {
-        let malformed = |problem: String| {
-            Error::malformed(FORMAT, problem)
-                .with_hint("give the unchanged output of `nfkminfo -l`, `nfkminfo -k`, `nfkminfo -k APP IDENT` or `nfkmattest verify`")
-                .in_file(file)
-        };
+        let is_bundle = text.contains("\"kcmsg\"") && text.contains("\"modstatemsg\"");
+        let hint = if is_bundle { BUNDLE_HINT } else { TEXT_HINT };
+        let malformed = |problem: String| Error::malformed(FORMAT, problem).with_hint(hint).in_file(file);
         if text.len() > LIMIT {
             return Err(malformed(format!("larger than {LIMIT} bytes")));
         }
         let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim();
         let entries = if text.starts_with(['{', '[']) { attestation::parse(text).map_err(malformed)? } else { text::parse(text) };
         if entries.is_empty() {
-            let error = malformed("nothing in it is about a key".into());
-            let is_bundle = text.contains("\"kcmsg\"") && text.contains("\"modstatemsg\"");
-            return Err(if is_bundle { error.with_hint(BUNDLE_HINT) } else { error });
+            return Err(malformed("nothing in it is about a key".into()));
         }
         Ok(Self { file: file.to_owned(), entries })
     }
