@@ -123,8 +123,7 @@ impl Evidence {
     /// # Errors
     /// [`Error::Malformed`] if nothing in it is about a key.
     pub fn parse(text: &str, file: &Path) -> Result<Self> {
-        let is_bundle = text.contains("\"kcmsg\"") && text.contains("\"modstatemsg\"");
-        let hint = if is_bundle { BUNDLE_HINT } else { TEXT_HINT };
+        let hint = if is_attestation_bundle(text) { BUNDLE_HINT } else { TEXT_HINT };
         let malformed = |problem: String| Error::malformed(FORMAT, problem).with_hint(hint).in_file(file);
         if text.len() > LIMIT {
             return Err(malformed(format!("larger than {LIMIT} bytes")));
@@ -223,6 +222,12 @@ impl Evidence {
     fn signal(&self, source: &str, about: &str, says: Protection, bound_to_key: bool) -> Signal {
         Signal { source: format!("{source}{about} in {}", self.file.display()), says, bound_to_key }
     }
+}
+
+/// Whether this is the JSON of an attestation bundle (`nfkmattest bundle`), which is no evidence before `nfkmattest verify` has read it.
+#[must_use]
+pub fn is_attestation_bundle(text: &str) -> bool {
+    ["\"pubkeydata\"", "\"kcmsg\"", "\"modstatemsg\""].iter().all(|field| text.contains(field))
 }
 
 /// What the identifier of a PKCS#11 key says of its protection: `ua<40 hex>` is the module, `uc<40 hex>-<40 hex>` a logical
