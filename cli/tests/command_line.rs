@@ -11,6 +11,8 @@ mod bad_input;
 mod domains;
 #[path = "command_line/inspect.rs"]
 mod inspect;
+#[path = "command_line/killed.rs"]
+mod killed;
 #[path = "command_line/manual.rs"]
 mod manual;
 #[path = "command_line/nshield.rs"]
