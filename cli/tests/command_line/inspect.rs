@@ -122,3 +122,29 @@ fn outputs_of_nshield_tools_are_shown_statement_by_statement() {
     let text = desk.run_with(&["inspect", &vector("nshield/nfkminfo-l.txt")]).exits(0).stdout();
     assert!(text.contains("contosobyok") && text.contains("module"), "{text}");
 }
+
+#[test]
+fn office_documents_and_mail_are_looked_into() {
+    let desk = Desk::new();
+    let licence = &contoso().cluster.licences[0];
+    desk.write("plan.docx", &licence.document);
+    desk.write("message.rpmsg", &licence.mail);
+    for (file, kind, layout) in [("plan.docx", "office-irm", "open-xml"), ("message.rpmsg", "rpmsg", "binary")] {
+        let value = desk.run(&format!("--format json inspect {file}")).exits(0).json("inspect");
+        let report = &value["files"][0];
+        assert_eq!((&report["kind"], &report["sound"], &report["layout"]), (&kind.into(), &true.into(), &layout.into()));
+        assert_eq!((&report["content"]["bytes"], &report["content"]["encrypted_bytes"]), (&4.into(), &16.into()));
+        assert_eq!(report["documents"].as_array().unwrap().len(), 3);
+        assert_eq!(report["documents"][0]["sealed"][0]["algorithm"], "sealed-key-v2");
+    }
+    // Cut anywhere, it is malformed and named for what it is; never a panic.
+    for (file, bytes, kind) in [("cut.docx", &licence.document, "office-irm"), ("cut.rpmsg", &licence.mail, "rpmsg")] {
+        for length in [9, 100, 600, bytes.len() / 2, bytes.len() - bytes.len() / 8] {
+            desk.write(file, &bytes[..length]);
+            let ran = desk.run(&format!("--format json inspect {file}"));
+            let value = ran.json("inspect");
+            assert_eq!(value["files"][0]["kind"], kind, "{length}");
+            assert!([0, 1, 3].contains(&ran.0.status.code().unwrap()), "{length}: {}", ran.stderr());
+        }
+    }
+}
