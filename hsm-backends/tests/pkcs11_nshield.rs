@@ -1,7 +1,5 @@
 //! The PKCS#11 store on tokens that show themselves as an nShield module does, SoftHSM being behind them.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::path::Path;
 
 use keykit::Error;

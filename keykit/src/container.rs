@@ -222,10 +222,8 @@ mod tests {
         #[test]
         fn no_input_panics(start in prop::sample::select(vec![b"".as_slice(), b".pfile", &COMPOUND_FILE, &rpmsg::PREAMBLE, b"<", b"<\0", b"\xff\xfe<\0"]), rest in prop::collection::vec(any::<u8>(), 0..200)) {
             let bytes = [start, &rest].concat();
-            if let Ok(found) = find_licences(&bytes) {
-                if let Some(offset) = found.offset {
-                    prop_assert_eq!(Some(&*found.licences), bytes.get(offset..offset + found.licences.len()));
-                }
+            if let Ok(FoundLicences { licences, offset: Some(offset), .. }) = find_licences(&bytes) {
+                prop_assert_eq!(Some(&*licences), bytes.get(offset..offset + licences.len()));
             }
         }
     }

@@ -265,8 +265,8 @@ mod tests {
 
         #[test]
         fn no_input_panics(bytes in prop::collection::vec(any::<u8>(), 0..200), position in 0..200_usize, value: u8) {
-            drop(read_transform(&bytes).is_ok());
-            drop(EndUserLicence::parse(&bytes).is_ok());
+            drop(read_transform(&bytes));
+            drop(EndUserLicence::parse(&bytes));
             let mut changed = write_transform(b"licence").unwrap();
             let position = position % changed.len();
             changed[position] = value;

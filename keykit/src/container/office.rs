@@ -134,10 +134,10 @@ impl NewProtectedDocument<'_> {
     /// [`Error::Usage`] if a part is too long.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let layout = self.layout;
-        let mut file = CompoundFile::create_with_version(Version::V3, Cursor::new(Vec::new())).map_err(written)?;
+        let mut file = CompoundFile::create_with_version(Version::V3, Cursor::new(Vec::new())).map_err(|error| written(&error))?;
         let transform = format!("{TRANSFORMS}/{}", layout.transform());
-        file.create_storage_all(&transform).map_err(written)?;
-        file.create_storage("/\u{6}DataSpaces/DataSpaceInfo").map_err(written)?;
+        file.create_storage_all(&transform).map_err(|error| written(&error))?;
+        file.create_storage("/\u{6}DataSpaces/DataSpaceInfo").map_err(|error| written(&error))?;
         put(&mut file, "/\u{6}DataSpaces/Version", &data_spaces::version_stream()?)?;
         put(&mut file, "/\u{6}DataSpaces/DataSpaceMap", &data_spaces::map_stream(layout.content(), layout.data_space())?)?;
         put(&mut file, &format!("/\u{6}DataSpaces/DataSpaceInfo/{}", layout.data_space()), &data_spaces::definition_stream(layout.transform())?)?;
@@ -147,7 +147,7 @@ impl NewProtectedDocument<'_> {
         }
         let content = [&self.original_size.to_le_bytes(), self.content].concat();
         put(&mut file, &format!("/{}", layout.content()), &content)?;
-        file.flush().map_err(written)?;
+        file.flush().map_err(|error| written(&error))?;
         Ok(file.into_inner().into_inner())
     }
 }
@@ -162,7 +162,7 @@ pub(super) fn replace_licence(bytes: &[u8], licence: &[u8]) -> Result<Vec<u8>> {
     // Written into a copy: a compound file is changed in place.
     let mut copy = open(bytes.to_vec())?;
     put(&mut copy, &format!("{path}/{PRIMARY}"), &data_spaces::write_transform(licence)?)?;
-    copy.flush().map_err(written)?;
+    copy.flush().map_err(|error| written(&error))?;
     Ok(copy.into_inner().into_inner())
 }
 
@@ -222,14 +222,14 @@ fn sizes<F: Read + std::io::Seek>(file: &mut CompoundFile<F>, layout: CompoundLa
 }
 
 fn put<F: Read + Write + std::io::Seek>(file: &mut CompoundFile<F>, path: &str, bytes: &[u8]) -> Result<()> {
-    file.create_stream(path).and_then(|mut stream| stream.write_all(bytes)).map_err(written)
+    file.create_stream(path).and_then(|mut stream| stream.write_all(bytes)).map_err(|error| written(&error))
 }
 
 fn read(error: &std::io::Error) -> Error {
     Error::malformed(FORMAT, format!("the compound file is damaged: {error}"))
 }
 
-fn written(error: std::io::Error) -> Error {
+fn written(error: &std::io::Error) -> Error {
     Error::Internal(format!("writing a compound file into memory: {error}"))
 }
 

@@ -153,7 +153,7 @@ mod tests {
 
         #[test]
         fn no_input_panics(bytes in prop::collection::vec(any::<u8>(), 0..300), position in 0..1000_usize, value: u8, cut in 0..1000_usize) {
-            drop(inflate(&[&PREAMBLE[..], &bytes].concat()).is_ok());
+            drop(inflate(&[&PREAMBLE[..], &bytes].concat()));
             let mut changed = deflate(&bytes);
             let length = changed.len();
             changed[position % length] = value;

@@ -146,15 +146,15 @@ proptest! {
         if let Ok(read) = ProtectedDocument::parse(&bytes) {
             prop_assert!(read.publishing_licence.len() <= bytes.len());
         }
-        drop(replace_licence(&bytes, b"<XrML/>").is_ok());
+        drop(replace_licence(&bytes, b"<XrML/>"));
     }
 
     #[test]
     fn no_input_panics(rest in prop::collection::vec(any::<u8>(), 0..2000)) {
         let start = document(CompoundLayout::OpenXml, b"");
-        drop(ProtectedDocument::parse(&rest).is_ok());
+        drop(ProtectedDocument::parse(&rest));
         for head in [8, 76, 512] {
-            drop(ProtectedDocument::parse(&[&start[..head], &rest].concat()).is_ok());
+            drop(ProtectedDocument::parse(&[&start[..head], &rest].concat()));
         }
     }
 
