@@ -108,6 +108,11 @@ impl OfferedKey {
         }
     }
 
+    /// A key that was made here, for a rehearsal.
+    pub(super) fn made_here(public: RsaPublicKey) -> Self {
+        Self::new(public, KeyForm::PublicKey)
+    }
+
     /// The first block of a PEM text.
     fn of_pem(text: &str) -> Result<Self> {
         let malformed = |problem: String| Error::malformed(FORMAT, problem);
@@ -190,20 +195,26 @@ impl OfferedKey {
             let equal = operations.iter().all(|name| holds(&wanted.operations, name)) && wanted.operations.iter().all(|name| holds(operations, name));
             let can_wrap = ["import", "wrapKey", "encrypt"].iter().any(|name| holds(operations, &(*name).to_owned()));
             if !wanted.operations.is_empty() && !equal {
-                let message = format!("it may be used for {}; {} wants {} and nothing else", shown(operations), profile.name, shown(&wanted.operations));
-                findings.push(Finding::problem("kek-operations", message).with_hint("have a key made with these operations: they cannot be combined"));
+                let message =
+                    format!("it may be used for {}; {} wants {} and nothing else", shown(operations), profile.name, shown(&wanted.operations));
+                findings
+                    .push(Finding::problem("kek-operations", message).with_hint("have a key made with these operations: they cannot be combined"));
             } else if wanted.operations.is_empty() && !can_wrap {
                 findings.push(Finding::problem("kek-operations", format!("it may be used for {}, not for wrapping", shown(operations))));
             }
         }
         if let Some(kind) = self.kind.as_ref().filter(|kind| wanted.kid && !kind.eq_ignore_ascii_case(&wanted.kind)) {
             findings.push(
-                Finding::problem("kek-type", format!("it is of the type {kind}; {} wants {}", profile.name, wanted.kind))
-                    .with_hint("the key encryption key must have been made in the provider's module, or what is wrapped under it can be read outside"),
+                Finding::problem("kek-type", format!("it is of the type {kind}; {} wants {}", profile.name, wanted.kind)).with_hint(
+                    "the key encryption key must have been made in the provider's module, or what is wrapped under it can be read outside",
+                ),
             );
         }
         if self.enabled == Some(false) {
-            findings.push(Finding::problem("kek-disabled", "its provider says that it is not enabled or not active").with_hint("have it enabled, or a new one made"));
+            findings.push(
+                Finding::problem("kek-disabled", "its provider says that it is not enabled or not active")
+                    .with_hint("have it enabled, or a new one made"),
+            );
         }
         let hash = profile.oaep_hash.to_string().replace('-', "");
         if let Some(method) = self.method.as_ref().filter(|method| !method.replace(['-', '_'], "").to_uppercase().contains(&hash)) {
@@ -219,18 +230,22 @@ impl OfferedKey {
         let mut findings = Vec::new();
         match self.expires {
             Some(expires) if expires <= now => findings.push(
-                Finding::problem("kek-expired", format!("it expired at {expires}; now it is {now}")).with_hint("have a new one made, and confirm its fingerprint"),
+                Finding::problem("kek-expired", format!("it expired at {expires}; now it is {now}"))
+                    .with_hint("have a new one made, and confirm its fingerprint"),
             ),
             None => {
                 if let Some(hours) = profile.kek.lifetime_hours {
-                    let message = format!("{} takes keys wrapped under it for {hours} hours after it was made; the file does not say when", profile.title);
+                    let message =
+                        format!("{} takes keys wrapped under it for {hours} hours after it was made; the file does not say when", profile.title);
                     findings.push(Finding::note("kek-lifetime", message));
                 }
             }
             Some(_) => {}
         }
         if let Some(from) = self.not_before.filter(|from| *from > now) {
-            findings.push(Finding::problem("kek-not-yet-valid", format!("it is valid from {from} on; now it is {now}")).with_hint("check this machine's clock"));
+            findings.push(
+                Finding::problem("kek-not-yet-valid", format!("it is valid from {from} on; now it is {now}")).with_hint("check this machine's clock"),
+            );
         }
         findings
     }
@@ -286,7 +301,7 @@ impl ConfirmedKey {
 
 /// A fingerprint as people write it.
 fn parse_fingerprint(text: &str) -> Result<KeyId> {
-    let words: Vec<&str> = text.split_whitespace().collect();
+    let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
     if words.len() == 32 && words.iter().any(|word| word.len() > 2) {
         let bytes = pgp_words::to_bytes(&words).ok_or_else(|| Error::malformed("fingerprint", "a word is not in the list, or at the wrong place"))?;
         return bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().parse();

@@ -71,7 +71,10 @@ fn every_form_gives_the_same_key() {
     assert_eq!(offered.kid.as_deref(), Some("https://contoso.vault.azure.net/keys/KEKforBYOK/0123456789abcdef0123456789abcdef"));
     assert_eq!((offered.enabled, offered.expires, offered.operations), (Some(true), None, Some(vec!["import".to_owned()])));
     let offered = read(&aws).unwrap();
-    assert_eq!((offered.expires, offered.values["key_arn"].as_str()), (Some(Timestamp::from_second(1_798_200_000).unwrap()), "arn:aws:kms:eu-central-1:1:key/2"));
+    assert_eq!(
+        (offered.expires, offered.values["key_arn"].as_str()),
+        (Some(Timestamp::from_second(1_798_200_000).unwrap()), "arn:aws:kms:eu-central-1:1:key/2")
+    );
     let offered = read(&google).unwrap();
     assert_eq!((offered.values["import_job"].as_str(), offered.values["location"].as_str()), ("j", "europe-west3"));
     let certificate = OfferedKey::parse(&vector("transfer/kek-certificate.pem"), None).unwrap();
@@ -101,7 +104,14 @@ fn private_keys_and_other_kinds_are_refused_by_name() {
         let error = OfferedKey::parse(&bytes, None).unwrap_err().to_string();
         assert!(error.contains("an EC key, where RSA is needed [kek-not-rsa]"), "{error}");
     }
-    for bytes in [&b"{}"[..], b"{\"kty\":\"RSA\"}", b"-----BEGIN X", b"", b"{\"kty\":\"RSA\",\"n\":\"!\",\"e\":\"AQAB\"}", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"] {
+    for bytes in [
+        &b"{}"[..],
+        b"{\"kty\":\"RSA\"}",
+        b"-----BEGIN X",
+        b"",
+        b"{\"kty\":\"RSA\",\"n\":\"!\",\"e\":\"AQAB\"}",
+        b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
+    ] {
         assert_eq!(OfferedKey::parse(bytes, None).unwrap_err().code(), "malformed");
     }
 }
@@ -146,7 +156,9 @@ fn keys_that_a_profile_does_not_take() {
     assert_eq!(codes(&changed(&|value| value["key"]["e"] = json!("AQAD"))), ["kek-exponent"]);
     // A modulus that can be divided: the good one, less its remainder by 251.
     let offered = read(&azure(&good())).unwrap();
-    let small = RsaPublicKey::from_pem(&RsaSecretKey::from_pem(std::str::from_utf8(&vector("keys/rsa-1024-e65537.pem")).unwrap()).unwrap().public().to_pem()).unwrap();
+    let small =
+        RsaPublicKey::from_pem(&RsaSecretKey::from_pem(std::str::from_utf8(&vector("keys/rsa-1024-e65537.pem")).unwrap()).unwrap().public().to_pem())
+            .unwrap();
     assert_eq!(codes(&OfferedKey { public: small, ..offered.clone() }.check(&azure_profile, now())), ["kek-size"]);
     assert_eq!(codes(&offered.check(&profile("google-kms-3072-sha256"), now())), ["kek-size"]);
     let expired = read(&json!({ "PublicKey": Base64::encode_string(good().to_spki_der()), "ParametersValidTo": "2026-12-24T00:00:00Z" })).unwrap();

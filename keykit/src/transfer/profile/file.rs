@@ -106,7 +106,9 @@ fn at(text: &str, offset: Option<usize>, problem: &str) -> Error {
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     let error = Error::malformed(FORMAT, format!("line {line}, column {column}: {problem}"));
-    error.at(u64::try_from(before.len()).unwrap_or_default()).with_hint("`keykit byok profiles --toml` shows the profiles that keykit brings in this form")
+    error
+        .at(u64::try_from(before.len()).unwrap_or_default())
+        .with_hint("`keykit byok profiles --toml` shows the profiles that keykit brings in this form")
 }
 
 fn check(profile: Profile) -> Result<TransferProfile, String> {

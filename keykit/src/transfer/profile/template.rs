@@ -36,7 +36,9 @@ impl Template {
                     plain.push(character);
                 }
                 '{' => {
-                    let name: String = std::iter::from_fn(|| characters.next_if(|&next| next.is_ascii_lowercase() || next.is_ascii_digit() || next == '_')).collect();
+                    let name: String =
+                        std::iter::from_fn(|| characters.next_if(|&next| next.is_ascii_lowercase() || next.is_ascii_digit() || next == '_'))
+                            .collect();
                     if name.is_empty() || characters.next() != Some('}') {
                         return Err("a { is not followed by a name of a-z, 0-9 and _ and a }; write {{ for a brace".into());
                     }
