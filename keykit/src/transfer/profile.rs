@@ -108,12 +108,15 @@ impl fmt::Display for Envelope {
 }
 
 impl TransferProfile {
+    /// The profiles that keykit brings, as TOML.
+    pub const BUILT_IN: &str = include_str!("profiles.toml");
+
     /// The profiles that keykit brings, in the order of its documentation.
     ///
     /// # Errors
     /// [`Error::Internal`] never in practice: a test reads them.
     pub fn built_in() -> Result<Vec<Self>> {
-        file::parse(include_str!("profiles.toml")).map_err(|error| Error::Internal(format!("the built-in profiles: {error}")))
+        file::parse(Self::BUILT_IN).map_err(|error| Error::Internal(format!("the built-in profiles: {error}")))
     }
 
     /// Reads profiles of one's own from TOML.
