@@ -67,7 +67,7 @@ fn values_know_their_places() {
 #[test]
 fn columns_count_characters_and_lines_count_from_one() {
     let reader = Reader::new("äöü = 1\r\nb\n");
-    for (offset, line, column) in [(0, 1, 1), (2, 1, 2), (6, 1, 4), (10, 1, 8), (11, 2, 1), (12, 2, 2), (13, 3, 1), (99, 3, 1)] {
+    for (offset, line, column) in [(0, 1, 1), (2, 1, 2), (6, 1, 4), (10, 1, 8), (11, 1, 9), (12, 2, 1), (13, 2, 2), (14, 3, 1), (99, 3, 1)] {
         assert_eq!(reader.position(offset), Position { line, column }, "{offset}");
     }
     assert_eq!(Reader::new("").position(0), Position { line: 1, column: 1 });
@@ -82,7 +82,7 @@ fn several_problems_are_told_at_once_in_the_order_of_the_file() {
         [
             "line 4, column 1: `activated` is missing here: `true` or `false`",
             "line 7, column 10: `region` is \"mars\", and must be one of `\"na\"`, `\"eu\"`, `\"ap\"`, `\"sa\"`, `\"govus\"`, `\"us\"`, `\"cn\"`",
-            "line 12, column 3: `kind` is missing here: one of `\"root\"`, `\"licensing-only\"`",
+            "line 12, column 1: `kind` is missing here: one of `\"root\"`, `\"licensing-only\"`",
             "line 13, column 8: `name` is a number, and must be text",
             "line 14, column 1: unknown key `kin`; did you mean `kind`?",
         ]
@@ -109,7 +109,7 @@ fn broken_toml_is_told_with_its_place() {
     let all = broken("region = \"eu\"", "region = \"eu\nactivated");
     assert!(all[0].starts_with("line 7, column "), "{all:?}");
     assert!(broken("region", "name")[0].contains("line 7"), "a key twice");
-    assert_eq!(problems("\u{0}").len(), 1);
+    assert!(problems("\u{0}")[0].starts_with("line 1, column "));
     assert!(problems("").iter().any(|problem| problem.contains("`schema` is missing")));
     let long = format!("# {}\n{SMALL}", "x".repeat(1 << 20));
     assert!(problems(&long)[0].contains("at most 1048576 are read"));
@@ -260,8 +260,8 @@ fn contradictions_are_named_at_their_places() {
     assert_eq!(
         with(cluster),
         [
-            "line 19, column 3: the root cluster 'two' needs `cryptographic-mode`: 1 or 2",
-            "line 19, column 3: the root cluster 'two' needs `protection`: how its key is kept"
+            "line 20, column 1: the root cluster 'two' needs `cryptographic-mode`: 1 or 2",
+            "line 20, column 1: the root cluster 'two' needs `protection`: how its key is kept"
         ]
     );
     assert!(
@@ -308,7 +308,8 @@ fn approvals_can_be_met() {
         assert!(ORGANISATIONS[0].contains(from));
         problems(&ORGANISATIONS[0].replacen(from, to, 1))
     };
-    assert!(with("\nthreshold = 2", "\nthreshold = 4\ndanger")[0].contains("danger"));
+    let too_many = with("\nthreshold = 2", "\nthreshold = 4");
+    assert!(too_many[0].contains("`threshold` is 4 and 3 people are named") && too_many[1].contains("lower than `threshold`"), "{too_many:?}");
     assert!(with("\nthreshold = 2", "\nthreshold = 0")[0].contains("`threshold` must be at least 1"));
     assert!(with("danger-threshold = 3", "danger-threshold = 4")[0].contains("`danger-threshold` is 4 and 3 people are named"));
     assert!(with("danger-threshold = 3", "danger-threshold = 1")[0].contains("lower than `threshold`"));
