@@ -17,6 +17,8 @@ mod inspect;
 mod killed;
 #[path = "command_line/manual.rs"]
 mod manual;
+#[path = "command_line/nshield.rs"]
+mod nshield;
 #[path = "command_line/plan.rs"]
 mod plan;
 #[path = "command_line/software.rs"]
