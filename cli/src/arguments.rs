@@ -45,6 +45,8 @@ pub(crate) enum Command {
     /// Take a trusted publishing domain apart, or make one
     #[command(subcommand)]
     Tpd(TpdCommand),
+    /// Hold a migration file against the rules of the documented process
+    Plan(PlanArguments),
     /// Move keys by one of the three paths, and prove it
     #[command(subcommand)]
     Migrate(MigrateCommand),
@@ -104,6 +106,23 @@ pub(crate) struct ProveAccessArguments {
     /// Where the PIN of a token comes from: prompt, fd:N, file:PATH, env:VAR or exec:CMD
     #[arg(long, value_name = "SOURCE")]
     pub(crate) pin_source: Option<String>,
+}
+
+/// `keykit plan`
+#[derive(Debug, Args)]
+pub(crate) struct PlanArguments {
+    /// The migration file
+    #[arg(value_name = "MIGRATION.toml", required_unless_present = "init", value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+    /// Print a commented example of a migration file
+    #[arg(long, conflicts_with = "file")]
+    pub(crate) init: bool,
+    /// Say what the rules find, and make no plan
+    #[arg(long, requires = "file")]
+    pub(crate) check_only: bool,
+    /// Look at the migration file only: open no exported domain, no token and no tenant
+    #[arg(long, requires = "check_only")]
+    pub(crate) file_only: bool,
 }
 
 /// `keykit inspect`

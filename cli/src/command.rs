@@ -6,6 +6,7 @@ mod licence;
 mod manual;
 mod migrate;
 mod nshield;
+mod plan;
 mod prove_access;
 mod rekey;
 mod store;
@@ -22,6 +23,7 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<u8> {
     match arguments.command {
         Command::Inspect(arguments) => inspect::run(&arguments, output),
         Command::Tpd(command) => tpd::run(&command, output),
+        Command::Plan(arguments) => plan::run(&arguments, output),
         Command::Migrate(command) => migrate::run(&command, output),
         Command::Tenant(command) => tenant::run(&command, output),
         Command::Licence(command) => licence::run(&command, output),

@@ -19,6 +19,8 @@ mod killed;
 mod manual;
 #[path = "command_line/nshield.rs"]
 mod nshield;
+#[path = "command_line/plan.rs"]
+mod plan;
 #[path = "command_line/software.rs"]
 mod software;
 #[path = "command_line/tokens.rs"]
