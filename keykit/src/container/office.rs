@@ -180,15 +180,23 @@ fn find_transform<F: Read + std::io::Seek>(file: &mut CompoundFile<F>) -> Result
     if !file.is_storage(TRANSFORMS) {
         return Err(not_protected("a document that is not protected needs no key"));
     }
+    let mut damaged = None;
     for name in names_in(file, TRANSFORMS)? {
         let path = format!("{TRANSFORMS}/{name}");
         let stream = format!("{path}/{PRIMARY}");
-        if file.is_stream(&stream) {
-            let primary = read_stream(file, &stream)?;
-            if matches!(data_spaces::read_transform(&primary)?, Transform::RightsManagement(_)) {
-                return Ok((path, primary));
-            }
+        if !file.is_stream(&stream) {
+            continue;
         }
+        let primary = read_stream(file, &stream)?;
+        match data_spaces::read_transform(&primary) {
+            Ok(Transform::RightsManagement(_)) => return Ok((path, primary)),
+            Ok(Transform::Other) => {}
+            // Transforms of other kinds have forms of their own.
+            Err(error) => damaged = damaged.or(Some(error)),
+        }
+    }
+    if let Some(error) = damaged {
+        return Err(error);
     }
     Err(not_protected("it is encrypted in another way, for example under a password: no key of rights management opens it"))
 }

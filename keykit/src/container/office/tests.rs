@@ -71,6 +71,21 @@ fn what_is_not_protected_or_protected_otherwise_is_said() {
 }
 
 #[test]
+fn a_transform_of_another_form_does_not_hide_the_licence() {
+    let mut file = open(document(CompoundLayout::Binary, b"x")).unwrap();
+    file.create_storage(format!("{TRANSFORMS}/\u{8}Other")).unwrap();
+    put(&mut file, &format!("{TRANSFORMS}/\u{8}Other/{PRIMARY}"), &[1, 2, 3]).unwrap();
+    file.flush().unwrap();
+    let bytes = file.into_inner().into_inner();
+    assert_eq!(ProtectedDocument::parse(&bytes).unwrap().publishing_licence, LICENCE);
+    assert_eq!(ProtectedDocument::parse(&replace_licence(&bytes, b"<XrML/>").unwrap()).unwrap().publishing_licence, b"<XrML/>");
+    let mut file = open(bytes).unwrap();
+    file.remove_stream(format!("{TRANSFORMS}/\u{9}DRMTransform/{PRIMARY}")).unwrap();
+    file.flush().unwrap();
+    assert!(ProtectedDocument::parse(&file.into_inner().into_inner()).unwrap_err().to_string().contains("ends beyond its stream"));
+}
+
+#[test]
 fn a_damaged_licence_of_a_user_does_not_hide_the_publishing_licence() {
     let mut file = open(document(CompoundLayout::OpenXml, b"x")).unwrap();
     put(&mut file, &format!("{TRANSFORMS}/DRMEncryptedTransform/EUL-damaged"), &[255; 40]).unwrap();
