@@ -204,7 +204,7 @@ impl Search<'_> {
 
 /// The licences of a container, if it is a protected one.
 fn licences_in(bytes: &[u8]) -> Result<Option<Vec<u8>>> {
-    container::find_licences(bytes).map(|found| Some(found.licences.to_vec()))
+    Ok(container::find_licences_if_protected(bytes)?.map(|found| found.licences.into_owned()))
 }
 
 fn read_at_start(input: &mut dyn Input, limit: u64) -> Result<Vec<u8>> {
