@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod byok;
 mod inspect;
 mod licence;
 mod manual;
@@ -27,6 +28,7 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<u8> {
         Command::ProveAccess(arguments) => prove_access::run(&arguments, output),
         Command::Store(command) => store::run(&command, output),
         Command::Nshield(command) => nshield::run(&command, output),
+        Command::Byok(command) => byok::run(&command, output),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { output } => manual::pages(output.as_deref()),
     }

@@ -5,7 +5,7 @@ mod documents;
 mod domain;
 mod nshield;
 pub(crate) mod samples;
-mod transfer;
+pub(crate) mod transfer;
 
 use std::path::Path;
 
@@ -101,10 +101,12 @@ pub(crate) fn inspect(path: &Path, password: Option<&Password>) -> Result<FileRe
         if text.is_some_and(is_attestation_bundle) {
             return Ok(nshield::attestation_bundle(path));
         }
-        return Ok(transfer::report(path, &bytes));
     }
     if let Some(Ok(evidence)) = text.map(|text| Evidence::parse(text, path)) {
         return Ok(nshield::evidence(path, &evidence));
+    }
+    if let Some(report) = transfer::recognise(path, &bytes)? {
+        return Ok(report);
     }
     if nshield::is_legacy_package(path, &bytes) {
         return Ok(nshield::legacy_package(path, bytes.len()));
