@@ -91,7 +91,7 @@ pub(super) const ROWS: &[Entry] = rows! {
     71 Enforce Keys "A B C KV" "the import of a software key needs nShield software 11.62" decided;
     72 Enforce Keys "A" "identifiers of 2016 are lower-case ASCII" decided;
     73 Enforce Keys "A2 B H" "the domain is split on the disconnected computer" code "cli/src/command/tpd.rs" "split" "split_writes_the_domain_without_its_key_and_the_key_only_where_asked";
-    74 Simulate Keys "H" "default names of the splitting tool's outputs" outside "keykit asks for the names of its outputs";
+    74 Simulate Keys "H" "default names of the splitting tool's outputs" code "keykit/src/artefact/legacy_toolset.rs" "in_domain" "run_books_are_as_they_were_approved";
     75 Warn Keys "H" "the keyless domain must not overwrite its input" code "cli/src/command/tpd.rs" "split" "an_output_that_is_the_input_is_refused_by_rule_75";
     76 Enforce Keys "H" "a key is imported into the module with protect=module" decided;
     77 Enforce Keys "KV I" "identifiers are digits, hyphens and lower-case letters, at most 80" decided;
@@ -109,15 +109,15 @@ pub(super) const ROWS: &[Entry] = rows! {
     91 Check Keys "A KV" "the toolset's packages have published digests" code "keykit/src/artefact/legacy_toolset/region.rs" "archives" "regions_are_found_and_their_hashes_are_hashes";
     92 Check Keys "A KV" "what the toolset's packages hold" code "keykit/src/artefact/legacy_toolset/steps.rs" "toolset" "run_books_are_as_they_were_approved";
     93 Enforce Keys "A KV" "the search path of the disconnected computer" code "keykit/src/artefact/legacy_toolset/steps.rs" "workstation" "run_books_are_as_they_were_approved";
-    94 Enforce Keys "KV" "the module's modes, in order" code "keykit/src/artefact/legacy_toolset.rs" "run_book" "one_file_for_two_purposes_is_refused";
+    94 Enforce Keys "KV" "the module's modes, in order" code "keykit/src/artefact/legacy_toolset/steps.rs" "new_world" "run_books_are_as_they_were_approved";
     95 Enforce Keys "A KV" "the quorum of administrator cards can be met" decided;
     96 Warn Keys "KV" "versions of the nShield software and firmware that do not fit" decided;
     97 Warn Keys "A KV" "world file and cards are backed up, and nobody has two cards" decided;
     98 Check Keys "A KV" "the key exchange package is verified" decided;
     99 Enforce Keys "A KV" "how a new key is made in the module" outside "a command of another program; sizes are checked by rule 32";
-    100 Enforce Keys "A KV" "the copy of the key with fewer permissions" code "keykit/src/artefact/legacy_toolset/steps.rs" "reduce_permissions" "both_transfers_need_success_and_the_packages_are_of_one_region";
+    100 Enforce Keys "A KV" "the copy of the key with fewer permissions" code "keykit/src/artefact/legacy_toolset/steps.rs" "reduce_permissions" "run_books_are_as_they_were_approved";
     101 Check Keys "A KV" "how to look at a key's permissions" code "keykit/src/artefact/legacy_toolset/steps.rs" "look_at_permissions" "run_books_are_as_they_were_approved";
-    102 Enforce Keys "A KV" "how the key is packed" code "keykit/src/artefact/legacy_toolset/steps.rs" "package" "both_transfers_need_success_and_the_packages_are_of_one_region";
+    102 Enforce Keys "A KV" "how the key is packed" code "keykit/src/artefact/legacy_toolset/steps.rs" "package" "run_books_are_as_they_were_approved";
     103 Enforce Keys "KV" "both packages are of the tenant's region" decided;
     104 Enforce Keys "A P B" "the upload of 2016, which can't be undone" outside "keykit talks to no service; the cmdlet is gone";
     105 Enforce Keys "KV" "the upload into a vault" code "keykit/src/artefact/legacy_toolset/steps.rs" "upload" "run_books_are_as_they_were_approved";
@@ -128,7 +128,7 @@ pub(super) const ROWS: &[Entry] = rows! {
     110 Check Keys "C" "the vault's firewall lets the service pass" decided;
     111 Warn Keys "B C" "the vault and its subscription are for these keys alone" decided;
     112 Inform Keys "B C" "which vault location suits which region" outside "advice on speed; rule 36 refuses what can't work";
-    113 Enforce Keys "P B C" "a key of a vault is added as archived, and activated in a step of its own" code "keykit/src/artefact/legacy_toolset/steps.rs" "import_domain" "run_books_are_as_they_were_approved";
+    113 Enforce Keys "P B C" "a key of a vault is added as archived, and activated in a step of its own" outside "keykit talks to no service; its own keyring does the same (rule 55)";
     114 Enforce Keys "A" "the transfer in person" outside "done by people with cards in one room";
     115 Inform Keys "P" "old customer-managed keys are converted on invitation" outside "by invitation only";
     116 Inform Keys "C" "the role for a managed HSM" outside "a preview at the time";
