@@ -8,3 +8,4 @@ pub mod kryoptic;
 pub mod samples;
 pub mod softhsm;
 pub mod tokens;
+pub mod transfers;
