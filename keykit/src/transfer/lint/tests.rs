@@ -59,7 +59,7 @@ fn traps_are_named() {
     let mut lines = base64.clone();
     lines.insert(64, '\n');
     let clear = keykit_vectors::read("tpd/key.pem").unwrap();
-    let pkcs8 = crate::key::RsaSecretKey::from_pem(std::str::from_utf8(&clear).unwrap()).unwrap().to_pkcs8_der().unwrap();
+    let pkcs8 = RsaSecretKey::from_pem(std::str::from_utf8(&clear).unwrap()).unwrap().to_pkcs8_der().unwrap();
     let utf16: Vec<u8> = [0xff, 0xfe].into_iter().chain(file(&sound).into_iter().flat_map(|byte| [byte, 0])).collect();
     let hex: String = sound.iter().map(|byte| format!("{byte:02x}")).collect();
     for (bytes, named_byok, code) in [
