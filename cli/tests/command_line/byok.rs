@@ -186,6 +186,8 @@ fn a_rehearsal_leaves_nothing_behind() {
         assert_eq!((&value["key_id"], &value["receiver"]), (&contoso().key.id().to_string().into(), &"memory:".into()));
         assert!(value["proofs"].as_array().unwrap().iter().all(|proof| proof["ok"] == true));
     }
+    desk.run("byok rehearse contoso.xml --profile pkcs11 --password-source file:password --store file:new").exits(2);
+    desk.run("byok unwrap contoso.pfile --profile pkcs11 --kek-store file:new").exits(3);
     assert_eq!(desk.snapshot(), before);
 }
 

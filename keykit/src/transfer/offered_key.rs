@@ -205,7 +205,8 @@ impl OfferedKey {
                 findings.push(Finding::problem("kek-operations", format!("it may be used for {}, not for wrapping", shown(operations))));
             }
         }
-        if let Some(kind) = self.kind.as_ref().filter(|kind| wanted.kid && !kind.eq_ignore_ascii_case(&wanted.kind)) {
+        // A bare JSON Web Key knows no type but RSA (RFC 7518 §6.1); one with an identifier is the provider's own.
+        if let Some(kind) = self.kind.as_ref().filter(|kind| wanted.kid && self.kid.is_some() && !kind.eq_ignore_ascii_case(&wanted.kind)) {
             findings.push(
                 Finding::problem("kek-type", format!("it is of the type {kind}; {} wants {}", profile.name, wanted.kind)).with_hint(
                     "the key encryption key must have been made in the provider's module, or what is wrapped under it can be read outside",
