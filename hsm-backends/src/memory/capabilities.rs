@@ -57,7 +57,7 @@ impl<B: Backing> UnwrapIn for SoftwareStore<B> {
     }
 
     fn transport_key_with(&self, modulus_bits: usize, oaep_hash: Hash) -> Result<Box<dyn TransportKey + '_>> {
-        let engine = Engine::new(generate(modulus_bits, &self.identity().uri)?)?;
+        let engine = Engine::new(generate(modulus_bits, &self.identity().uri)?, self.engine_choice())?;
         Ok(Box::new(SoftwareTransportKey { store: self, engine, oaep_hash }))
     }
 
