@@ -109,7 +109,7 @@ fn tokens_play_the_receiver_for_every_profile() {
 
 #[test]
 fn tokens_unwrap_under_a_key_that_they_keep() {
-    on_both("tokens_unwrap_under_a_key_that_they_keep", &["receiver"], |modules| {
+    on_both("tokens_unwrap_under_a_key_that_they_keep", &["receiver"], |_| {
         let tokens: [(PathBuf, &str, bool); 2] =
             [(softhsm::module().unwrap(), softhsm::PIN, false), (kryoptic::module().unwrap(), kryoptic::PIN, true)];
         for (module, pin, knows_sha256) in tokens {

@@ -101,6 +101,9 @@ fn other_files_are_not_taken_for_wrapped_keys() {
     for bytes in [&b""[..], b"Dear all", b"{}", b"{\"a\":1}", &[0; 100], b"deadbeef"] {
         assert_eq!(lint(bytes, false).kind, TransferKind::Unknown);
     }
+    for text in ["", "BASE64URL(ezzW)", "Dear all", "deadbeef"] {
+        assert_eq!(lint(text.as_bytes(), true).kind, TransferKind::Unknown, "{text}");
+    }
 }
 
 proptest! {
