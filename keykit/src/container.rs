@@ -13,7 +13,7 @@ mod pfile;
 mod rpmsg;
 
 pub use data_spaces::EndUserLicence;
-pub use office::{CompoundLayout, NewProtectedDocument, ProtectedDocument};
+pub use office::{CompoundLayout, NewProtectedDocument, ProtectedDocument, is_rights_protected, open_compound_file};
 pub use pfile::{NewProtectedFile, PfileVersion, ProtectedFile};
 pub use rpmsg::{read_mail, write_mail};
 

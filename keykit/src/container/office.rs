@@ -89,8 +89,8 @@ impl ProtectedDocument {
     /// # Errors
     /// [`Error::Malformed`] if it is no compound file, not protected by rights management, or damaged.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let mut file = open(bytes)?;
-        let (path, primary) = find_transform(&mut file)?;
+        let mut file = open_compound_file(bytes)?;
+        let (path, primary) = the_transform(&mut file)?;
         let publishing_licence = match data_spaces::read_transform(&primary)? {
             Transform::RightsManagement(licence) => licence.to_vec(),
             Transform::Other => return Err(Error::Internal("a transform that was found is another".into())),
@@ -157,16 +157,20 @@ impl NewProtectedDocument<'_> {
 /// # Errors
 /// As for [`ProtectedDocument::parse`]; [`Error::Usage`] if the licence is too long.
 pub(super) fn replace_licence(bytes: &[u8], licence: &[u8]) -> Result<Vec<u8>> {
-    let mut file = open(bytes)?;
-    let (path, _) = find_transform(&mut file)?;
+    let mut file = open_compound_file(bytes)?;
+    let (path, _) = the_transform(&mut file)?;
     // Written into a copy: a compound file is changed in place.
-    let mut copy = open(bytes.to_vec())?;
+    let mut copy = open_compound_file(bytes.to_vec())?;
     put(&mut copy, &format!("{path}/{PRIMARY}"), &data_spaces::write_transform(licence)?)?;
     copy.flush().map_err(|error| written(&error))?;
     Ok(copy.into_inner().into_inner())
 }
 
-fn open<B: AsRef<[u8]>>(bytes: B) -> Result<CompoundFile<Cursor<B>>>
+/// Opens any compound file, protected or not, without believing its tables.
+///
+/// # Errors
+/// [`Error::Malformed`] if it is none, or is damaged.
+pub fn open_compound_file<B: AsRef<[u8]>>(bytes: B) -> Result<CompoundFile<Cursor<B>>>
 where
     Cursor<B>: Read + std::io::Seek,
 {
@@ -174,11 +178,18 @@ where
     CompoundFile::open(Cursor::new(bytes)).map_err(|error| read(&error))
 }
 
+/// Whether rights management protects an open compound file. One that is encrypted in another way, under a password, is not.
+///
+/// # Errors
+/// [`Error::Malformed`] if what says so is damaged.
+pub fn is_rights_protected<F: Read + std::io::Seek>(file: &mut CompoundFile<F>) -> Result<bool> {
+    find_transform(file).map(|found| found.is_some())
+}
+
 /// The path of the transform of rights management, and its stream.
-fn find_transform<F: Read + std::io::Seek>(file: &mut CompoundFile<F>) -> Result<(String, Vec<u8>)> {
-    let not_protected = |hint: &str| Error::malformed(FORMAT, "it is a compound file that rights management does not protect").with_hint(hint);
+fn find_transform<F: Read + std::io::Seek>(file: &mut CompoundFile<F>) -> Result<Option<(String, Vec<u8>)>> {
     if !file.is_storage(TRANSFORMS) {
-        return Err(not_protected("a document that is not protected needs no key"));
+        return Ok(None);
     }
     for name in names_in(file, TRANSFORMS)? {
         let path = format!("{TRANSFORMS}/{name}");
@@ -186,11 +197,23 @@ fn find_transform<F: Read + std::io::Seek>(file: &mut CompoundFile<F>) -> Result
         if file.is_stream(&stream) {
             let primary = read_stream(file, &stream)?;
             if matches!(data_spaces::read_transform(&primary)?, Transform::RightsManagement(_)) {
-                return Ok((path, primary));
+                return Ok(Some((path, primary)));
             }
         }
     }
-    Err(not_protected("it is encrypted in another way, for example under a password: no key of rights management opens it"))
+    Ok(None)
+}
+
+/// As [`find_transform`], of a document that must be protected.
+fn the_transform<F: Read + std::io::Seek>(file: &mut CompoundFile<F>) -> Result<(String, Vec<u8>)> {
+    find_transform(file)?.ok_or_else(|| {
+        let hint = if file.is_storage(TRANSFORMS) {
+            "it is encrypted in another way, for example under a password: no key of rights management opens it"
+        } else {
+            "a document that is not protected needs no key"
+        };
+        Error::malformed(FORMAT, "it is a compound file that rights management does not protect").with_hint(hint)
+    })
 }
 
 fn names_in<F>(file: &CompoundFile<F>, storage: &str) -> Result<Vec<String>> {
