@@ -35,6 +35,14 @@ pub(crate) fn open(name: &str, keyring: &KeyringPassword) -> Result<Box<dyn KeyS
     }
 }
 
+/// Opens the store with this name; a folder must be there already.
+pub(crate) fn open_existing(name: &str, keyring: &KeyringPassword) -> Result<Box<dyn KeyStore>> {
+    match name.strip_prefix("file:") {
+        Some(folder) => Ok(Box::new(FolderStore::open(Path::new(folder), &secrets::of_keyring(keyring)?, scrypt_cost()?)?)),
+        None => open(name, keyring),
+    }
+}
+
 /// Opens a folder of keys, making it if it is not there.
 pub(crate) fn folder_store(folder: &Path, password: &Password) -> Result<FolderStore> {
     FolderStore::create_or_open(folder, password, scrypt_cost()?)

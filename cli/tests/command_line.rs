@@ -9,6 +9,8 @@ mod support;
 mod access;
 #[path = "command_line/bad_input.rs"]
 mod bad_input;
+#[path = "command_line/byok.rs"]
+mod byok;
 #[path = "command_line/domains.rs"]
 mod domains;
 #[path = "command_line/inspect.rs"]

@@ -9,3 +9,4 @@ pub mod nshield;
 pub mod samples;
 pub mod softhsm;
 pub mod tokens;
+pub mod transfers;
