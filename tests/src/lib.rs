@@ -3,7 +3,6 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 pub mod child;
-pub mod conformance;
 pub mod kryoptic;
 pub mod samples;
 pub mod softhsm;

@@ -10,13 +10,29 @@ pub struct Quirk {
     pub name: &'static str,
     /// What it is and what follows, in a sentence.
     pub sentence: &'static str,
+    /// The measurement that it explains ([`super::Measurement::name`]), if it is about one.
+    pub measurement: Option<&'static str>,
     manufacturer: &'static str,
+    /// Start of the model; empty for all.
+    model: &'static str,
     /// Start of the firmware version; empty for all.
     firmware: &'static str,
 }
 
 const fn quirk(manufacturer: &'static str, firmware: &'static str, name: &'static str, sentence: &'static str) -> Quirk {
-    Quirk { name, sentence, manufacturer, firmware }
+    Quirk { name, sentence, measurement: None, manufacturer, model: "", firmware }
+}
+
+impl Quirk {
+    /// The same, for a model.
+    const fn of_model(self, model: &'static str) -> Self {
+        Self { model, ..self }
+    }
+
+    /// The same, as the reason for a measurement that is wrong.
+    const fn explains(self, measurement: &'static str) -> Self {
+        Self { measurement: Some(measurement), ..self }
+    }
 }
 
 const QUIRKS: [Quirk; 16] = [
@@ -60,7 +76,11 @@ const QUIRKS: [Quirk; 16] = [
 
 /// What is known to be odd about this token.
 pub fn quirks_of(identity: &StoreIdentity) -> impl Iterator<Item = &'static Quirk> {
-    QUIRKS.iter().filter(|quirk| identity.manufacturer.contains(quirk.manufacturer) && identity.firmware.starts_with(quirk.firmware))
+    QUIRKS.iter().filter(|quirk| {
+        identity.manufacturer.contains(quirk.manufacturer)
+            && identity.model.starts_with(quirk.model)
+            && identity.firmware.starts_with(quirk.firmware)
+    })
 }
 
 #[cfg(test)]

@@ -30,8 +30,8 @@ impl UnwrapIn for Pkcs11Store {
         match made {
             Ok((pair, oaep_hash, kwp)) => Ok(Box::new(SessionTransportKey { store: self, session: Some(session), pair, oaep_hash, kwp })),
             Err(error) => {
-                // The session's objects go with it.
-                drop(session);
+                // What was made for the key encryption key is destroyed already.
+                self.pool.retire(session);
                 Err(error)
             }
         }
@@ -47,12 +47,13 @@ impl Pkcs11Store {
     /// cut off after C_UnwrapKey left undone.
     fn store_missing_public_half(&self, session: &Session, key: &KeyRecord) -> Result<Option<ObjectHandle>> {
         let doing = "store the public half";
-        let present = key::public_objects(session, &key.public).map_err(|error| self.failed(error, doing))?;
+        let present = key::public_objects(session, &key.public, self.options.objects).map_err(|error| self.failed(error, doing))?;
         if !present.is_empty() {
             return Ok(None);
         }
         let mut template = key::public_numbers(&key.public);
-        template.extend(key::public_template(&key.attributes.label, key::bytes_of_local_id(&key.attributes.local_id).as_deref()));
+        let id = key::bytes_of_local_id(&key.attributes.local_id);
+        template.extend(key::public_template(&key.attributes.label, id.as_deref(), self.options.objects));
         let public = session.create_object(&template).map_err(|error| self.failed(CallError::from(error), doing))?;
         Ok(Some(public))
     }
@@ -79,7 +80,7 @@ impl Pkcs11Store {
     }
 
     /// The RFC 5649 mechanism that works behind OAEP with this hash, or what is missing.
-    fn prove_route(&self, session: &Session, pair: &SessionPair, hash: Hash) -> Result<Result<CK_MECHANISM_TYPE, String>, TestError> {
+    pub(super) fn prove_route(&self, session: &Session, pair: &SessionPair, hash: Hash) -> Result<Result<CK_MECHANISM_TYPE, String>, TestError> {
         let mut new = NewObjects::new(session);
         let key = KeyEncryptionKey::random()?;
         let sealed = pair.public.encrypt(&EncryptionScheme::oaep(hash), key.expose().expose())?;
@@ -121,6 +122,8 @@ impl Drop for SessionTransportKey<'_> {
         // If an object did not go by itself, it goes with the session.
         if destroyed == [true, true] {
             self.store.pool.give_back(session);
+        } else {
+            self.store.pool.retire(session);
         }
     }
 }
@@ -180,7 +183,7 @@ impl SessionTransportKey<'_> {
         let aes = functions.unwrap_key(session, &oaep, self.pair.private_handle, sealed, &store.wrapping_key_template(false)).map_err(opaque)?;
         let aes = passing.add(aes);
         let mut template = vec![Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::KeyType(KeyType::RSA)];
-        template.extend(key::private_template(request, Some(id), store.private_objects()));
+        template.extend(key::private_template(request, Some(id), store.private_objects(), store.options.objects));
         let unwrap = |template: &[Attribute]| functions.unwrap_key(session, &Mechanism::Plain(self.kwp), aes, wrapped, template);
         let private: ObjectHandle = match unwrap(&template) {
             Ok(private) => new.add(private),
