@@ -115,8 +115,8 @@ fn known(page: &mut String, document: &Document) {
             let what = format!("<strong>deviated</strong>: <code>{}</code>. {}", escape(&deviation.name), escape(&deviation.meaning));
             cells(&mut rows, suite, deviation.cases, &what);
         }
-        for (reason, cases) in &suite.skips {
-            self::cells(&mut rows, suite, *cases, &format!("skipped: {}", escape(reason)));
+        for (reason, count) in &suite.skips {
+            cells(&mut rows, suite, *count, &format!("skipped: {}", escape(reason)));
         }
     }
     if !rows.is_empty() {

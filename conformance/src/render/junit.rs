@@ -1,15 +1,26 @@
 //! JUnit XML, as build servers read it: one `testsuite` for each suite, one `testcase` for each case.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::escape;
+use crate::change::{Change, Direction};
 use crate::report::{Outcome, Report};
 
-/// The reports as one JUnit document. A known deviation is a passed case that says its name in `system-out`; a suite that
+/// The reports as one JUnit document, and what differs from a stored result as a suite of its own, in which what got worse has failed. A known deviation is a passed case that says its name in `system-out`; a suite that
 /// tried nothing has one failed case that says so.
 #[must_use]
-pub fn junit(reports: &[Report]) -> String {
-    let sum = |count: fn(&Report) -> usize| reports.iter().map(count).sum::<usize>();
+pub fn junit(reports: &[Report], changes: &[Change]) -> String {
+    let mut reports: Vec<Cow<'_, Report>> = reports.iter().map(Cow::Borrowed).collect();
+    if !changes.is_empty() {
+        let mut report = Report::new("compared with the stored result");
+        for change in changes {
+            let outcome = if change.direction == Direction::Worse { Outcome::Failed(change.to_string()) } else { Outcome::Passed };
+            report.record(change.what.as_str(), outcome);
+        }
+        reports.push(Cow::Owned(report));
+    }
+    let sum = |count: fn(&Report) -> usize| reports.iter().map(|report| count(report)).sum::<usize>();
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     line(&mut text, format_args!(
         "<testsuites name=\"keykit store conformance\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\">",
@@ -17,7 +28,7 @@ pub fn junit(reports: &[Report]) -> String {
         sum(failures),
         sum(Report::skipped_count)
     ));
-    for report in reports {
+    for report in &reports {
         suite(&mut text, report);
     }
     text.push_str("</testsuites>\n");
@@ -111,8 +122,9 @@ mod tests {
         report.record("bad \"case\"", Outcome::Failed("<why>".into()));
         report.record("odd", Outcome::Deviated("a-name".into()));
         report.record("left out", Outcome::Skipped("no reason".into()));
-        let text = junit(&[report, Report::new("empty")]);
-        assert_eq!(check(&text), 5, "{text}");
+        let worse = Change::new(Direction::Worse, "what", "1", "0");
+        let text = junit(&[report, Report::new("empty")], &[worse]);
+        assert_eq!(check(&text), 6, "{text}");
         assert!(text.contains("nothing ran") && text.contains("known deviation: a-name"));
     }
 
@@ -121,7 +133,7 @@ mod tests {
         fn any_text_in_it_is_sound_xml(case in ".+", problem in ".+") {
             let mut report = Report::new("suite");
             report.record(case, Outcome::Failed(problem));
-            check(&junit(&[report]));
+            check(&junit(&[report], &[]));
         }
     }
 }

@@ -10,7 +10,7 @@ const LISTED_FAILURES: usize = 20;
 
 /// The result for a terminal: the verdict, the counts, then deviations, reasons and failures.
 #[must_use]
-pub fn table(document: &Document, changes: &[Change]) -> String {
+pub fn table(document: &Document, changes: Option<&[Change]>) -> String {
     let mut lines = vec![super::verdict(document), String::new()];
     let widest = document.suites.iter().map(|suite| suite.title.chars().count()).max().unwrap_or_default().max(5);
     lines.push(format!("{:<widest$}  {:>6} {:>6} {:>6} {:>8} {:>7}", "suite", "ran", "passed", "failed", "deviated", "skipped"));
@@ -27,7 +27,11 @@ pub fn table(document: &Document, changes: &[Change]) -> String {
     if !document.left_out.is_empty() {
         lines.push(format!("not asked for: {}", document.left_out.join(", ")));
     }
-    lines.extend(changes.iter().map(ToString::to_string));
+    match changes {
+        None => {}
+        Some([]) => lines.push("compared: nothing differs".into()),
+        Some(changes) => lines.extend(changes.iter().map(ToString::to_string)),
+    }
     lines.join("\n")
 }
 
