@@ -7,6 +7,8 @@ mod support;
 
 #[path = "command_line/bad_input.rs"]
 mod bad_input;
+#[path = "command_line/checks.rs"]
+mod checks;
 #[path = "command_line/domains.rs"]
 mod domains;
 #[path = "command_line/inspect.rs"]

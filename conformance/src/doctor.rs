@@ -113,6 +113,9 @@ pub struct Measured {
     pub outcome: Outcome,
     /// What the store did.
     pub detail: String,
+    /// The quirk that explains it, by its name, if it is wrong in a way that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_as: Option<String>,
 }
 
 /// Something that is known of stores of this kind.

@@ -189,7 +189,11 @@ impl Document {
     /// [`Error::Malformed`].
     pub fn from_json(json: &[u8]) -> Result<Self> {
         let document: Self = serde_json::from_slice(json).map_err(|error| Error::malformed(FORMAT, error.to_string()))?;
-        if document.schema == SCHEMA { Ok(document) } else { Err(Error::malformed(FORMAT, format!("its schema is '{}', not '{SCHEMA}'", document.schema))) }
+        if document.schema == SCHEMA {
+            Ok(document)
+        } else {
+            Err(Error::malformed(FORMAT, format!("its schema is '{}', not '{SCHEMA}'", document.schema)))
+        }
     }
 
     /// What differs from a result that was stored before. Suites that were not asked for now are not compared.

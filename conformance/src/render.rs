@@ -30,7 +30,8 @@ fn escape(text: &str) -> String {
 fn verdict(document: &crate::document::Document) -> String {
     let totals = document.totals;
     let store = format!("{} {} {}", document.store.manufacturer, document.store.model, document.store.firmware);
-    let named = if totals.deviated == 0 { String::new() } else { format!(" {} came out wrong in ways that are known and named below.", totals.deviated) };
+    let named =
+        if totals.deviated == 0 { String::new() } else { format!(" {} came out wrong in ways that are known and named below.", totals.deviated) };
     let skipped = if totals.skipped == 0 { String::new() } else { format!(" {} were left out, each for a reason that is listed.", totals.skipped) };
     if document.passed {
         format!("{store} did what it must in {} of {} cases.{named}{skipped}", totals.passed, totals.ran)

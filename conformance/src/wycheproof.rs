@@ -130,4 +130,3 @@ fn hash(name: &str) -> Result<Hash, Outcome> {
         other => Err(Outcome::Skipped(format!("keykit does not use {other}"))),
     }
 }
-

@@ -37,18 +37,26 @@ impl Doctor {
             changes.push(Change::new(Direction::Different, format!("quirk {name}"), old, new));
         }
         let route = |of: &Self| {
-            let all = of.routes.iter().map(|one| (format!("route {:?} under {} bits with {}", one.direction, one.kek_bits, one.oaep_hash), (one.way, one.may_pad_with_zeros)));
+            let all = of.routes.iter().map(|one| {
+                (format!("route {:?} under {} bits with {}", one.direction, one.kek_bits, one.oaep_hash), (one.way, one.may_pad_with_zeros))
+            });
             all.collect::<BTreeMap<_, _>>()
         };
         for (name, old, new) in pairs(&route(before), &route(self)) {
             let rank = |found: Option<&(super::routes::Way, bool)>| found.map(|(way, pads)| (*way, !pads));
-            let shown = |found: Option<&(super::routes::Way, bool)>| found.map_or_else(String::new, |(way, pads)| format!("{way:?}{}", if *pads { ", may pad" } else { "" }));
+            let shown = |found: Option<&(super::routes::Way, bool)>| {
+                found.map_or_else(String::new, |(way, pads)| format!("{way:?}{}", if *pads { ", may pad" } else { "" }))
+            };
             let towards = direction(&rank(old), &rank(new)).unwrap_or(Direction::Different);
             changes.push(Change::new(towards, name, shown(old), shown(new)));
         }
-        let profiles = |of: &Self| of.profiles.iter().map(|one| (one.profile.clone(), (one.served, !one.may_pad_with_zeros, one.kek_bits.len()))).collect::<BTreeMap<_, _>>();
+        let profiles = |of: &Self| {
+            of.profiles.iter().map(|one| (one.profile.clone(), (one.served, !one.may_pad_with_zeros, one.kek_bits.len()))).collect::<BTreeMap<_, _>>()
+        };
         for (name, old, new) in pairs(&profiles(before), &profiles(self)) {
-            let shown = |found: Option<&(super::Served, bool, usize)>| found.map_or_else(String::new, |(served, _, sizes)| format!("{served:?}, {sizes} sizes"));
+            let shown = |found: Option<&(super::Served, bool, usize)>| {
+                found.map_or_else(String::new, |(served, _, sizes)| format!("{served:?}, {sizes} sizes"))
+            };
             let towards = direction(&old, &new).unwrap_or(Direction::Different);
             changes.push(Change::new(towards, format!("profile {name}"), shown(old), shown(new)));
         }
@@ -110,12 +118,18 @@ mod tests {
     fn doctor() -> Doctor {
         let store = keykit_hsm_backends::memory::MemoryStore::new();
         let mut doctor = Doctor::new(keykit::store::KeyStore::identity(&store));
-        let measured = |name: &str, outcome| Measured { name: name.into(), outcome, detail: "d".into() };
+        let measured = |name: &str, outcome| Measured { name: name.into(), outcome, detail: "d".into(), known_as: None };
         doctor.measurements = vec![measured("a", Outcome::Right), measured("b", Outcome::Wrong), measured("c", Outcome::Fact)];
-        let mechanism = Mechanism { code: "0x00000001".into(), name: "M".into(), minimum_key_size: 1, maximum_key_size: 2, uses: vec!["sign".into()] };
+        let mechanism =
+            Mechanism { code: "0x00000001".into(), name: "M".into(), minimum_key_size: 1, maximum_key_size: 2, uses: vec!["sign".into()] };
         doctor.mechanisms = vec![mechanism];
-        doctor.profiles =
-            vec![ServedProfile { profile: "p".into(), served: Served::InMemory, kek_bits: vec![2048], may_pad_with_zeros: false, sentence: String::new() }];
+        doctor.profiles = vec![ServedProfile {
+            profile: "p".into(),
+            served: Served::InMemory,
+            kek_bits: vec![2048],
+            may_pad_with_zeros: false,
+            sentence: String::new(),
+        }];
         doctor
     }
 

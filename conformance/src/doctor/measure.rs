@@ -19,7 +19,8 @@ pub fn examine_token(token: &Pkcs11Store, step: &mut dyn FnMut(&str)) -> Result<
     let mut doctor = Doctor::new(token.identity());
     doctor.quirks = quirks_of(token.identity()).map(|quirk| Known { name: quirk.name.to_owned(), meaning: quirk.sentence.to_owned() }).collect();
     let pads = examination.measurements.iter().any(|found| found.name.starts_with("wrap/CKM_AES_KEY_WRAP") && found.detail.contains("zero bytes"));
-    says(&mut doctor, examination);
+    let known = |name: &str| quirks_of(token.identity()).find(|quirk| quirk.measurements.contains(&name)).map(|quirk| quirk.name.to_owned());
+    says(&mut doctor, examination, known);
     step("the ways of a key out of the token and into it");
     doctor.routes = routes::measure(token, pads)?;
     conclude(&mut doctor);
@@ -52,7 +53,7 @@ fn conclude(doctor: &mut Doctor) {
 }
 
 /// What the token says, in the form that is stored.
-fn says(doctor: &mut Doctor, examination: Examination) {
+fn says(doctor: &mut Doctor, examination: Examination, known: impl Fn(&str) -> Option<String>) {
     let Examination { module, token, mechanisms, measurements } = examination;
     let facts = [
         ("module/manufacturer", module.manufacturer),
@@ -86,13 +87,14 @@ fn says(doctor: &mut Doctor, examination: Examination) {
     doctor.measurements = measurements
         .into_iter()
         .map(|found| Measured {
-            name: found.name,
             outcome: match found.verdict {
                 Verdict::Right => Outcome::Right,
                 Verdict::Wrong => Outcome::Wrong,
                 Verdict::Unavailable => Outcome::Unavailable,
                 Verdict::Fact => Outcome::Fact,
             },
+            known_as: known(&found.name).filter(|_| found.verdict == Verdict::Wrong),
+            name: found.name,
             detail: found.detail,
         })
         .collect();
@@ -107,7 +109,7 @@ fn work(store: &dyn KeyStore) -> Result<Vec<Measured>> {
             Ok(false) => (Outcome::Wrong, "gives another result".to_owned()),
             Err(error) => (Outcome::Unavailable, error.to_string()),
         };
-        found.push(Measured { name, outcome, detail });
+        found.push(Measured { name, outcome, detail, known_as: None });
     };
     for bits in [1024, 2048, 3072, 4096] {
         let made = store.as_generate()?.generate(bits, &KeyRequest::labelled(format!("doctor {bits}")));

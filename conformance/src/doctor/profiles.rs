@@ -103,7 +103,13 @@ fn serve_one(needs: &Needs, routes: &[Route]) -> ServedProfile {
     if may_pad_with_zeros {
         sentence.push_str("; up to seven zero bytes may stand behind it in the blob, which a strict reader refuses: try the import before the day");
     }
-    ServedProfile { profile: needs.name.to_owned(), served, kek_bits: if served == Served::No { Vec::new() } else { kek_bits }, may_pad_with_zeros, sentence }
+    ServedProfile {
+        profile: needs.name.to_owned(),
+        served,
+        kek_bits: if served == Served::No { Vec::new() } else { kek_bits },
+        may_pad_with_zeros,
+        sentence,
+    }
 }
 
 #[cfg(test)]

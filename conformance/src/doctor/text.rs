@@ -73,7 +73,8 @@ pub fn table(doctor: &Doctor, changes: Option<&[Change]>) -> String {
             Outcome::Fact if found.name.starts_with("defaults/") => continue,
             Outcome::Fact => "fact       ",
         };
-        lines.push(format!("{word}  {}: {}", found.name, found.detail));
+        let known = found.known_as.as_ref().map_or_else(String::new, |name| format!(" (known as {name})"));
+        lines.push(format!("{word}  {}: {}{known}", found.name, found.detail));
     }
     let facts = doctor.measurements.iter().filter(|found| found.name.starts_with("defaults/")).count();
     if facts > 0 {

@@ -48,9 +48,11 @@ pub fn html(document: &Document, changes: Option<&[Change]>) -> String {
         differences(&mut page, changes);
     }
     add(&mut page, "<h2>Results</h2>");
-    let heading: String = ["Suite", "Result", "Ran", "Passed", "Failed", "Deviated", "Skipped"].iter().map(|cell| format!("<th scope=\"col\">{cell}</th>")).collect();
+    let heading: String =
+        ["Suite", "Result", "Ran", "Passed", "Failed", "Deviated", "Skipped"].iter().map(|cell| format!("<th scope=\"col\">{cell}</th>")).collect();
     let rows: String = document.suites.iter().map(row).collect();
-    let caption = "<caption>Cases of each suite. Deviated: wrong in a way that is known and named. Skipped: not tried, for a reason given below.</caption>";
+    let caption =
+        "<caption>Cases of each suite. Deviated: wrong in a way that is known and named. Skipped: not tried, for a reason given below.</caption>";
     add(&mut page, &format!("<div class=\"scroll\"><table>{caption}<thead><tr>{heading}</tr></thead><tbody>{rows}</tbody></table></div>"));
     if !document.left_out.is_empty() {
         add(&mut page, &format!("<p>Not asked for: {}.</p>", escape(&document.left_out.join(", "))));
@@ -69,8 +71,10 @@ fn row(suite: &SuiteResult) -> String {
         (true, ..) => ("odd", "passed, with deviations"),
     };
     let counts = suite.counts;
-    let numbers: String =
-        [counts.ran, counts.passed, counts.failed, counts.deviated, counts.skipped].iter().map(|number| format!("<td class=\"n\">{number}</td>")).collect();
+    let numbers: String = [counts.ran, counts.passed, counts.failed, counts.deviated, counts.skipped]
+        .iter()
+        .map(|number| format!("<td class=\"n\">{number}</td>"))
+        .collect();
     format!("<tr><th scope=\"row\">{}</th><td class=\"{class}\">{word}</td>{numbers}</tr>", escape(&suite.title))
 }
 
@@ -91,7 +95,12 @@ fn differences(page: &mut String, changes: &[Change]) {
     });
     let heading = "<tr><th scope=\"col\">Direction</th><th scope=\"col\">What</th><th scope=\"col\">Before</th><th scope=\"col\">Now</th></tr>";
     let rows: String = rows.collect();
-    add(page, &format!("<div class=\"scroll\"><table><caption>What got worse, better or just different</caption><thead>{heading}</thead><tbody>{rows}</tbody></table></div>"));
+    add(
+        page,
+        &format!(
+            "<div class=\"scroll\"><table><caption>What got worse, better or just different</caption><thead>{heading}</thead><tbody>{rows}</tbody></table></div>"
+        ),
+    );
 }
 
 fn failures(page: &mut String, document: &Document) {
@@ -104,7 +113,12 @@ fn failures(page: &mut String, document: &Document) {
     if !rows.is_empty() {
         let heading = "<tr><th scope=\"col\">Suite</th><th scope=\"col\">Case</th><th scope=\"col\">What was wrong</th></tr>";
         add(page, "<h2>Failures</h2>");
-        add(page, &format!("<div class=\"scroll\"><table><caption>Every case that failed</caption><thead>{heading}</thead><tbody>{rows}</tbody></table></div>"));
+        add(
+            page,
+            &format!(
+                "<div class=\"scroll\"><table><caption>Every case that failed</caption><thead>{heading}</thead><tbody>{rows}</tbody></table></div>"
+            ),
+        );
     }
 }
 
@@ -122,7 +136,12 @@ fn known(page: &mut String, document: &Document) {
     if !rows.is_empty() {
         let heading = "<tr><th scope=\"col\">Suite</th><th scope=\"col\">Cases</th><th scope=\"col\">What</th></tr>";
         add(page, "<h2>Deviations and cases left out</h2>");
-        add(page, &format!("<div class=\"scroll\"><table><caption>Nothing is hidden: every case that did not simply pass</caption><thead>{heading}</thead><tbody>{rows}</tbody></table></div>"));
+        add(
+            page,
+            &format!(
+                "<div class=\"scroll\"><table><caption>Nothing is hidden: every case that did not simply pass</caption><thead>{heading}</thead><tbody>{rows}</tbody></table></div>"
+            ),
+        );
     }
 }
 

@@ -22,12 +22,15 @@ pub fn junit(reports: &[Report], changes: &[Change]) -> String {
     }
     let sum = |count: fn(&Report) -> usize| reports.iter().map(|report| count(report)).sum::<usize>();
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    line(&mut text, format_args!(
-        "<testsuites name=\"keykit store conformance\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\">",
-        sum(tests),
-        sum(failures),
-        sum(Report::skipped_count)
-    ));
+    line(
+        &mut text,
+        format_args!(
+            "<testsuites name=\"keykit store conformance\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\">",
+            sum(tests),
+            sum(failures),
+            sum(Report::skipped_count)
+        ),
+    );
     for report in &reports {
         suite(&mut text, report);
     }
@@ -46,12 +49,15 @@ fn failures(report: &Report) -> usize {
 
 fn suite(text: &mut String, report: &Report) {
     let name = escape(&report.suite);
-    line(text, format_args!(
-        "  <testsuite name=\"{name}\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\">",
-        tests(report),
-        failures(report),
-        report.skipped_count()
-    ));
+    line(
+        text,
+        format_args!(
+            "  <testsuite name=\"{name}\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\">",
+            tests(report),
+            failures(report),
+            report.skipped_count()
+        ),
+    );
     for (case, outcome) in &report.cases {
         let case = escape(case);
         match outcome {

@@ -42,7 +42,9 @@ fn details(suite: &SuiteResult) -> Vec<String> {
         lines.push(format!("deviated {:>5}  {}: {}{meaning}", deviation.cases, suite.suite, deviation.name));
     }
     lines.extend(suite.skips.iter().map(|(reason, cases)| format!("skipped  {cases:>5}  {}: {reason}", suite.suite)));
-    lines.extend(suite.failures.iter().take(LISTED_FAILURES).map(|failure| format!("FAILED          {}: {}: {}", suite.suite, failure.case, failure.problem)));
+    lines.extend(
+        suite.failures.iter().take(LISTED_FAILURES).map(|failure| format!("FAILED          {}: {}: {}", suite.suite, failure.case, failure.problem)),
+    );
     if suite.failures.len() > LISTED_FAILURES {
         lines.push(format!("FAILED          {}: {} more; the JSON file lists all", suite.suite, suite.failures.len() - LISTED_FAILURES));
     }

@@ -138,12 +138,8 @@ fn token(lifetime: ObjectLifetime) -> Attribute {
 
 /// Public objects of the token that hold this very key.
 pub(super) fn public_objects(session: &Session, key: &RsaPublicKey, lifetime: ObjectLifetime) -> Result<Vec<ObjectHandle>, CallError> {
-    let template = [
-        Attribute::Class(ObjectClass::PUBLIC_KEY),
-        Attribute::KeyType(KeyType::RSA),
-        token(lifetime),
-        Attribute::Modulus(key.modulus().to_vec()),
-    ];
+    let template =
+        [Attribute::Class(ObjectClass::PUBLIC_KEY), Attribute::KeyType(KeyType::RSA), token(lifetime), Attribute::Modulus(key.modulus().to_vec())];
     Ok(session.find_objects(&template)?)
 }
 

@@ -53,7 +53,11 @@ pub enum ObjectLifetime {
 impl Default for Pkcs11Options {
     /// One session for each processor.
     fn default() -> Self {
-        Self { sessions: std::thread::available_parallelism().map_or(1, std::num::NonZero::get), transport_oaep_hash: None, objects: ObjectLifetime::Token }
+        Self {
+            sessions: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            transport_oaep_hash: None,
+            objects: ObjectLifetime::Token,
+        }
     }
 }
 
@@ -211,7 +215,9 @@ impl Pkcs11Store {
 
     /// Refuses a label or CKA_ID that another key has.
     pub(super) fn refuse_occupied(&self, session: &Session, label: &str, id: Option<&[u8]>, expected: Option<&RsaPublicKey>) -> Result<()> {
-        match key::occupied(session, label, id, expected, self.options.objects).map_err(|error| self.failed(error, "look for keys of the same name"))? {
+        match key::occupied(session, label, id, expected, self.options.objects)
+            .map_err(|error| self.failed(error, "look for keys of the same name"))?
+        {
             None => Ok(()),
             Some(what) => Err(Error::Conflict {
                 what: format!("{}: {what}; nothing was changed", self.identity.uri),

@@ -20,7 +20,7 @@ pub(super) enum Checked {
     /// A token.
     Token(Box<Pkcs11Store>, ObjectLifetime),
     /// A store in memory, in the place of the store of this identity.
-    Memory(MemoryStore, StoreIdentity),
+    Memory(Box<MemoryStore>, Box<StoreIdentity>),
     /// A folder that may be written to.
     Folder(Box<FolderStore>),
 }
@@ -42,14 +42,14 @@ impl Checked {
             (Some(folder), None) => {
                 output::say(FOLDER_IS_SPARED);
                 let identity = FolderStore::open_without_password(Path::new(folder))?.identity().clone();
-                Ok(Self::Memory(MemoryStore::new(), identity))
+                Ok(Self::Memory(Box::default(), Box::new(identity)))
             }
             (Some(folder), Some(named)) => Err(other_store(named, &format!("the folder '{folder}'"))),
             (None, Some(named)) => Err(other_store(named, "a store in memory")),
             (None, None) if name == "memory:" => {
                 let store = MemoryStore::new();
                 let identity = store.identity().clone();
-                Ok(Self::Memory(store, identity))
+                Ok(Self::Memory(Box::new(store), Box::new(identity)))
             }
             (None, None) => Err(stores::no_such_store(name)),
         }
@@ -60,7 +60,9 @@ impl Checked {
         let options = Pkcs11Options { objects: lifetime, ..Pkcs11Options::default() };
         let token = stores::token_with(uri, None, options)?;
         match allow_write {
-            Some(named) if named != token.identity().serial => Err(other_store(named, &format!("the token with the serial number '{}'", token.identity().serial))),
+            Some(named) if named != token.identity().serial => {
+                Err(other_store(named, &format!("the token with the serial number '{}'", token.identity().serial)))
+            }
             _ => Ok(Self::Token(Box::new(token), lifetime)),
         }
     }
@@ -70,7 +72,7 @@ impl Checked {
         const WRAPPED: &dyn Loader = &Wrapped { kek_modulus_bits: 2048 };
         match self {
             Self::Token(token, _) => Subject { store: token.as_ref(), loader: WRAPPED, token: Some(token) },
-            Self::Memory(store, _) => Subject { store, loader: &InTheClear, token: None },
+            Self::Memory(store, _) => Subject { store: store.as_ref(), loader: &InTheClear, token: None },
             Self::Folder(store) => Subject { store: store.as_ref(), loader: &InTheClear, token: None },
         }
     }

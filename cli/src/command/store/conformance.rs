@@ -27,7 +27,8 @@ struct Compared<'a> {
 }
 
 pub(super) fn run_suites(arguments: &ConformanceArguments, output: Output) -> Result<u8> {
-    let before = arguments.common.compare.as_deref().map(|path| Document::from_json(&stored(path)?).map_err(|error| error.in_file(path))).transpose()?;
+    let before =
+        arguments.common.compare.as_deref().map(|path| Document::from_json(&stored(path)?).map_err(|error| error.in_file(path))).transpose()?;
     let suites = suites(&arguments.suite)?;
     let checked = Checked::open(&arguments.common.store, &arguments.common.keyring, arguments.allow_write.as_deref())?;
     let subject = checked.subject();

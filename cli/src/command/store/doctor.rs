@@ -33,7 +33,7 @@ pub(super) fn examine(arguments: &CheckArguments, output: Output) -> Result<u8> 
     };
     let doctor = match &checked {
         Checked::Token(token, _) => examine_token(token, &mut step)?,
-        Checked::Memory(store, identity) => examine_software(identity, store, &mut step)?,
+        Checked::Memory(store, identity) => examine_software(identity, store.as_ref(), &mut step)?,
         Checked::Folder(store) => examine_software(checked.identity(), store.as_ref(), &mut step)?,
     };
     drop(steps);

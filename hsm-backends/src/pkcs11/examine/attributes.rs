@@ -30,10 +30,10 @@ fn value(findings: &Findings<'_>, object: ObjectHandle, wanted: &Attribute) -> R
 }
 
 /// Tries to change an attribute in place. A token may say yes and change nothing; what counts is what the attribute is then.
-fn change(findings: &mut Findings<'_>, object: ObjectHandle, what: &str, attribute: Attribute) -> Result<(), CallError> {
+fn change(findings: &mut Findings<'_>, object: ObjectHandle, what: &str, attribute: &Attribute) -> Result<(), CallError> {
     let name = format!("protect/change/{what}");
-    let changed = findings.session.update_attributes(object, std::slice::from_ref(&attribute)).map_err(CallError::from);
-    if changed.is_ok() && !value(findings, object, &attribute)? {
+    let changed = findings.session.update_attributes(object, std::slice::from_ref(attribute)).map_err(CallError::from);
+    if changed.is_ok() && !value(findings, object, attribute)? {
         findings.add(name, Verdict::Right, "accepted without effect");
         return Ok(());
     }
@@ -83,15 +83,10 @@ fn private_keys(findings: &mut Findings<'_>) -> Result<(), TestError> {
             Err(detail) => findings.add(name, Verdict::Wrong, detail),
         }
     }
-    for (what, attribute) in [
-        ("CKA_SENSITIVE to false", Attribute::Sensitive(false)),
-        ("CKA_EXTRACTABLE to true", Attribute::Extractable(true)),
-    ] {
-        change(findings, key, what, attribute)?;
+    for (what, attribute) in [("CKA_SENSITIVE to false", Attribute::Sensitive(false)), ("CKA_EXTRACTABLE to true", Attribute::Extractable(true))] {
+        change(findings, key, what, &attribute)?;
     }
-    for (what, attribute) in
-        [("CKA_SENSITIVE to false", Attribute::Sensitive(false)), ("CKA_EXTRACTABLE to true", Attribute::Extractable(true))]
-    {
+    for (what, attribute) in [("CKA_SENSITIVE to false", Attribute::Sensitive(false)), ("CKA_EXTRACTABLE to true", Attribute::Extractable(true))] {
         copy(findings, key, what, &attribute)?;
     }
     let digest_info = Hash::Sha256.digest(b"no use for it").to_digest_info();
@@ -124,7 +119,7 @@ fn secret_keys(findings: &mut Findings<'_>) -> Result<(), TestError> {
     let bound = [Attribute::Extractable(true), Attribute::WrapWithTrusted(true)];
     match answer(secret(findings, &mut new, &bound))? {
         Ok(object) if value(findings, object, &Attribute::WrapWithTrusted(true))? => {
-            change(findings, object, "CKA_WRAP_WITH_TRUSTED to false", Attribute::WrapWithTrusted(false))?;
+            change(findings, object, "CKA_WRAP_WITH_TRUSTED to false", &Attribute::WrapWithTrusted(false))?;
             copy(findings, object, "CKA_WRAP_WITH_TRUSTED to false", &Attribute::WrapWithTrusted(false))?;
         }
         Ok(_) => findings.add("protect/change/CKA_WRAP_WITH_TRUSTED to false", Verdict::Unavailable, "the attribute is not kept"),
@@ -136,7 +131,7 @@ fn secret_keys(findings: &mut Findings<'_>) -> Result<(), TestError> {
             ("CKA_ALWAYS_SENSITIVE to true", Attribute::AlwaysSensitive(true)),
             ("CKA_LOCAL to true", Attribute::Local(true)),
         ] {
-            change(findings, object, what, attribute)?;
+            change(findings, object, what, &attribute)?;
         }
         let shown = session.get_attributes(object, &[AttributeType::Value]).map_err(CallError::from);
         match shown {
@@ -176,7 +171,8 @@ fn wrapped_keys(findings: &mut Findings<'_>) -> Result<(), TestError> {
             if mechanism == CKM_AES_KEY_WRAP { key.wrap(secret.expose()) } else { key.wrap_with_padding(secret.expose()) }
         };
         let (whole, foreign) = (blob(&key)?, blob(&other)?);
-        let flipped = |position: usize| whole.iter().enumerate().map(|(index, byte)| if index == position { byte ^ 1 } else { *byte }).collect::<Vec<u8>>();
+        let flipped =
+            |position: usize| whole.iter().enumerate().map(|(index, byte)| if index == position { byte ^ 1 } else { *byte }).collect::<Vec<u8>>();
         let cut = whole.iter().take(whole.len() - 8).copied().collect();
         let attempts = [
             ("another key's blob", foreign),

@@ -4,10 +4,10 @@ use cryptoki::mechanism::Mechanism as CryptokiMechanism;
 use cryptoki::object::{Attribute, AttributeType, ObjectHandle};
 use cryptoki::types::Ulong;
 
+use super::super::error::CallError;
 use super::super::key::NewObjects;
 use super::super::secret_wrap::create_with_value;
 use super::super::self_test::{TEST_KEY_BITS, TestError};
-use super::super::error::CallError;
 use super::{Findings, Verdict, answer};
 use keykit::secret::SecretBytes;
 

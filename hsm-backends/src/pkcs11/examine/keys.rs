@@ -39,8 +39,12 @@ pub(super) fn signing_pair(
     bits: usize,
     more: &[Attribute],
 ) -> Result<SessionPair, TestError> {
-    let public =
-        [Attribute::Token(false), Attribute::Private(false), Attribute::ModulusBits(Ulong::try_from(bits)?), Attribute::PublicExponent(vec![1, 0, 1])];
+    let public = [
+        Attribute::Token(false),
+        Attribute::Private(false),
+        Attribute::ModulusBits(Ulong::try_from(bits)?),
+        Attribute::PublicExponent(vec![1, 0, 1]),
+    ];
     let mut private = vec![Attribute::Token(false), Attribute::Private(store.private_objects()), Attribute::Sensitive(true), Attribute::Sign(true)];
     private.extend_from_slice(more);
     let (public, private) = session.generate_key_pair(&CryptokiMechanism::RsaPkcsKeyPairGen, &public, &private)?;
