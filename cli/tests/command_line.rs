@@ -5,6 +5,8 @@
 #[path = "command_line/support.rs"]
 mod support;
 
+#[path = "command_line/access.rs"]
+mod access;
 #[path = "command_line/bad_input.rs"]
 mod bad_input;
 #[path = "command_line/checks.rs"]
@@ -13,6 +15,8 @@ mod checks;
 mod domains;
 #[path = "command_line/inspect.rs"]
 mod inspect;
+#[path = "command_line/killed.rs"]
+mod killed;
 #[path = "command_line/manual.rs"]
 mod manual;
 #[path = "command_line/software.rs"]

@@ -1,5 +1,6 @@
 //! Files that are either written whole or not at all.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
@@ -24,6 +25,11 @@ pub enum Existing {
     Keep,
 }
 
+/// How the names of temporary files begin.
+const PREFIX: &str = ".keykit-";
+/// How they end.
+const SUFFIX: &str = ".tmp";
+
 /// Writes `bytes` to `path`: into a temporary file beside it, synced, renamed, and the folder synced.
 ///
 /// # Errors
@@ -32,7 +38,7 @@ pub enum Existing {
 pub fn write(path: &Path, bytes: &[u8], access: Access, existing: Existing) -> Result<()> {
     let failed = |source| Error::Write { path: path.to_owned(), source };
     let folder = parent(path);
-    let mut temporary = tempfile::Builder::new().prefix(".keykit-").suffix(".tmp").tempfile_in(folder).map_err(failed)?;
+    let mut temporary = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(folder).map_err(failed)?;
     temporary.write_all(bytes).map_err(failed)?;
     if access == Access::Shared {
         make_shared(temporary.as_file()).map_err(failed)?;
@@ -49,6 +55,28 @@ pub fn write(path: &Path, bytes: &[u8], access: Access, existing: Existing) -> R
         })?,
     }
     sync_folder(folder)
+}
+
+/// Whether a file of this name is a temporary one of [`write`]: a process that is killed leaves it behind.
+#[must_use]
+pub fn is_temporary(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX))
+}
+
+/// Removes the temporary files that killed processes left in a folder. The caller holds the lock of the folder, so that none
+/// of them is being written.
+///
+/// # Errors
+/// [`Error::Read`] or [`Error::Write`]; some may be removed then.
+pub fn remove_temporary_files(folder: &Path) -> Result<()> {
+    let failed = |source| Error::Read { path: folder.to_owned(), source };
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if is_temporary(&entry.file_name()) && entry.file_type().map_err(failed)?.is_file() {
+            fs::remove_file(entry.path()).map_err(|source| Error::Write { path: entry.path(), source })?;
+        }
+    }
+    Ok(())
 }
 
 /// Appends one line to a file, synced before this returns.
@@ -119,6 +147,20 @@ pub(crate) fn make_shared(_: &File) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_temporary_files_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [".keykit-a1B2c3.tmp", ".keykit-.txt", "keykit-1.tmp", "tenant.json"] {
+            fs::write(folder.path().join(name), "x").unwrap();
+        }
+        fs::create_dir(folder.path().join(".keykit-folder.tmp")).unwrap();
+        remove_temporary_files(folder.path()).unwrap();
+        let mut names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, [".keykit-.txt", ".keykit-folder.tmp", "keykit-1.tmp", "tenant.json"]);
+        assert!(remove_temporary_files(&folder.path().join("none")).is_err());
+    }
 
     #[test]
     fn keep_leaves_the_old_file_and_no_litter() {

@@ -106,7 +106,7 @@ impl Desk {
         self.finish(Command::new("sh").arg("-c").arg(script))
     }
 
-    fn finish(&self, command: &mut Command) -> Ran {
+    pub(crate) fn finish(&self, command: &mut Command) -> Ran {
         command
             .current_dir(self.folder.path())
             .env_remove("KEYKIT_PIN_SOURCE")

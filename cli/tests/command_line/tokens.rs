@@ -17,8 +17,9 @@ use crate::support::{Desk, PASSWORD, contoso, fabrikam, woodgrove};
 
 const LABELS: [&str; 5] = ["accelerator", "PKCS11OCS", "softcard one", "target", "second target"];
 
-fn on_tokens(name: &str, body: impl FnOnce(&Bench)) {
-    on_softhsm(&format!("tokens::{name}"), &LABELS, |module| {
+/// Runs `body` in a child process with fresh tokens; `name` is the test with its modules.
+pub(crate) fn on_tokens(name: &str, body: impl FnOnce(&Bench)) {
+    on_softhsm(name, &LABELS, |module| {
         let desk = Desk::new();
         desk.write("pin", format!("{PIN}\n"));
         desk.make_private("pin");
@@ -27,13 +28,13 @@ fn on_tokens(name: &str, body: impl FnOnce(&Bench)) {
 }
 
 /// A desk beside a module.
-struct Bench<'a> {
-    desk: Desk,
+pub(crate) struct Bench<'a> {
+    pub(crate) desk: Desk,
     module: &'a Path,
 }
 
 impl Bench<'_> {
-    fn uri(&self, label: &str) -> String {
+    pub(crate) fn uri(&self, label: &str) -> String {
         format!(
             "pkcs11:token={}?module-path={}&pin-source=file:{}",
             label.replace(' ', "%20"),
@@ -54,11 +55,19 @@ impl Bench<'_> {
         public
     }
 
-    fn keys(&self, label: &str) -> Vec<Value> {
+    pub(crate) fn keys(&self, label: &str) -> Vec<Value> {
         self.desk.run_with(&["--format", "json", "store", "keys", "--store", &self.uri(label)]).exits(0).json("store-keys")["keys"]
             .as_array()
             .unwrap()
             .clone()
+    }
+
+    /// Destroys every key of a token.
+    pub(crate) fn empty(&self, label: &str) {
+        let store = tokens::open(&Pkcs11Uri::parse(&self.uri(label)).unwrap()).unwrap();
+        for key in store.keys().unwrap() {
+            store.as_destroy().unwrap().destroy(&key.id()).unwrap();
+        }
     }
 
     fn to_token(&self, domains: &[&str], target: &str, more: &[&str]) -> crate::support::Ran {
@@ -100,7 +109,7 @@ fn proofs_hold(key: &Value) {
 
 #[test]
 fn software_keys_go_into_a_token_and_open_their_licences_there() {
-    on_tokens("software_keys_go_into_a_token_and_open_their_licences_there", |bench| {
+    on_tokens("tokens::software_keys_go_into_a_token_and_open_their_licences_there", |bench| {
         let value =
             bench.to_token(&["contoso.xml", "fabrikam.xml", "woodgrove.xml"], "target", &["--licence", "contoso.pfile"]).exits(0).json("migrate");
         assert_eq!(value["path"], "software-to-hsm");
@@ -147,7 +156,7 @@ fn software_keys_go_into_a_token_and_open_their_licences_there() {
 
 #[test]
 fn openssl_verifies_what_the_token_signs() {
-    on_tokens("openssl_verifies_what_the_token_signs", |bench| {
+    on_tokens("tokens::openssl_verifies_what_the_token_signs", |bench| {
         bench.to_token(&["contoso.xml"], "target", &[]).exits(0);
         let store = tokens::open(&Pkcs11Uri::parse(&bench.uri("target")).unwrap()).unwrap();
         let signature = store.sign(&contoso().key.id(), &[Hash::Sha256.digest(b"message")]).unwrap().remove(0);
@@ -165,7 +174,7 @@ fn openssl_verifies_what_the_token_signs() {
 
 #[test]
 fn the_same_migration_into_a_token_twice_changes_nothing() {
-    on_tokens("the_same_migration_into_a_token_twice_changes_nothing", |bench| {
+    on_tokens("tokens::the_same_migration_into_a_token_twice_changes_nothing", |bench| {
         bench.to_token(&["contoso.xml"], "target", &[]).exits(0);
         let (files, keys) = (bench.desk.snapshot(), bench.keys("target"));
         let again = bench.to_token(&["contoso.xml"], "target", &[]).exits(0).says("nothing changed");
@@ -177,7 +186,7 @@ fn the_same_migration_into_a_token_twice_changes_nothing() {
 
 #[test]
 fn a_module_protected_key_goes_from_token_to_token() {
-    on_tokens("a_module_protected_key_goes_from_token_to_token", |bench| {
+    on_tokens("tokens::a_module_protected_key_goes_from_token_to_token", |bench| {
         let public = bench.domain_around("accelerator", Transferability::Wrapped);
         let value = bench.between("accelerator.xml", "accelerator", "target", &["--licence", "accelerator.pfile"]).exits(0).json("migrate");
         let key = &value["keys"][0];
@@ -194,7 +203,7 @@ fn a_module_protected_key_goes_from_token_to_token() {
 
 #[test]
 fn a_key_under_a_card_set_or_a_softcard_is_refused() {
-    on_tokens("a_key_under_a_card_set_or_a_softcard_is_refused", |bench| {
+    on_tokens("tokens::a_key_under_a_card_set_or_a_softcard_is_refused", |bench| {
         for label in ["PKCS11OCS", "softcard one"] {
             bench.domain_around(label, Transferability::Wrapped);
             let domain = format!("{label}.xml");
@@ -207,7 +216,7 @@ fn a_key_under_a_card_set_or_a_softcard_is_refused() {
 
 #[test]
 fn evidence_that_contradicts_the_token_is_a_conflict_and_evidence_of_another_key_counts_for_nothing() {
-    on_tokens("evidence_that_contradicts_the_token_is_a_conflict_and_evidence_of_another_key_counts_for_nothing", |bench| {
+    on_tokens("tokens::evidence_that_contradicts_the_token_is_a_conflict_and_evidence_of_another_key_counts_for_nothing", |bench| {
         let public = bench.domain_around("accelerator", Transferability::Wrapped);
         let base64 = |bytes: &[u8]| {
             let output = Command::new("openssl")
@@ -241,7 +250,7 @@ fn evidence_that_contradicts_the_token_is_a_conflict_and_evidence_of_another_key
 
 #[test]
 fn a_key_that_cannot_leave_and_a_key_of_another_token_are_refused() {
-    on_tokens("a_key_that_cannot_leave_and_a_key_of_another_token_are_refused", |bench| {
+    on_tokens("tokens::a_key_that_cannot_leave_and_a_key_of_another_token_are_refused", |bench| {
         bench.domain_around("accelerator", Transferability::Never);
         bench.between("accelerator.xml", "accelerator", "target", &[]).exits(4).says("rule 31");
         bench.between("accelerator.xml", "second target", "target", &[]).exits(4).says("rule 70");
@@ -254,7 +263,7 @@ fn a_key_that_cannot_leave_and_a_key_of_another_token_are_refused() {
 
 #[test]
 fn keep_transferable_leaves_the_key_wrappable_and_says_so() {
-    on_tokens("keep_transferable_leaves_the_key_wrappable_and_says_so", |bench| {
+    on_tokens("tokens::keep_transferable_leaves_the_key_wrappable_and_says_so", |bench| {
         let value = bench.to_token(&["contoso.xml"], "target", &["--keep-transferable"]).exits(0).json("migrate");
         assert!(value["keys"][0]["proofs"].to_string().contains("sensitive-and-wrappable-under-a-trusted-key"));
         let key = &bench.keys("target")[0];
@@ -266,7 +275,7 @@ fn keep_transferable_leaves_the_key_wrappable_and_says_so() {
 
 #[test]
 fn a_label_that_another_key_has_is_left_alone() {
-    on_tokens("a_label_that_another_key_has_is_left_alone", |bench| {
+    on_tokens("tokens::a_label_that_another_key_has_is_left_alone", |bench| {
         bench.desk.run("tenant init --tenant tenant").exits(0);
         let tenant = bench.desk.run("--format json tenant show --tenant tenant").json("tenant")["tenant_id"].as_str().unwrap().to_owned();
         let label = format!("keykit-{}-{}", &tenant[..8], contoso().key.id().short());
@@ -281,7 +290,7 @@ fn a_label_that_another_key_has_is_left_alone() {
 
 #[test]
 fn a_key_of_another_tenant_in_the_token_is_refused() {
-    on_tokens("a_key_of_another_tenant_in_the_token_is_refused", |bench| {
+    on_tokens("tokens::a_key_of_another_tenant_in_the_token_is_refused", |bench| {
         bench.to_token(&["contoso.xml"], "target", &[]).exits(0);
         let uri = bench.uri("target");
         // Not a sibling folder: the label in the token tells.
@@ -293,7 +302,7 @@ fn a_key_of_another_tenant_in_the_token_is_refused() {
 
 #[test]
 fn a_wrong_pin_is_tried_once() {
-    on_tokens("a_wrong_pin_is_tried_once", |bench| {
+    on_tokens("tokens::a_wrong_pin_is_tried_once", |bench| {
         bench.desk.write("wrong-pin", "9999\n");
         bench.desk.make_private("wrong-pin");
         let uri = bench.uri("target").replace("/pin", "/wrong-pin");
@@ -306,7 +315,7 @@ fn a_wrong_pin_is_tried_once() {
 
 #[test]
 fn a_token_that_is_gone_and_a_module_that_is_none_are_clear_errors() {
-    on_tokens("a_token_that_is_gone_and_a_module_that_is_none_are_clear_errors", |bench| {
+    on_tokens("tokens::a_token_that_is_gone_and_a_module_that_is_none_are_clear_errors", |bench| {
         let gone = bench.uri("nowhere");
         bench.desk.run_with(&["store", "keys", "--store", &gone]).exits(2).says("target");
         bench.desk.write("none.so", "this is no library");
@@ -319,7 +328,7 @@ fn a_token_that_is_gone_and_a_module_that_is_none_are_clear_errors() {
 
 #[test]
 fn an_era_and_an_identity_are_kept() {
-    on_tokens("an_era_and_an_identity_are_kept", |bench| {
+    on_tokens("tokens::an_era_and_an_identity_are_kept", |bench| {
         let value = bench.to_token(&["contoso.xml", "fabrikam.xml"], "target", &["--era", "2016"]).exits(0).json("migrate");
         assert_eq!(value["keys"][0]["status"], "active");
         assert_eq!(value["keys"][1]["status"], "archived");

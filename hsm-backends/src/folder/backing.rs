@@ -115,7 +115,9 @@ impl Backing for EncryptedFolder {
     type Guard = FolderLock;
 
     fn exclusive(&self) -> Result<FolderLock> {
-        files::lock(&self.folder)
+        let lock = files::lock(&self.folder)?;
+        durable::remove_temporary_files(&self.folder)?;
+        Ok(lock)
     }
 
     /// Keys whose metadata is missing are not listed: either another process is about to write it, or nobody has opened the

@@ -52,7 +52,7 @@ impl<B: Backing> WrapOut for SoftwareStore<B> {
 
 impl<B: Backing> UnwrapIn for SoftwareStore<B> {
     fn transport_key(&self, modulus_bits: usize) -> Result<Box<dyn TransportKey + '_>> {
-        let engine = Engine::new(generate(modulus_bits, &self.identity().uri)?)?;
+        let engine = Engine::new(generate(modulus_bits, &self.identity().uri)?, self.engine_choice())?;
         Ok(Box::new(SoftwareTransportKey { store: self, engine }))
     }
 }

@@ -13,7 +13,7 @@ use crate::key::{CryptographicMode, KeyId, RsaPublicKey};
 use crate::secret::SecretBytes;
 
 /// Most templates of a tenant, archived ones included (rule 141).
-const MAX_TEMPLATES: usize = 500;
+pub(crate) const MAX_TEMPLATES: usize = 500;
 /// Largest tenant file that is read, in bytes.
 const LIMIT: u64 = 64 << 20;
 
@@ -75,6 +75,9 @@ impl TenantKeyring {
             });
         }
         let lock = lock(folder)?;
+        for sub in ["", "chains", "templates"] {
+            durable::remove_temporary_files(&folder.join(sub))?;
+        }
         let path = folder.join("tenant.json");
         let file = TenantFile::parse(&durable::read(&path, LIMIT, "tenant file")?).map_err(|error| error.in_file(&path))?;
         let journal = Journal::open(&folder.join("journal.jsonl"))?;
@@ -91,11 +94,14 @@ impl TenantKeyring {
         if folder.join("tenant.json").exists() {
             return Self::open(folder);
         }
-        // A folder that an earlier, killed init left may hold the lock, the empty sub-folders and the journal's first line.
+        // A folder that an earlier, killed init left may hold the lock, the empty sub-folders, a temporary file and the journal's first line.
         let ours = ["keys", "chains", "templates", "journal.jsonl", ".lock"];
         if folder.is_dir() {
             let listing = fs::read_dir(folder).map_err(|source| Error::Read { path: folder.to_owned(), source })?;
-            let foreign = listing.filter_map(Result::ok).map(|entry| entry.file_name()).find(|name| !ours.iter().any(|known| name == known));
+            let foreign = listing
+                .filter_map(Result::ok)
+                .map(|entry| entry.file_name())
+                .find(|name| !durable::is_temporary(name) && !ours.iter().any(|known| name == known));
             if let Some(name) = foreign {
                 return Err(Error::Conflict {
                     what: format!("{} holds other things ({}) and is no tenant folder", folder.display(), name.to_string_lossy()),
@@ -107,6 +113,7 @@ impl TenantKeyring {
             durable::make_folder(&folder.join(sub))?;
         }
         let lock = lock(folder)?;
+        durable::remove_temporary_files(folder)?;
         let id = SecretBytes::random(16)?;
         let id: String = id.expose().iter().map(|byte| format!("{byte:02x}")).collect();
         let mut journal = Journal::open(&folder.join("journal.jsonl"))?;
