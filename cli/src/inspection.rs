@@ -3,7 +3,7 @@
 mod documents;
 mod domain;
 pub(crate) mod samples;
-mod transfer;
+pub(crate) mod transfer;
 
 use std::path::Path;
 
@@ -92,25 +92,14 @@ pub(crate) fn inspect(path: &Path, password: Option<&Password>) -> Result<FileRe
     if text.is_some_and(|text| text.contains("-----BEGIN ")) {
         return Ok(pem(path, text.unwrap_or_default()));
     }
-    if bytes.trim_ascii_start().starts_with(b"{") {
-        if let Some(Ok(evidence)) = text.map(|text| Evidence::parse(text, path)) {
-            return Ok(nfkminfo(path, &evidence));
-        }
-        return Ok(transfer::report(path, &bytes));
-    }
     if let Some(Ok(evidence)) = text.map(|text| Evidence::parse(text, path)) {
         return Ok(nfkminfo(path, &evidence));
     }
-    let legacy = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("byok"));
-    let mut report = FileReport::new(path, if legacy { "byok-legacy-nshield" } else { "unknown" });
-    report.problem(if legacy {
-        Problem::new(
-            "legacy",
-            "a transfer file of the legacy nShield toolset (no JSON): today's services do not take it; wrap the key again for the new format",
-        )
-    } else {
-        Problem::new("unknown", "this is no file that keykit knows")
-    });
+    if let Some(report) = transfer::recognise(path, &bytes)? {
+        return Ok(report);
+    }
+    let mut report = FileReport::new(path, "unknown");
+    report.problem(Problem::new("unknown", "this is no file that keykit knows"));
     Ok(report)
 }
 

@@ -1,6 +1,8 @@
 //! The published vectors, packed into the program by `build.rs`.
 
-use miniz_oxide::inflate::decompress_to_vec_with_limit;
+use std::io::Read as _;
+
+use flate2::read::DeflateDecoder;
 
 /// A file of vectors: DEFLATE (RFC 1951) without a header.
 #[derive(Debug, Clone, Copy)]
@@ -13,8 +15,11 @@ pub(crate) struct Packed {
 impl Packed {
     /// The JSON text; `None` if the program was damaged.
     pub(crate) fn text(&self) -> Option<String> {
-        let bytes = decompress_to_vec_with_limit(self.bytes, self.length).ok().filter(|bytes| bytes.len() == self.length)?;
-        String::from_utf8(bytes).ok()
+        let mut text = String::with_capacity(self.length);
+        // One byte more than is due, so that a text that is longer is noticed and does not grow.
+        let limit = u64::try_from(self.length).ok()?.checked_add(1)?;
+        DeflateDecoder::new(self.bytes).take(limit).read_to_string(&mut text).ok()?;
+        (text.len() == self.length).then_some(text)
     }
 }
 

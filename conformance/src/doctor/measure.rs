@@ -23,7 +23,7 @@ pub fn examine_token(token: &Pkcs11Store, step: &mut dyn FnMut(&str)) -> Result<
     says(&mut doctor, examination, known);
     step("the ways of a key out of the token and into it");
     doctor.routes = routes::measure(token, pads)?;
-    conclude(&mut doctor);
+    conclude(&mut doctor)?;
     Ok(doctor)
 }
 
@@ -42,14 +42,15 @@ pub fn examine_software(identity: &StoreIdentity, store: &dyn KeyStore, step: &m
         "mechanisms, flags and sessions: a store in software has none".to_owned(),
         "attributes of objects: they are kept by this program, and bind it only".to_owned(),
     ];
-    conclude(&mut doctor);
+    conclude(&mut doctor)?;
     Ok(doctor)
 }
 
-fn conclude(doctor: &mut Doctor) {
+fn conclude(doctor: &mut Doctor) -> Result<()> {
     doctor.measurements.sort_by(|left, right| left.name.cmp(&right.name));
-    doctor.profiles = profiles::serve(&doctor.routes);
+    doctor.profiles = profiles::serve(&doctor.routes)?;
     doctor.meaning = text::meaning(doctor);
+    Ok(())
 }
 
 /// What the token says, in the form that is stored.

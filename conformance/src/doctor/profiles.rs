@@ -1,39 +1,10 @@
 //! Which transfer profiles a store can serve, from the ways that work.
 
-use keykit::key::Hash;
+use keykit::Result;
+use keykit::transfer::TransferProfile;
 use serde::{Deserialize, Serialize};
 
 use super::routes::{Direction, Route, Way};
-
-/// What a profile asks of a source.
-struct Needs {
-    name: &'static str,
-    /// Sizes of key encryption keys that the provider gives out, in bits.
-    kek_bits: &'static [usize],
-    /// Hash of the OAEP step; `None` if the receiver decides.
-    oaep_hash: Option<Hash>,
-}
-
-const fn needs(name: &'static str, kek_bits: &'static [usize], oaep_hash: Option<Hash>) -> Needs {
-    Needs { name, kek_bits, oaep_hash }
-}
-
-const ANY: &[usize] = &[2048, 3072, 4096];
-
-/// The profiles of `keykit byok profiles`.
-const PROFILES: [Needs; 11] = [
-    needs("azure-key-vault", ANY, Some(Hash::Sha1)),
-    needs("azure-managed-hsm", ANY, Some(Hash::Sha1)),
-    needs("aws-kms-sha256", ANY, Some(Hash::Sha256)),
-    needs("aws-kms-sha1", ANY, Some(Hash::Sha1)),
-    needs("google-kms-3072-sha256", &[3072], Some(Hash::Sha256)),
-    needs("google-kms-4096-sha256", &[4096], Some(Hash::Sha256)),
-    needs("google-kms-3072-sha1", &[3072], Some(Hash::Sha1)),
-    needs("google-kms-4096-sha1", &[4096], Some(Hash::Sha1)),
-    needs("vault-transit", &[4096], Some(Hash::Sha256)),
-    needs("oci-vault", &[4096], Some(Hash::Sha256)),
-    needs("pkcs11", ANY, None),
-];
 
 /// How well a profile is served, best last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -75,16 +46,17 @@ pub struct ServedProfile {
     pub sentence: String,
 }
 
-/// What each profile gets from these ways.
-pub(super) fn serve(routes: &[Route]) -> Vec<ServedProfile> {
-    PROFILES.iter().map(|needs| serve_one(needs, routes)).collect()
+/// What each profile that keykit brings gets from these ways.
+///
+/// # Errors
+/// As [`TransferProfile::built_in`].
+pub(super) fn serve(routes: &[Route]) -> Result<Vec<ServedProfile>> {
+    Ok(TransferProfile::built_in()?.iter().map(|profile| serve_one(profile, routes)).collect())
 }
 
-fn serve_one(needs: &Needs, routes: &[Route]) -> ServedProfile {
+fn serve_one(profile: &TransferProfile, routes: &[Route]) -> ServedProfile {
     let fits = |route: &&Route| {
-        route.direction == Direction::Out
-            && needs.kek_bits.contains(&route.kek_bits)
-            && needs.oaep_hash.is_none_or(|hash| hash.to_string() == route.oaep_hash)
+        route.direction == Direction::Out && profile.kek.bits.contains(&route.kek_bits) && profile.oaep_hash.to_string() == route.oaep_hash
     };
     let served = routes.iter().filter(fits).map(|route| Served::by(route.way)).max().unwrap_or(Served::No);
     let best: Vec<&Route> = routes.iter().filter(fits).filter(|route| Served::by(route.way) == served).collect();
@@ -114,6 +86,8 @@ fn serve_one(needs: &Needs, routes: &[Route]) -> ServedProfile {
 
 #[cfg(test)]
 mod tests {
+    use keykit::key::Hash;
+
     use super::*;
 
     fn route(kek_bits: usize, oaep_hash: Hash, way: Way) -> Route {
@@ -121,7 +95,7 @@ mod tests {
     }
 
     fn served(routes: &[Route], profile: &str) -> Served {
-        serve(routes).into_iter().find(|served| served.profile == profile).unwrap().served
+        serve(routes).unwrap().into_iter().find(|served| served.profile == profile).unwrap().served
     }
 
     #[test]
@@ -134,7 +108,7 @@ mod tests {
         assert_eq!(served(&routes, "google-kms-4096-sha1"), Served::No);
         assert_eq!(served(&routes, "vault-transit"), Served::No);
         assert_eq!(served(&routes, "pkcs11"), Served::NeverInTheClear);
-        assert!(serve(&[]).iter().all(|profile| profile.served == Served::No));
+        assert!(serve(&[]).unwrap().iter().all(|profile| profile.served == Served::No));
     }
 
     #[test]

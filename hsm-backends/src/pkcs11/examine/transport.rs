@@ -25,7 +25,7 @@ pub(super) fn measure(findings: &mut Findings<'_>) -> Result<(), TestError> {
         let mut new = NewObjects::new(session);
         let pair = store.test_key_pair(session, &mut new, TEST_KEY_BITS, PairUse::Unwrap)?;
         let name = format!("unwrap/OAEP with {hash}, then RFC 5649");
-        match store.prove_route(session, &pair, hash)? {
+        match store.prove_route(session, &pair.public, pair.private_handle, hash)? {
             Ok(_) => findings.add(name, Verdict::Right, "works"),
             Err(reason) => findings.add(name, Verdict::Unavailable, reason),
         }
