@@ -76,7 +76,7 @@ fn serve_one(profile: &TransferProfile, routes: &[Route]) -> ServedProfile {
         sentence.push_str("; up to seven zero bytes may stand behind it in the blob, which a strict reader refuses: try the import before the day");
     }
     ServedProfile {
-        profile: needs.name.to_owned(),
+        profile: profile.name.clone(),
         served,
         kek_bits: if served == Served::No { Vec::new() } else { kek_bits },
         may_pad_with_zeros,
