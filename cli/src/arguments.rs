@@ -7,6 +7,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+use keykit::artefact::legacy_toolset::{
+    KeyApplication, KeyFriendlyName, KeyIdentifier, Region, ResourceGroup, SubscriptionId, VaultName, WindowsPath,
+};
 
 pub(crate) use byok::*;
 
@@ -63,6 +66,9 @@ pub(crate) enum Command {
     /// Look into a key store
     #[command(subcommand)]
     Store(StoreCommand),
+    /// What concerns nShield modules only
+    #[command(subcommand)]
+    Nshield(NshieldCommand),
     /// Bring a key to a cloud or a module of others: wrap, unwrap, rehearse, inspect
     #[command(subcommand)]
     Byok(ByokCommand),
@@ -434,6 +440,57 @@ pub(crate) struct ConformanceArguments {
     /// Leave out keys above this size (default: 4096 for tokens, 8192 otherwise)
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u16).range(1024..=8192))]
     pub(crate) max_bits: Option<u16>,
+}
+
+/// `keykit nshield`
+#[derive(Debug, Subcommand)]
+pub(crate) enum NshieldCommand {
+    /// Write the run book of the legacy toolset with your own names, in Markdown (deprecated by its makers; for those who must)
+    RunBook(RunBookArguments),
+}
+
+/// `keykit nshield run-book`
+#[derive(Debug, Args)]
+pub(crate) struct RunBookArguments {
+    /// Exported domain: the one that holds the key, or with --application the one whose key is in the module
+    #[arg(long, value_name = "WINDOWS-PATH")]
+    pub(crate) domain: WindowsPath,
+    /// The key is in the module already, under this application: mscapi (AD RMS), caping or simple
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["keyless", "pem", "new_security_world"])]
+    pub(crate) application: Option<KeyApplication>,
+    /// Identifier of the key: lower-case letters, digits and dashes, at most 80
+    #[arg(long, value_name = "IDENT")]
+    pub(crate) identifier: KeyIdentifier,
+    /// Name for the key in the package and in the key vault
+    #[arg(long, value_name = "NAME")]
+    pub(crate) friendly_name: KeyFriendlyName,
+    /// Region of the tenant: NA, EU, AP, LATAM, JPN, KOREA, SA, UAE, AUS, USGOV, USDOD, CANADA, GERMANY, INDIA, FRANCE, UK or SUI
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Region,
+    /// Subscription of the key vault
+    #[arg(long, value_name = "GUID")]
+    pub(crate) subscription: SubscriptionId,
+    /// Key vault
+    #[arg(long, value_name = "NAME")]
+    pub(crate) vault: VaultName,
+    /// Resource group of the key vault
+    #[arg(long, value_name = "NAME")]
+    pub(crate) resource_group: ResourceGroup,
+    /// Organisation or tenant, for the title
+    #[arg(long, value_name = "NAME")]
+    pub(crate) organisation: String,
+    /// Name for the domain without its key (default: NAME_keyless.xml)
+    #[arg(long, value_name = "WINDOWS-PATH")]
+    pub(crate) keyless: Option<WindowsPath>,
+    /// Name for the key in the clear, which is erased in the course (default: NAME_key.pem)
+    #[arg(long, value_name = "WINDOWS-PATH")]
+    pub(crate) pem: Option<WindowsPath>,
+    /// Make a new Security World first; this erases the module
+    #[arg(long)]
+    pub(crate) new_security_world: bool,
+    /// File for the run book; without it, it goes to standard output
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// A store.
