@@ -260,3 +260,71 @@ impl SuiteResult {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use keykit::store::KeyStore as _;
+    use keykit_hsm_backends::memory::MemoryStore;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::change::is_worse;
+    use crate::report::Outcome;
+
+    fn document(outcomes: &[Outcome]) -> Document {
+        let mut report = Report::new("suite");
+        report.name = "kw";
+        for (number, outcome) in outcomes.iter().enumerate() {
+            report.record(format!("tc{number}"), outcome.clone());
+        }
+        Document::new(MemoryStore::new().identity(), "memory", 4096, &[report], Vec::new())
+    }
+
+    fn outcome() -> impl Strategy<Value = Outcome> {
+        prop_oneof![
+            Just(Outcome::Passed),
+            ".{0,8}".prop_map(Outcome::Failed),
+            "[a-c]".prop_map(Outcome::Deviated),
+            "[a-c]".prop_map(Outcome::Skipped),
+        ]
+    }
+
+    #[test]
+    fn a_suite_that_ran_nothing_has_failed() {
+        assert!(!document(&[]).passed && !document(&[Outcome::Skipped("why".into())]).passed);
+        assert!(document(&[Outcome::Passed, Outcome::Skipped("why".into())]).passed);
+        assert!(!document(&[Outcome::Passed, Outcome::Failed("why".into())]).passed);
+        let none = Document::new(MemoryStore::new().identity(), "memory", 4096, &[], Vec::new());
+        assert!(!none.passed);
+    }
+
+    #[test]
+    fn fewer_that_pass_and_more_that_deviate_are_worse() {
+        let good = document(&[Outcome::Passed, Outcome::Passed]);
+        let odd = document(&[Outcome::Passed, Outcome::Deviated("odd".into())]);
+        let bad = document(&[Outcome::Passed, Outcome::Failed("why".into())]);
+        for (before, after, worse) in [(&good, &odd, true), (&good, &bad, true), (&odd, &good, false), (&bad, &good, false), (&good, &good, false)] {
+            assert_eq!(is_worse(&after.compare(before)), worse);
+        }
+        let lost = Document { suites: Vec::new(), ..good.clone() };
+        assert!(is_worse(&lost.compare(&good)));
+        assert!(!is_worse(&Document { left_out: vec!["kw".into()], ..lost }.compare(&good)), "it was not asked for");
+        // Another selection of cases is no loss.
+        assert!(!is_worse(&Document { max_modulus_bits: 2048, ..document(&[Outcome::Passed]) }.compare(&good)));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(outcomes in prop::collection::vec(outcome(), 0..20)) {
+            let document = document(&outcomes);
+            let read = Document::from_json(&serde_json::to_vec(&document).unwrap()).unwrap();
+            prop_assert!(document.compare(&read).is_empty());
+            prop_assert_eq!(read, document);
+        }
+
+        #[test]
+        fn no_input_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(Document::from_json(&bytes).is_err());
+        }
+    }
+}
