@@ -32,9 +32,16 @@ pub(crate) struct Arguments {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// For people
+    #[value(alias = "table")]
     Text,
     /// One JSON object, for programs
     Json,
+    /// JUnit XML, for build servers
+    #[value(hide = true)]
+    Junit,
+    /// One HTML page
+    #[value(hide = true)]
+    Html,
 }
 
 /// What to do.
@@ -414,6 +421,44 @@ pub(crate) enum StoreCommand {
         #[arg(long)]
         wrappable: bool,
     },
+    /// Say what a store really does, and which transfers it can serve; nothing is written to it
+    Doctor(CheckArguments),
+    /// Run published vectors and the suites of keykit on a store
+    ///
+    /// --format also takes `junit` and `html`. On a token only session objects are made, in memory only keys in memory, unless --allow-write names the store.
+    Conformance(ConformanceArguments),
+}
+
+/// What both examinations of a store take.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// The store: `memory:`, `file:DIR`, or a PKCS#11 URI with `module-path` and `pin-source`
+    #[arg(long, value_name = "URI")]
+    pub(crate) store: String,
+    #[command(flatten)]
+    pub(crate) keyring: KeyringPassword,
+    /// Write the result into this file instead of standard output
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+    /// Compare with a result that was stored as JSON; anything that got worse is a negative result
+    #[arg(long, value_name = "OLD.json", value_hint = ValueHint::FilePath)]
+    pub(crate) compare: Option<PathBuf>,
+}
+
+/// `keykit store conformance`
+#[derive(Debug, Args)]
+pub(crate) struct ConformanceArguments {
+    #[command(flatten)]
+    pub(crate) common: CheckArguments,
+    /// Run these suites only: sign, oaep, pkcs1-decrypt, contract, attributes, verify, kw, kwp
+    #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
+    pub(crate) suite: Vec<String>,
+    /// Allow token objects on the token with this serial number, or keys in the folder of this path
+    #[arg(long, value_name = "SERIAL")]
+    pub(crate) allow_write: Option<String>,
+    /// Leave out keys above this size (default: 4096 for tokens, 8192 otherwise)
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u16).range(1024..=8192))]
+    pub(crate) max_bits: Option<u16>,
 }
 
 /// `keykit nshield`

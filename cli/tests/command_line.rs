@@ -11,6 +11,8 @@ mod access;
 mod bad_input;
 #[path = "command_line/byok.rs"]
 mod byok;
+#[path = "command_line/checks.rs"]
+mod checks;
 #[path = "command_line/domains.rs"]
 mod domains;
 #[path = "command_line/inspect.rs"]
