@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod inspect;
+mod issue;
 mod licence;
 mod manual;
 mod migrate;

@@ -3,10 +3,12 @@
 
 mod arguments;
 mod command;
+mod confirm;
 mod exit;
 mod inspection;
 mod output;
 mod progress;
+mod rights;
 mod secrets;
 mod stores;
 
