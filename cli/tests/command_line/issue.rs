@@ -111,8 +111,10 @@ fn a_use_licence_opens_with_the_users_key_and_grants_what_the_licence_grants() {
             "{ISSUE} --content-key-out key --owner author@rms.example --right Reader@rms.example:VIEW --right staff@rms.example:PRINT -o licence.xrml"
         ))
         .exits(0);
-        let issued =
-            desk.run(&format!("{ISSUE} --use-licence licence.xrml --to rac.xml --member-of staff@rms.example -o use.xrml")).exits(0).json("licence-issue");
+        let issued = desk
+            .run(&format!("{ISSUE} --use-licence licence.xrml --to rac.xml --member-of staff@rms.example -o use.xrml"))
+            .exits(0)
+            .json("licence-issue");
         assert_eq!((&issued["kind"], &issued["user_key_id"]), (&"use".into(), &user.id().to_string().into()));
         let documents = documents_in(&desk.read("use.xrml")).unwrap();
         let opened = open_use_licence(&user_store, &documents[0]).unwrap();
