@@ -2,6 +2,7 @@
 
 mod byok;
 mod inspect;
+mod issue;
 mod licence;
 mod manual;
 mod migrate;

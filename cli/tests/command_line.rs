@@ -17,8 +17,12 @@ mod checks;
 mod domains;
 #[path = "command_line/inspect.rs"]
 mod inspect;
+#[path = "command_line/issue.rs"]
+mod issue;
 #[path = "command_line/killed.rs"]
 mod killed;
+#[path = "command_line/killed_tenant.rs"]
+mod killed_tenant;
 #[path = "command_line/manual.rs"]
 mod manual;
 #[path = "command_line/nshield.rs"]
@@ -27,5 +31,7 @@ mod nshield;
 mod plan;
 #[path = "command_line/software.rs"]
 mod software;
+#[path = "command_line/tenant.rs"]
+mod tenant;
 #[path = "command_line/tokens.rs"]
 mod tokens;
