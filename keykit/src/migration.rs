@@ -9,6 +9,7 @@
 //! Every path has the same shape: all checks of all domains first, then key by key *before-image, journal, transfer, proofs,
 //! keyring*. A run that is repeated changes nothing and proves everything again.
 
+pub mod file;
 pub mod inventory;
 pub mod paths;
 pub mod proof;
