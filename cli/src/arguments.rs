@@ -1,5 +1,6 @@
 //! The command line, as data.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -46,6 +47,8 @@ pub(crate) enum Command {
     /// Open and verify licences
     #[command(subcommand)]
     Licence(LicenceCommand),
+    /// Find every protected file below some folders, and open its licence under the keys of the tenant
+    ProveAccess(ProveAccessArguments),
     /// Look into a key store
     #[command(subcommand)]
     Store(StoreCommand),
@@ -60,6 +63,34 @@ pub(crate) enum Command {
         #[arg(long, short, value_hint = ValueHint::DirPath)]
         output: Option<PathBuf>,
     },
+}
+
+/// `keykit prove-access`
+#[derive(Debug, Args)]
+pub(crate) struct ProveAccessArguments {
+    /// The tenant folder
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) tenant: PathBuf,
+    /// Folders (or files) to go through; archives and mail are looked into
+    #[arg(required = true, value_hint = ValueHint::AnyPath)]
+    pub(crate) folders: Vec<PathBuf>,
+    /// Ledger with one JSON line for each file; with it a run that was stopped goes on where it was
+    #[arg(long, short, value_name = "LEDGER", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+    /// Write the files that would be lost, with the reason, as CSV
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) csv: Option<PathBuf>,
+    /// Look at so many files only, drawn at random, and say what they prove
+    #[arg(long, value_name = "N")]
+    pub(crate) sample: Option<NonZero<usize>>,
+    /// What decides which files are drawn; the tenant's identity unless given
+    #[arg(long, requires = "sample", value_name = "TEXT")]
+    pub(crate) seed: Option<String>,
+    #[command(flatten)]
+    pub(crate) keyring: KeyringPassword,
+    /// Where the PIN of a token comes from: prompt, fd:N, file:PATH, env:VAR or exec:CMD
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) pin_source: Option<String>,
 }
 
 /// `keykit inspect`

@@ -4,6 +4,7 @@ mod inspect;
 mod licence;
 mod manual;
 mod migrate;
+mod prove_access;
 mod rekey;
 mod store;
 mod tenant;
@@ -22,6 +23,7 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<u8> {
         Command::Migrate(command) => migrate::run(&command, output),
         Command::Tenant(command) => tenant::run(&command, output),
         Command::Licence(command) => licence::run(&command, output),
+        Command::ProveAccess(arguments) => prove_access::run(&arguments, output),
         Command::Store(command) => store::run(&command, output),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { output } => manual::pages(output.as_deref()),

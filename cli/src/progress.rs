@@ -53,7 +53,6 @@ pub(crate) struct Items {
     failures: u64,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "for the bulk commands"))]
 impl Items {
     pub(crate) fn new() -> Self {
         let bar = ProgressBar::no_length();

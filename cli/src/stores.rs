@@ -1,5 +1,6 @@
 //! Stores by their names on the command line.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use keykit::key::KeyId;
@@ -73,6 +74,17 @@ pub(crate) fn of_tenant_key(
         return Ok(Box::new(FolderStore::open(&tenant.key_folder(), &password, scrypt_cost()?)?));
     }
     Ok(Box::new(token(&Pkcs11Uri::parse(&key.store)?, pin_source)?))
+}
+
+/// Opens every store that holds a key of the tenant, by its name in the keyring.
+pub(crate) fn of_tenant(tenant: &TenantKeyring, keyring: &KeyringPassword, pin_source: Option<&str>) -> Result<BTreeMap<String, Box<dyn KeyStore>>> {
+    let mut opened = BTreeMap::new();
+    for key in tenant.keys() {
+        if !opened.contains_key(&key.store) {
+            opened.insert(key.store.clone(), of_tenant_key(tenant, key, keyring, pin_source)?);
+        }
+    }
+    Ok(opened)
 }
 
 /// The one key of a store whose identity begins with `start`; an empty start means: the only key.

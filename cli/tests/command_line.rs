@@ -5,6 +5,8 @@
 #[path = "command_line/support.rs"]
 mod support;
 
+#[path = "command_line/access.rs"]
+mod access;
 #[path = "command_line/bad_input.rs"]
 mod bad_input;
 #[path = "command_line/domains.rs"]

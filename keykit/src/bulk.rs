@@ -1,6 +1,7 @@
 //! Many licences through one operation: all cores, results in input order, memory that does not grow with their number.
 //!
 //! [`files`] takes a folder tree or a list of files into an output folder; [`lines`] takes JSON Lines into JSON Lines.
+//! [`survey`] examines files and changes none.
 //! What is done with a licence is a [`Transform`]. A bad item is reported and skipped; the rest is done. A run that is
 //! killed goes on where it was when it is started again.
 //!
@@ -29,6 +30,7 @@ mod inputs;
 mod lines;
 mod progress;
 mod resume;
+mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -40,6 +42,7 @@ pub use files::{OutputFolder, files};
 pub use inputs::{FileInput, Files};
 pub use lines::{LinesOutput, lines};
 pub use progress::{Counts, Observer, Progress, Report};
+pub use survey::{Ledger, LedgerLine, Survey, survey};
 
 use crate::error::Result;
 

@@ -27,7 +27,7 @@ mod use_licence;
 
 pub use content_key::{ContentCipher, ContentKey};
 pub use enabling_bits::{OpenedKey, Payload, SealAlgorithm, open, open_batch, seal};
-pub use publishing::{NewPublishingLicence, OpenedPublishingLicence, open_publishing_licence};
+pub use publishing::{NewPublishingLicence, OpenedPublishingLicence, SealedContentKey, open_publishing_licence};
 pub use rekey::{ActiveKey, Rekey, RekeyedLicence};
 pub use rights::UsageRight;
 pub use templates::{IssueTime, ResignedTemplate};

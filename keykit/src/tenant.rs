@@ -18,5 +18,6 @@ mod template;
 
 pub use file::{Era, KeyStatus, Managed, TemplateStatus, TenantKey, TenantTemplate};
 pub use journal::{Entry, Journal, Moment};
+pub(crate) use keyring::MAX_TEMPLATES;
 pub use keyring::{KeyAddition, Recovery, TenantKeyring};
 pub use template::{TemplateAddition, template_warnings};

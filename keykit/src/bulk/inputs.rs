@@ -105,6 +105,13 @@ impl Files {
         Self { total: Some(total), ..self }
     }
 
+    /// Those of the files that `keep` holds for.
+    #[must_use]
+    pub fn only(self, keep: impl Fn(&FileInput) -> bool + Send + 'static) -> Self {
+        let entries = self.entries.filter(move |entry| entry.as_ref().map_or(true, &keep));
+        Self { entries: Box::new(entries), total: None, ..self }
+    }
+
     /// Goes through everything and counts it; no file is opened.
     ///
     /// # Errors

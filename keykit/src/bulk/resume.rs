@@ -79,6 +79,13 @@ impl LogFile {
         Ok(log)
     }
 
+    /// Gives every whole line after the header, with its offset.
+    pub(super) fn read(&self, mut each: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
+        // A handle of its own: appending goes on at the end.
+        let file = File::open(&self.path).map_err(|source| Error::Read { path: self.path.clone(), source })?;
+        read_lines(&file, |offset, line| if offset == 0 { Ok(()) } else { each(offset, line) }).map(drop).map_err(|error| error.in_file(&self.path))
+    }
+
     /// Appends lines; they are on the disk only after [`Self::sync`].
     pub(super) fn append(&mut self, lines: &[u8]) -> Result<()> {
         self.length += lines.len() as u64;

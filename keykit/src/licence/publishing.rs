@@ -154,6 +154,28 @@ pub fn open_publishing_licence(store: &dyn KeyStore, document: &Document) -> Res
     })
 }
 
+/// The content key of a publishing licence, sealed as it stands there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SealedContentKey<'a> {
+    /// The server's key that it is sealed to.
+    pub server_key: KeyId,
+    /// How it is sealed.
+    pub algorithm: SealAlgorithm,
+    /// The enabling bits.
+    pub bytes: &'a [u8],
+}
+
+impl<'a> SealedContentKey<'a> {
+    /// Finds it in a publishing licence. Nothing is checked of signatures, and nothing is opened.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if it is no publishing licence with exactly one sealed content key.
+    pub fn of(document: &'a Document) -> Result<Self> {
+        let found = SealedToServer::of(document)?;
+        Ok(Self { server_key: found.key.id(), algorithm: found.algorithm, bytes: &found.sealed.enabling_bits.bytes })
+    }
+}
+
 /// The one content key of a publishing licence, and the server's key that it is sealed to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SealedToServer<'a> {

@@ -140,7 +140,7 @@ impl MigrationFile {
     /// Whether users move in more than one batch.
     #[must_use]
     pub fn is_phased(&self) -> bool {
-        self.batch.len() > 1 || self.onboarding.is_some()
+        self.batch.len() > 1
     }
 }
 

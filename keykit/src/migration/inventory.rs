@@ -49,13 +49,7 @@ impl SourceDomain {
         let chain = Chain::of(&documents, 0, &TrustAnchors::microsoft())?;
         let mut warnings = Vec::new();
         if domain.derivation() == KeyDerivation::Pbkdf1Sha1 {
-            warnings.push(Warning::of_rule(
-                47,
-                format!(
-                    "{} was exported with \"RMS version 1.0\" compatibility: the documented process asks for an export without it",
-                    file.display()
-                ),
-            ));
+            warnings.push(rules::version_1_export(file));
         }
         if chain.trust != Trust::MicrosoftProductionRoot {
             warnings.push(Warning::plain(format!(

@@ -1,176 +1,319 @@
-//! The refusals of the three paths, each with the number of its rule and what to do instead.
+//! The rules of the documented migration: what a migration file, the exported domains and the stores say, held against them.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`catalogue`] | every rule by number: its kind, what it says, and which code keeps it or why no program can |
+//! | [`facts`] | what is known of a migration: plain data, so that every rule can be tested without a key |
+//! | `refusals` | what the commands that move keys refuse, with the same words |
+//! | the others | the rules themselves, by subject |
+//!
+//! A finding that refuses stops the plan (exit code 4). A precondition that the file says is not met refuses as well; what the
+//! documents advise only is a warning; what the file does not say is asked.
 
-use std::path::Path;
-
-use super::{MigrationPath, Warning};
-use crate::error::{Error, Result};
-use crate::key::{CryptographicMode, KeyId, RsaPublicKey};
-use crate::store::KeyRecord;
-use crate::store::protection::{Assessment, Protection, Signal};
-
-/// Rule 4: a key may not be in two tenants.
-pub(super) fn in_another_tenant(id: &KeyId, other: &str) -> Error {
-    Error::refused(
-        4,
-        format!("the key {} belongs to another tenant already ({other}); a key cannot be imported to more than one tenant", id.short()),
-        "migrate each cluster to one tenant only; if this is a rehearsal, use a token or folder of its own",
-    )
-}
-
-/// Refuses a key unless it is protected by the module alone, as the documented migration of nShield keys demands (rule 29).
-///
-/// # Errors
-/// [`Error::Refused`] with all the evidence, and what to do instead.
-pub fn require_module_protection(assessment: &Assessment, key: &KeyId) -> Result<()> {
-    let (problem, instead) = match &assessment.protection {
-        Protection::Module => return Ok(()),
-        card_set @ Protection::CardSet { .. } => (
-            format!("is protected by an {card_set}"),
-            "keys under an operator card set are not supported: make a module-protected copy of the key with the tools of the HSM, or ask \
-             the vendor of the HSM for a way",
-        ),
-        soft_card @ Protection::SoftCard { .. } => (
-            format!("is protected by a {soft_card}"),
-            "keys under a softcard are not supported: make a module-protected copy of the key with the tools of the HSM, or ask the \
-             vendor of the HSM for a way",
-        ),
-        Protection::Conflict => (
-            "has evidence that contradicts itself".to_owned(),
-            "find out which piece of evidence is wrong or old: take `nfkminfo -k APP IDENT` and `nfkmattest verify` anew, for this very key",
-        ),
-        Protection::Software => ("is protected by software, not by a module".to_owned(), "take the path from software to the HSM for this key"),
-        _ => (
-            "has no evidence of how it is protected".to_owned(),
-            "give evidence that names this very key: the output of `nfkmattest verify`, `nfkminfo -k APP IDENT` or `nfkminfo -l`",
-        ),
-    };
-    Err(Error::refused(29, format!("the key {} {problem}{}", key.short(), listed(&assessment.signals)), instead))
-}
-
-/// The evidence as the end of a sentence.
-fn listed(signals: &[Signal]) -> String {
-    if signals.is_empty() {
-        return " (no evidence was given)".into();
-    }
-    let mut text = String::from("; evidence:");
-    for (index, signal) in signals.iter().enumerate() {
-        let separator = if index == 0 { " " } else { ", " };
-        let bound = if signal.bound_to_key { "" } else { " (does not count: not bound to this key)" };
-        text.push_str(&format!("{separator}{} says {}{bound}", signal.source, signal.says));
-    }
-    text
-}
-
-/// Rules 30 and 41: which files go which way.
-pub(super) fn wrong_path(path: MigrationPath, file: &Path, has_key: bool) -> Option<Error> {
-    let file = file.display();
-    match (path, has_key) {
-        (MigrationPath::SoftwareToSoftware, false) => Some(Error::refused(
-            30,
-            format!("{file} holds no key: its key is in a hardware security module, and moving such a key into software is not offered"),
-            "use `keykit migrate hsm-to-hsm` with the source token",
-        )),
-        (MigrationPath::SoftwareToHsm, false) => Some(Error::refused(
-            41,
-            format!("{file} holds no key, so there is nothing to move into the token"),
-            "use `keykit migrate hsm-to-hsm` with the source token",
-        )),
-        (MigrationPath::HsmToHsm, true) => Some(Error::refused(
-            41,
-            format!("{file} holds a software key, which is not what the path HSM to HSM moves"),
-            "use `keykit migrate software-to-hsm`, or take the key out of the file first with `keykit tpd split`",
-        )),
-        _ => None,
-    }
-}
-
-/// Rules 32–34: sizes of keys.
-///
-/// # Errors
-/// [`Error::Refused`] for anything but 1024 and 2048 bits.
-pub fn mode_of(public: &RsaPublicKey) -> Result<CryptographicMode> {
-    CryptographicMode::of_modulus_bits(public.modulus_bits()).ok_or_else(|| {
-        Error::refused(
-            32,
-            format!("the key {} has {} bits; a tenant key has 2048, or 1024 in a migration from mode 1", public.id().short(), public.modulus_bits()),
-            "re-key the AD RMS cluster to 2048 bits, or ask who made this key",
-        )
-    })
-}
-
-/// Rules 33 and 34: what to know of keys of mode 1.
-pub(super) fn mode_1_warnings(path: MigrationPath, id: &KeyId) -> Vec<Warning> {
-    let mut warnings = vec![Warning::of_rule(
-        33,
-        format!("the key {} has 1024 bits (mode 1): keep it archived once everybody has moved, and re-key to 2048 bits at the end", id.short()),
-    )];
-    if path != MigrationPath::SoftwareToSoftware {
-        warnings.push(Warning::of_rule(34, "today's cloud services do not take 1024-bit keys: this token can hold the key, Azure Key Vault cannot"));
-    }
-    warnings
-}
-
-/// Rule 70: a file's certificate and the given key must be one.
-pub(super) fn not_the_key_of(file: &Path, licensor: &KeyId, store: &str) -> Error {
-    Error::refused(
-        70,
-        format!("{} belongs to the key {}, which {store} does not hold", file.display(), licensor.short()),
-        "give the token that holds this very key; `keykit store keys --store URI` lists the keys of a token",
-    )
-}
-
-/// Rule 31: a key that can't leave its module.
-pub(super) fn not_extractable(record: &KeyRecord) -> Option<Error> {
-    (record.attributes.extractable == Some(false)).then(|| {
-        Error::refused(
-            31,
-            format!("the key {} can't leave its module (CKA_EXTRACTABLE is false)", record.id().short()),
-            "keep AD RMS in read-only mode for old content (rules 178–182) and start the tenant with a new key",
-        )
-    })
-}
-
+pub mod catalogue;
+mod clients;
+mod directory;
+pub mod facts;
+mod keys;
+mod onboarding;
+mod refusals;
+mod rekey;
+mod servers;
+mod source;
+mod templates;
+mod tenant;
 #[cfg(test)]
-mod tests {
-    use super::*;
+mod tests;
+mod toolset;
+mod vault;
 
-    fn assessment(says: Protection, bound_to_key: bool) -> Assessment {
-        Assessment::weigh(vec![Signal { source: "nfkmattest verify".into(), says, bound_to_key }])
-    }
+use serde::Serialize;
 
-    fn refusal(assessment: &Assessment) -> (String, String) {
-        let error = require_module_protection(assessment, &KeyId::of_spki(b"key")).unwrap_err();
-        assert_eq!(error.code(), "refused");
-        (error.to_string(), error.hint().unwrap().to_owned())
-    }
+use super::file::{Placed, Position};
+use crate::error::{Error, Refusal, Result};
+use crate::key::KeyId;
+use facts::Facts;
 
-    #[test]
-    fn the_module_alone_is_let_through() {
-        assert!(require_module_protection(&assessment(Protection::Module, true), &KeyId::of_spki(b"key")).is_ok());
-    }
+pub use catalogue::{Kind, Step};
+pub(super) use refusals::{in_another_tenant, mode_1_warnings, not_extractable, not_the_key_of, version_1_export, wrong_path};
+pub use refusals::{mode_of, require_module_protection};
 
-    #[test]
-    fn everything_else_is_refused_with_its_evidence() {
-        let card_set = Protection::CardSet { hash: Some("7c99".into()), name: Some("ops".into()) };
-        let (text, instead) = refusal(&assessment(card_set, true));
-        assert!(text.starts_with("refused by rule 29: the key "), "{text}");
-        assert!(text.ends_with("operator card set 'ops' (7c99); evidence: nfkmattest verify says operator card set 'ops' (7c99)"), "{text}");
-        assert!(instead.contains("module-protected copy"));
-        assert!(refusal(&assessment(Protection::SoftCard { hash: None, name: None }, true)).0.contains("softcard"));
-        assert!(refusal(&Assessment::software()).1.contains("software to the HSM"));
-        assert!(refusal(&Assessment::weigh(vec![])).0.ends_with("(no evidence was given)"));
-        let (text, _) = refusal(&assessment(Protection::Module, false));
-        assert!(text.contains("no evidence") && text.ends_with("says module (does not count: not bound to this key)"), "{text}");
-    }
+/// What a finding does to the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// The plan is refused.
+    Refusal,
+    /// Someone must know it; the plan goes on.
+    Warning,
+    /// The file does not say whether the rule is kept.
+    Unstated,
+}
 
-    #[test]
-    fn a_contradiction_lists_both_sides() {
-        let verdict = assessment(Protection::Module, true).with([Signal {
-            source: "nfkminfo -l".into(),
-            says: Protection::CardSet { hash: None, name: None },
-            bound_to_key: true,
-        }]);
-        let (text, _) = refusal(&verdict);
-        assert!(text.contains("nfkmattest verify says module, nfkminfo -l says operator card set"), "{text}");
+/// What a finding is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// Where the migration file says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Position>,
+    /// The exported domain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+    /// The key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyId>,
+    /// The template.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+}
+
+impl From<Position> for Place {
+    fn from(at: Position) -> Self {
+        // A value that was made in a program stands nowhere.
+        Self { at: (at != Position::default()).then_some(at), ..Self::default() }
     }
 }
+
+/// What a rule found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Number of the rule.
+    pub rule: u16,
+    /// What it does to the plan.
+    pub severity: Severity,
+    /// The step of the documented process it belongs to.
+    pub step: Step,
+    /// What it is about.
+    pub place: Place,
+    /// What was found.
+    pub message: String,
+    /// What to do.
+    pub instead: String,
+}
+
+/// All findings, by step, severity and rule.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Findings(Vec<Finding>);
+
+impl Findings {
+    /// All of them, in the order of the steps.
+    #[must_use]
+    pub fn all(&self) -> &[Finding] {
+        &self.0
+    }
+
+    /// Those that refuse.
+    pub fn refusals(&self) -> impl Iterator<Item = &Finding> {
+        self.0.iter().filter(|finding| finding.severity == Severity::Refusal)
+    }
+
+    /// The findings of each step that has some, in the order of the steps.
+    #[must_use]
+    pub fn by_step(&self) -> Vec<(Step, Vec<&Finding>)> {
+        let mut groups: Vec<(Step, Vec<&Finding>)> = Vec::new();
+        for finding in &self.0 {
+            match groups.last_mut() {
+                Some((step, group)) if *step == finding.step => group.push(finding),
+                _ => groups.push((finding.step, vec![finding])),
+            }
+        }
+        groups
+    }
+
+    /// Nothing if no finding refuses.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the first refusal, and the number of the others.
+    pub fn require_none_refused(&self) -> Result<()> {
+        let Some(first) = self.refusals().next() else { return Ok(()) };
+        let others = self.refusals().count() - 1;
+        let also = match others {
+            0 => String::new(),
+            1 => " (and one more refusal)".into(),
+            _ => format!(" (and {others} more refusals)"),
+        };
+        let at = first.place.at.map(|at| format!("{at}: ")).unwrap_or_default();
+        Err(Error::Refused(Refusal { rule: Some(first.rule), problem: format!("{at}{}{also}", first.message), instead: first.instead.clone() }))
+    }
+}
+
+/// A rule that a program can decide.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule {
+    /// Its number.
+    pub number: u16,
+    /// Its code: a function in a module below this one.
+    pub code: &'static str,
+    check: fn(&Facts<'_>, &mut Report<'_>),
+}
+
+impl Rule {
+    /// Holds the facts against this rule.
+    #[must_use]
+    pub fn findings(&self, facts: &Facts<'_>) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let step = catalogue::entry(self.number).map_or(Step::Before, |entry| entry.step);
+        (self.check)(facts, &mut Report { rule: self.number, step, findings: &mut findings });
+        findings
+    }
+}
+
+/// Takes the findings of one rule.
+pub(super) struct Report<'r> {
+    rule: u16,
+    step: Step,
+    findings: &'r mut Vec<Finding>,
+}
+
+impl Report<'_> {
+    fn add(&mut self, severity: Severity, place: impl Into<Place>, message: impl Into<String>, instead: impl Into<String>) {
+        let finding = Finding { rule: self.rule, severity, step: self.step, place: place.into(), message: message.into(), instead: instead.into() };
+        self.findings.push(finding);
+    }
+
+    fn refuse(&mut self, place: impl Into<Place>, message: impl Into<String>, instead: impl Into<String>) {
+        self.add(Severity::Refusal, place, message, instead);
+    }
+
+    fn warn(&mut self, place: impl Into<Place>, message: impl Into<String>, instead: impl Into<String>) {
+        self.add(Severity::Warning, place, message, instead);
+    }
+
+    /// What the file does not say.
+    fn ask(&mut self, place: impl Into<Place>, question: impl Into<String>) {
+        self.add(Severity::Unstated, place, question, "say it in the migration file");
+    }
+
+    /// A refusal that the commands make too, if it is of this rule.
+    fn refuse_as(&mut self, place: impl Into<Place>, error: &Error) {
+        if let Error::Refused(Refusal { rule: Some(rule), problem, instead }) = error
+            && *rule == self.rule
+        {
+            self.refuse(place, problem.clone(), instead.clone());
+        }
+    }
+}
+
+/// Where a yes or no stands, if the file says this one.
+fn stated(value: Option<&Placed<bool>>, what: bool) -> Option<Position> {
+    value.filter(|stated| stated.value == what).map(|stated| stated.at)
+}
+
+/// Holds the facts against all rules.
+#[must_use]
+pub fn examine(facts: &Facts<'_>) -> Findings {
+    let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| rule.findings(facts)).collect();
+    findings.sort_by_key(|finding| (finding.step, finding.severity, finding.rule));
+    Findings(findings)
+}
+
+/// The table of rules: number and function. The function's name is kept for the documentation.
+macro_rules! rules {
+    ($($number:literal $module:ident::$check:ident,)*) => {
+        &[$(Rule { number: $number, code: concat!(stringify!($module), "::", stringify!($check)), check: $module::$check },)*]
+    };
+}
+
+/// All rules that a program can decide, by number.
+pub const RULES: &[Rule] = rules! {
+    1 source::operating_system,
+    3 source::topology,
+    4 keys::one_tenant_per_key,
+    5 tenant::not_activated_yet,
+    6 directory::synchronised,
+    7 directory::groups,
+    8 directory::attributes,
+    10 directory::old_addresses,
+    11 servers::outage_window,
+    12 tenant::module_version,
+    13 tenant::host_of_the_module,
+    14 tenant::account,
+    15 tenant::network,
+    16 clients::office_2010_sign_in,
+    17 clients::operating_systems,
+    18 rekey::no_running_side_by_side,
+    20 tenant::automatic_activation,
+    21 vault::subscription,
+    22 source::no_upgrade_of_mode,
+    24 directory::partners_are_ready,
+    25 servers::reduced_exchange_online,
+    26 onboarding::archived_import_with_phased_users,
+    27 clients::unsupported_software,
+    28 directory::partners_migrate_too,
+    29 keys::module_protection,
+    30 source::no_way_out_of_a_module,
+    31 source::keys_that_can_not_leave,
+    32 keys::sizes,
+    33 keys::keys_of_mode_1,
+    34 keys::keys_of_mode_1_in_modules,
+    36 vault::regions,
+    37 tenant::activated_with_office_2010,
+    38 source::no_holding_of_the_own_key,
+    39 directory::recipients,
+    41 source::path_table,
+    43 source::all_domains,
+    44 source::domain_of_mode_1,
+    45 source::file_names,
+    46 source::passwords,
+    47 keys::no_version_1_export,
+    48 keys::files_are_private,
+    51 source::active_is_stated,
+    56 source::one_active_key,
+    58 source::friendly_name,
+    69 vault::one_key_for_each_domain,
+    70 keys::key_of_the_certificate,
+    71 toolset::software_for_imports,
+    72 toolset::identifiers_of_2016,
+    76 toolset::protection_of_imports,
+    77 toolset::identifiers,
+    83 tenant::content_of_the_tenants_own_key,
+    84 tenant::templates_of_the_tenant,
+    90 toolset::disconnected_computer,
+    95 toolset::card_quorum,
+    96 toolset::known_bad_versions,
+    97 toolset::backup_and_holders,
+    98 toolset::package_verification,
+    103 toolset::region_of_the_packages,
+    106 vault::key_encryption_key,
+    107 vault::version_in_the_url,
+    108 vault::permissions,
+    109 vault::key_operations,
+    110 vault::firewall,
+    111 vault::dedicated,
+    123 rekey::no_new_service_managed_key,
+    133 templates::anyone,
+    134 templates::all_staff_is_not_anyone,
+    141 templates::limits,
+    147 templates::names_for_exchange_online,
+    150 onboarding::group,
+    151 onboarding::policy,
+    153 onboarding::clients_prepared,
+    154 clients::no_blanks_around_addresses,
+    155 onboarding::not_for_one_batch,
+    156 onboarding::order_of_removal,
+    157 servers::connector_account,
+    160 tenant::url,
+    162 clients::way_of_redirection,
+    166 clients::both_urls,
+    169 clients::redirecting_server_stays,
+    170 clients::deny_more_than_one_file,
+    173 clients::template_task,
+    178 clients::office_for_read_only_mode,
+    181 rekey::read_only_mode_tested,
+    182 rekey::connection_point_in_read_only_mode,
+    187 servers::domain_in_exchange_online,
+    190 servers::no_rekey_with_exchange_online,
+    195 servers::versions,
+    196 servers::connector_computers,
+    197 servers::sharepoint_client,
+    198 servers::order_of_connector,
+    200 servers::checked_out_documents,
+    210 rekey::connection_point,
+    211 rekey::activity_watched,
+    213 rekey::decommission_before_rekey,
+    215 rekey::required_after_mode_1,
+    216 rekey::source_of_the_new_key,
+    219 rekey::office_2010_and_new_keys,
+    222 toolset::backup_of_the_key,
+};

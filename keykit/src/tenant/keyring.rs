@@ -13,7 +13,7 @@ use crate::key::{CryptographicMode, KeyId, RsaPublicKey};
 use crate::secret::SecretBytes;
 
 /// Most templates of a tenant, archived ones included (rule 141).
-const MAX_TEMPLATES: usize = 500;
+pub(crate) const MAX_TEMPLATES: usize = 500;
 /// Largest tenant file that is read, in bytes.
 const LIMIT: u64 = 64 << 20;
 

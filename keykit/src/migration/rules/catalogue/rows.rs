@@ -1,0 +1,237 @@
+//! Every rule of the documented process, in its order: number, kind, step, sources, what it says, and how it is kept.
+//!
+//! `decided` rules have an entry in [`super::super::RULES`]. `code` names what keeps the rule elsewhere, and a test that shows it.
+//! `outside` says why no program that reads a file and opens stores can decide it.
+
+use super::{Entry, Handling, Kind, Step};
+
+/// The rules, one line each.
+macro_rules! rows {
+    ($($number:literal $kind:ident $step:ident $sources:literal $subject:literal $how:ident $($detail:literal)*;)*) => {
+        &[$(Entry { number: $number, kind: Kind::$kind, step: Step::$step, sources: $sources, subject: $subject, handling: rows!(@$how $($detail)*) },)*]
+    };
+    (@decided) => { Handling::Decided };
+    (@code $file:literal $item:literal $test:literal) => { Handling::Elsewhere { file: $file, item: $item, test: $test } };
+    (@outside $reason:literal) => { Handling::Outside { reason: $reason } };
+}
+
+/// All rules, by number within each step's section of the documents.
+pub(super) const ROWS: &[Entry] = rows! {
+    1 Check Before "A B H" "the servers of AD RMS run a supported Windows Server" decided;
+    2 Inform Before "A" "Windows Server 2003 is left by a procedure of its own" outside "a hint for a system that rule 1 refuses";
+    3 Check Before "A B H" "one forest with one cluster, one with several licensing-only ones, or several forests" decided;
+    4 Enforce Before "A B H" "the key of a cluster goes to one tenant only" decided;
+    5 Check Before "A B H" "the tenant exists, and is best activated after the import" decided;
+    6 Check Before "A B H" "the directory is synchronised with the tenant's" decided;
+    7 Check Before "A C" "groups with rights have an address in a verified domain, and are not dynamic" decided;
+    8 Check Before "C" "mail, proxyAddresses and userPrincipalName are synchronised" decided;
+    9 Simulate Before "C" "the service remembers memberships of groups for up to three hours" outside "a delay inside the service; nothing in a plan depends on it";
+    10 Warn Before "C" "an address that was changed stays as a proxy address" decided;
+    11 Check Before "A B H" "an outage of rights management in Exchange and SharePoint servers is planned" decided;
+    12 Check Tools "A A2 B C H" "the PowerShell module is new enough for the path" decided;
+    13 Check Tools "A C" "PowerShell and the .NET Framework are new enough for the module" decided;
+    14 Check Tools "P" "the account that connects is an administrator of this very tenant" decided;
+    15 Check Tools "A C" "nothing opens TLS to the service, port 443 is open, proxies ask for no password" decided;
+    16 Check Clients "A B H" "Office 2010 has a client that signs in to the service" decided;
+    17 Check Clients "A" "operating systems of computers and devices are supported" decided;
+    18 Enforce Decommission "A H" "AD RMS and the new service run side by side during the migration only" decided;
+    19 Check Before "H" "AD RMS is found by its connection point or the registry" outside "it is in the directory and on computers that keykit does not reach; the migration file names the clusters";
+    20 Check Before "C H" "a tenant may be activated by itself" decided;
+    21 Check Before "A B C" "a customer-managed key needs the right subscription and a premium vault" decided;
+    22 Check Before "B H" "a cluster in mode 1 stays in it until the migration is over" decided;
+    23 Simulate Before "MS W" "mode 1 is RSA-1024 with SHA-1, mode 2 RSA-2048 with SHA-256" code "keykit/src/key/mode.rs" "of_modulus_bits" "every_mode_goes_to_every_mode_with_the_same_key_and_rights";
+    24 Check Before "B H" "partners have a tenant that is not activated, and import their keys before users move" decided;
+    25 Warn ExchangeOnline "A B" "in 2016 a customer-managed key reduced Exchange Online" decided;
+    26 Simulate Keys "A" "with an archived import, users who have not moved can't open what migrated ones protect" decided;
+    27 Warn Clients "A B H" "some programs can neither protect nor open content of the service" decided;
+    28 Warn Before "A B H" "partners migrate at the same time or soon after" decided;
+    29 Enforce Keys "A B H" "a key in a module is protected by the module alone, not by cards" decided;
+    30 Enforce Keys "A B H" "a key does not leave a module for the service to keep it in software" decided;
+    31 Simulate Keys "B H S" "a key that can't leave its module leaves AD RMS in read-only mode" decided;
+    32 Enforce Keys "B C" "a tenant key has 2048 bits, or 1024 in a migration from mode 1" decided;
+    33 Warn Keys "C P" "1024 bits are for the migration from mode 1 and for old content" decided;
+    34 Warn Keys "KV" "today's vaults take no key of 1024 bits" decided;
+    35 Simulate Keys "A B C" "whether a key can go from the customer back to the service differs by year" outside "no step of a migration does it; rule 30 refuses the one way that could";
+    36 Enforce Keys "A KV" "a key that is packed for one region is not taken in another" decided;
+    37 Warn Before "A" "an activated service, Office 2010 and a customer-managed key need the support's advice" decided;
+    38 Enforce Decommission "B H" "a migrated cluster can't hold its own key afterwards" decided;
+    39 Warn Before "H" "everyone who may get protected content has an account that the service knows" decided;
+    40 Enforce Tools "P" "tenant keys are configured with PowerShell" outside "there is no other way to do it wrongly: the portal does not offer it";
+
+    41 Enforce Keys "A B H" "which source goes to which target by which path" decided;
+    42 Inform Keys "A B H" "how many parts of the documents each path has" outside "a count of pages";
+    43 Enforce Keys "A B H" "all trusted publishing domains of all root clusters are exported" decided;
+    44 Warn Keys "B H" "a cluster that left mode 1 has a domain of that time too" decided;
+    45 Enforce Keys "A B H" "the exported file's name ends in .xml" decided;
+    46 Enforce Keys "A B H" "every exported file has a password of its own" decided;
+    47 Enforce Keys "A B H W" "the domain is not exported for version 1.0" decided;
+    48 Warn Keys "A B H" "the exported file holds a private key" decided;
+    49 Simulate Keys "A P" "what a trusted publishing domain holds" code "keykit/src/tpd.rs" "TrustedPublishingDomain" "the_vectors_open";
+    50 Inform Keys "A B H" "where the console exports" outside "a hint for the person at the console";
+    51 Enforce Keys "P" "the import of 2016 says of every domain whether it is active" decided;
+    52 Enforce Keys "P" "of two ways to name the key, the older one is ignored" outside "keykit imports into its own keyring and writes no such command";
+    53 Enforce Keys "P" "since 2017 the import has no active flag" code "keykit/src/tenant/file.rs" "Era" "the_era_of_2016_makes_the_first_key_active_and_activation_moves_it";
+    54 Simulate Keys "P" "in 2016 an import as active archived the key before it" code "keykit/src/tenant/keyring.rs" "add_key" "the_era_of_2016_makes_the_first_key_active_and_activation_moves_it";
+    55 Simulate Keys "P B H" "since 2017 every imported key is archived, and opens its content at once" code "keykit/src/migration/run.rs" "Migration" "three_domains_go_into_a_new_tenant_and_their_licences_open";
+    56 Enforce Keys "A B H" "exactly one key becomes active: the one that is active in AD RMS" decided;
+    57 Enforce Keys "P" "shells change passwords, and the service then calls the domain corrupted" code "keykit/src/tpd.rs" "open" "a_wrong_password_and_a_damaged_file_are_told_apart";
+    58 Warn Keys "P" "Office 2013 and 2016 need the friendly name of the cluster" decided;
+    59 Enforce Keys "P" "domains come from the console of AD RMS" outside "a domain does not say what exported it; a chain that does not end in the production root is warned of";
+    60 Simulate Templates "A B H P" "imported templates are archived" code "keykit/src/tenant/keyring.rs" "add_templates" "templates_arrive_archived_with_their_guids_and_are_not_doubled";
+    61 Enforce Keys "A B H" "cmdlets ask before they act" outside "a habit of the cmdlets";
+    62 Enforce Keys "A B H" "import first, activate then" code "keykit/src/migration/run.rs" "Migration" "three_domains_go_into_a_new_tenant_and_their_licences_open";
+    63 Warn Keys "H P" "the documents misprint the parameter for the URL of a key" outside "a misprint; keykit writes no such command";
+    64 Simulate Keys "C" "the service checks that a key is not in use already" code "keykit/src/migration/rules/refusals.rs" "in_another_tenant" "a_key_may_not_go_into_a_second_tenant";
+    65 Simulate Keys "A B C" "software to software: the key travels in the exported domain" code "keykit/src/migration/paths/software_to_software.rs" "software_to_software" "three_domains_go_into_a_new_tenant_and_their_licences_open";
+    66 Enforce Keys "A B H" "HSM to HSM: no new key is made" code "keykit/src/migration/paths/hsm_to_hsm.rs" "hsm_to_hsm" "a_module_protected_key_goes_from_token_to_token";
+    67 Enforce Keys "H" "the key files of AD RMS in an nShield module belong to the application mscapi" code "hsm-backends/src/protection/nshield.rs" "signals_for" "the_detail_of_a_key_is_bound_by_its_identifier_or_hash";
+    68 Check Keys "I" "the identifier in the module is the key container that the console shows" code "hsm-backends/src/protection/nshield.rs" "KeyIdentifiers" "the_detail_of_a_key_is_bound_by_its_identifier_or_hash";
+    69 Enforce Keys "B H" "every exported key has its own place in the vault" decided;
+    70 Simulate Keys "A" "the key that is transferred is the one of the domain's certificate" decided;
+    71 Enforce Keys "A B C KV" "the import of a software key needs nShield software 11.62" decided;
+    72 Enforce Keys "A" "identifiers of 2016 are lower-case ASCII" decided;
+    73 Enforce Keys "A2 B H" "the domain is split on the disconnected computer" code "cli/src/command/tpd.rs" "split" "split_writes_the_domain_without_its_key_and_the_key_only_where_asked";
+    74 Simulate Keys "H" "default names of the splitting tool's outputs" outside "keykit asks for the names of its outputs";
+    75 Warn Keys "H" "the keyless domain must not overwrite its input" code "cli/src/command/tpd.rs" "split" "an_output_that_is_the_input_is_refused_by_rule_75";
+    76 Enforce Keys "H" "a key is imported into the module with protect=module" decided;
+    77 Enforce Keys "KV I" "identifiers are digits, hyphens and lower-case letters, at most 80" decided;
+    78 Enforce Keys "H" "of several keys, the one for new content is chosen" outside "the same as rule 56: the domain that is marked as active";
+    79 Enforce Keys "A2 H" "the key in the clear is erased after its import" code "cli/src/command/tpd.rs" "split" "split_writes_the_domain_without_its_key_and_the_key_only_where_asked";
+    80 Enforce Keys "H KV" "the nShield tool must print Result: SUCCESS" outside "the output of another program; keykit proves the transferred key itself instead";
+    81 Enforce Keys "A H" "a keyless domain is a pointer, and needs its key" code "keykit/src/migration/run.rs" "Migration" "a_key_that_cannot_leave_and_a_key_of_another_token_are_refused";
+
+    82 Enforce Activate "A B H P" "the service is activated after the import" outside "keykit does not activate the service: it sees only what the migration file says (rules 5, 83, 84)";
+    83 Warn Activate "A" "an activated service may have protected content with its own key" decided;
+    84 Enforce Activate "A2 B H" "templates of an activated tenant are lost unless they are exported and imported again" decided;
+    85 Simulate Activate "C" "after the activation everyone can protect, unless controls are set" outside "a behaviour of the service; rule 150 asks for the controls";
+
+    90 Check Keys "A KV" "the disconnected computer is fit for the toolset" decided;
+    91 Check Keys "A KV" "the toolset's packages have published digests" outside "keykit does not use the toolset and does not see its packages";
+    92 Check Keys "A KV" "what the toolset's packages hold" outside "keykit does not use the toolset and does not see its packages";
+    93 Enforce Keys "A KV" "the search path of the disconnected computer" outside "a setting of another computer";
+    94 Enforce Keys "KV" "the module's modes, in order" outside "a switch on the module";
+    95 Enforce Keys "A KV" "the quorum of administrator cards can be met" decided;
+    96 Warn Keys "KV" "versions of the nShield software and firmware that do not fit" decided;
+    97 Warn Keys "A KV" "world file and cards are backed up, and nobody has two cards" decided;
+    98 Check Keys "A KV" "the key exchange package is verified" decided;
+    99 Enforce Keys "A KV" "how a new key is made in the module" outside "a command of another program; sizes are checked by rule 32";
+    100 Enforce Keys "A KV" "the copy of the key with fewer permissions" outside "a command of another program";
+    101 Check Keys "A KV" "how to look at a key's permissions" outside "a command of another program";
+    102 Enforce Keys "A KV" "how the key is packed" outside "a command of another program; keykit makes its own transfer files";
+    103 Enforce Keys "KV" "both packages are of the tenant's region" decided;
+    104 Enforce Keys "A P B" "the upload of 2016, which can't be undone" outside "keykit talks to no service; the cmdlet is gone";
+    105 Enforce Keys "KV" "the upload into a vault" outside "keykit talks to no service";
+    106 Enforce Keys "KV" "a key encryption key has 2048, 3072 or 4096 bits, and may only import" decided;
+    107 Check Keys "B C" "the URL of a key names its version" decided;
+    108 Enforce Keys "A2 B C H" "the service may get, decrypt and sign with the key" decided;
+    109 Check Keys "C" "the key itself allows all operations" decided;
+    110 Check Keys "C" "the vault's firewall lets the service pass" decided;
+    111 Warn Keys "B C" "the vault and its subscription are for these keys alone" decided;
+    112 Inform Keys "B C" "which vault location suits which region" outside "advice on speed; rule 36 refuses what can't work";
+    113 Enforce Keys "P B C" "a key of a vault is added as archived, and activated in a step of its own" outside "keykit talks to no service; its own keyring does the same (rule 55)";
+    114 Enforce Keys "A" "the transfer in person" outside "done by people with cards in one room";
+    115 Inform Keys "P" "old customer-managed keys are converted on invitation" outside "by invitation only";
+    116 Inform Keys "C" "the role for a managed HSM" outside "a preview at the time";
+    117 Enforce Keys "P" "exactly one key is active" code "keykit/src/tenant/file.rs" "TenantFile" "two_active_keys_are_refused";
+    118 Enforce Keys "P" "a key is archived only by activating another" code "keykit/src/tenant/keyring.rs" "activate" "the_era_of_2016_makes_the_first_key_active_and_activation_moves_it";
+    119 Simulate Keys "P C" "templates are signed anew when the active key changes" code "keykit/src/licence/templates.rs" "resign_templates" "only_the_issuer_changes";
+    120 Simulate Keys "C" "for some weeks new content is still protected with the old key" outside "a delay at the clients; both keys stay in the keyring";
+    121 Simulate Keys "P A" "rolling back is activating the old key; none is deleted" code "keykit/src/tenant/keyring.rs" "activate" "the_era_of_2016_makes_the_first_key_active_and_activation_moves_it";
+    122 Simulate Keys "P H" "what the list of keys shows" code "keykit/src/tenant/file.rs" "TenantKey" "three_domains_go_into_a_new_tenant_and_their_licences_open";
+    123 Enforce Rekey "C" "no new key can be made where the service keeps the keys" decided;
+    124 Simulate Keys "P" "what the service's configuration shows" outside "the service's own record";
+
+    130 Enforce Templates "A2 B H" "how templates of the tenant are exported and imported again" outside "commands against the service; rule 84 asks whether it was done";
+    131 Enforce Templates "A B H P" "archived templates are published one by one" code "keykit/src/tenant/keyring.rs" "add_templates" "templates_arrive_archived_with_their_guids_and_are_not_doubled";
+    132 Warn Templates "A B H" "default templates stay unpublished until AD RMS is gone" outside "default templates belong to the service and are in no exported domain";
+    133 Simulate Templates "A A2 B H" "the group ANYONE: removed, converted, or not supported, by year" decided;
+    134 Warn Templates "A" "the group of all staff has no people from outside in it" decided;
+    135 Enforce Templates "A" "how all staff was added in 2016" outside "a limit of a portal that is gone";
+    136 Check Templates "A B H" "how ANYONE is found in a template" code "keykit/src/xrml/template.rs" "grants_anyone" "names_and_anyone_are_warned_of";
+    137 Enforce Templates "P" "properties of a template are overwritten without a word" outside "a behaviour of the service's cmdlet; keykit keeps templates as they were exported";
+    138 Enforce Templates "P" "which rights a definition can have" outside "keykit defines no rights; those of exported templates are kept byte for byte";
+    139 Simulate Templates "A C" "the vocabulary of rights" code "keykit/src/licence/rights.rs" "UsageRight" "the_vocabulary_is_that_of_the_rules";
+    140 Simulate Templates "A C" "permission levels" outside "names for sets of rights in a user interface";
+    141 Enforce Templates "P A" "at most 500 templates, and characters that names must avoid" decided;
+    142 Enforce Templates "P" "values of a template's properties" outside "keykit sets none; those of exported templates are kept byte for byte";
+    143 Simulate Templates "P" "an imported template keeps its GUID, and overwrites its namesake" code "keykit/src/tenant/keyring.rs" "add_templates" "templates_arrive_archived_with_their_guids_and_are_not_doubled";
+    144 Simulate Templates "P" "how a template is exported" outside "a command against the service";
+    145 Warn Templates "P" "removing a template may lose content" outside "keykit removes no template";
+    146 Simulate Templates "A C" "the default templates" outside "they belong to the service and are in no exported domain";
+    147 Warn Templates "S" "a semicolon or colon in a name breaks Exchange Online" decided;
+    148 Simulate Templates "A C" "how often clients refresh templates" outside "a setting of clients";
+
+    150 Enforce PrepareClients "B H P C" "users that move in batches are in an empty security group" decided;
+    151 Enforce PrepareClients "B H P" "the control goes by the group alone, on Windows" decided;
+    152 Simulate PrepareClients "P" "who can protect under which control" outside "a behaviour of the service";
+    153 Generate PrepareClients "B H" "the preparing script is on all Windows computers before the first batch" decided;
+    154 Check PrepareClients "A2 B H" "no blanks around addresses" decided;
+    155 Enforce PrepareClients "B H" "no controls where all users move at once" decided;
+    156 Enforce Complete "B H" "the controls are removed in order: policy, check, group" decided;
+    157 Check Servers "H" "the account that installs the connector may use the service" decided;
+
+    160 Generate Tools "A B H" "the URL of the tenant" decided;
+    161 Simulate Clients "B H C" "in which order clients look for the service" outside "a behaviour of clients";
+    162 Enforce Clients "H I" "DNS redirects click-to-run Office 2016 and later only" decided;
+    163 Generate Clients "A" "the clients' scripts of 2016" outside "keykit writes no scripts for clients yet";
+    164 Generate Clients "B H" "the clients' scripts since 2017" outside "keykit writes no scripts for clients yet";
+    165 Simulate Clients "B H" "a script runs again only under a higher version" outside "keykit writes no scripts for clients yet";
+    166 Enforce Clients "B H C" "both URLs of each cluster are redirected" decided;
+    167 Enforce Clients "B H" "a user is in the group before the scripts run" outside "the order of two actions on other computers; the group is checked by rule 150";
+    168 Generate Clients "A B H" "DNS records of the mobile extension go, caches of Macs are cleared" outside "keykit writes no records and scripts for clients yet";
+    169 Warn Clients "I" "redirection by DNS keeps the old server in use" decided;
+    170 Warn Clients "I" "denying one file on the old server is not enough" decided;
+    171 Simulate Clients "C" "for how long clients keep their certificates" outside "a lifetime at the clients";
+    172 Generate Complete "H" "Office 2010 needs the old name to lead nowhere" outside "keykit writes no records for clients yet";
+    173 Check Complete "B H" "the task of templates is disabled for Office 2010" decided;
+    178 Check Keys "S" "Office is new enough for AD RMS in read-only mode" decided;
+    179 Generate Keys "S" "how AD RMS is put into read-only mode" outside "a setting of its web server";
+    180 Simulate Keys "S" "why read-only mode works" outside "a behaviour of AD RMS";
+    181 Check Keys "S" "read-only mode is tested" decided;
+    182 Enforce Decommission "S" "read-only mode in a decommissioning removes the connection point too" decided;
+
+    185 Generate PrepareExchange "B H I" "Exchange Online learns the tenant's URL" outside "commands against the service; keykit writes none yet";
+    186 Generate PrepareExchange "B H" "Exchange servers learn where migrated content comes from" outside "registry of other computers; keykit writes none yet";
+    187 Enforce ExchangeOnline "A" "a domain of AD RMS in Exchange Online is removed first" decided;
+    188 Generate ExchangeOnline "B A" "rights management in Exchange Online, the old way" outside "commands against the service; keykit writes none yet";
+    189 Generate ExchangeOnline "B H" "rights management in Exchange Online, the newer way" outside "commands against the service; keykit writes none yet";
+    190 Warn Rekey "B" "Exchange Online that was used with AD RMS does not follow a change of mode" decided;
+    191 Inform ExchangeOnline "MS" "since 2021 Exchange Online does not work with AD RMS" outside "a date in the past";
+    195 Check Servers "A H" "versions of Exchange, SharePoint, file servers and the connector's computers" decided;
+    196 Check Servers "A H" "the connector has two computers of its own, and reaches the service" decided;
+    197 Check Servers "A H" "the client on SharePoint servers is new enough" decided;
+    198 Enforce Servers "A B H" "servers are configured for the connector while rights management is off in them" decided;
+    199 Generate Servers "A B H" "how rights management is disabled in Exchange" outside "commands on other computers; keykit writes none yet";
+    200 Check Servers "A B H" "no document of a protected library is checked out" decided;
+    201 Generate Servers "A B H" "Exchange servers send every old URL to the connector" outside "registry of other computers; keykit writes none yet";
+    202 Generate Servers "A H" "the connector's own configuration script" outside "a script of another product";
+    203 Simulate Servers "H" "Exchange servers become super users" outside "a behaviour of the connector";
+    204 Generate Servers "H" "load balancing and proxy of the connector" outside "a setting of other computers";
+    205 Simulate Servers "H" "events of the connector" outside "a log of another product";
+    206 Warn Servers "A" "characters that the connector account's password must avoid" outside "no password stands in the migration file";
+    207 Generate Servers "H" "how rights management is enabled again" outside "commands on other computers; keykit writes none yet";
+    210 Generate Decommission "A B H" "the service connection point is removed" decided;
+    211 Check Decommission "A B H" "nobody asks AD RMS any more" decided;
+    212 Inform Decommission "A B H" "templates are tidied up afterwards" outside "advice for afterwards";
+    213 Enforce Decommission "B H" "AD RMS ends before the new key comes" decided;
+
+    215 Enforce Rekey "A A2 B H" "a new key is required where the active one is of mode 1" decided;
+    216 Enforce Rekey "A B H" "where the new key comes from" decided;
+    217 Enforce Rekey "A B H" "the new key comes as soon as the migration is complete" outside "a matter of days after the plan is done";
+    218 Simulate Rekey "C I" "the order of a re-keying in a vault" outside "commands against the service";
+    219 Warn Rekey "A" "Office 2010 does not take a change of the key well" decided;
+    220 Simulate Operations "A C" "what can be done with a key under which management" outside "a table of the service's offers";
+    221 Simulate Operations "C" "what revoking a customer-managed key means" outside "an act in the vault";
+    222 Check Operations "A C" "the customer-managed key has a backup" decided;
+    223 Simulate Operations "A C" "how the service hands a key back" outside "a case with the service's support";
+    224 Enforce Operations "C" "a customer-managed key does not come back: make a domain of it beforehand" code "cli/src/command/tpd.rs" "build" "a_tenant_key_goes_back_into_a_domain_that_opens_again";
+    225 Simulate Operations "A C" "what to do after a breach" outside "a judgement of people";
+    226 Inform Operations "I" "the service does not change keys by itself" outside "a behaviour of the service";
+    227 Simulate Operations "P C" "the way back to AD RMS" outside "a migration in the other direction";
+    230 Simulate Operations "A C" "the form of usage logs" outside "a log of the service, after the migration";
+    231 Simulate Operations "A B C" "which entries show a use of the key" outside "a log of the service, after the migration";
+    232 Simulate Operations "A C" "names that are no users in logs" outside "a log of the service, after the migration";
+    233 Enforce Operations "A C P" "how usage logs are fetched" outside "a command against the service, after the migration";
+    234 Simulate Operations "C P" "super users" outside "a feature of the service";
+    235 Simulate Operations "P" "the log of administrators" outside "a log of the service, after the migration";
+};
