@@ -1,9 +1,13 @@
 //! The commands, one file each.
 
+mod approve;
+mod carry_out;
+mod environment;
 mod inspect;
 mod licence;
 mod manual;
 mod migrate;
+mod plan;
 mod prove_access;
 mod rekey;
 mod store;
@@ -21,6 +25,13 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<u8> {
         Command::Inspect(arguments) => inspect::run(&arguments, output),
         Command::Tpd(command) => tpd::run(&command, output),
         Command::Migrate(command) => migrate::run(&command, output),
+        Command::Plan(arguments) => plan::run(&arguments, output),
+        Command::Ceremony(command) => approve::ceremony(&command, output),
+        Command::Approve(arguments) => approve::run(&arguments, output),
+        Command::Apply(arguments) => carry_out::apply(&arguments, output),
+        Command::Resume(arguments) => carry_out::resume(&arguments, output),
+        Command::Abort(arguments) => carry_out::abort(&arguments, output),
+        Command::Verify(arguments) => carry_out::verify(&arguments, output),
         Command::Tenant(command) => tenant::run(&command, output),
         Command::Licence(command) => licence::run(&command, output),
         Command::ProveAccess(arguments) => prove_access::run(&arguments, output),

@@ -188,7 +188,8 @@ fn read_evidence(file: &Path) -> Result<Evidence> {
     Evidence::parse(&text, file)
 }
 
-fn signals(evidence: &Evidence, domain: &SourceDomain, record: &KeyRecord) -> Vec<Signal> {
+/// What evidence says of the key of a domain.
+pub(super) fn signals(evidence: &Evidence, domain: &SourceDomain, record: &KeyRecord) -> Vec<Signal> {
     // An nShield token names the key file itself; else the domain's key container is the file's identifier (rule 68).
     let container = Some(domain.domain().information.key_container.clone()).filter(|container| !container.is_empty());
     let nfkm_id = record.attributes.nfkm_id.clone();
