@@ -6,5 +6,6 @@ pub mod child;
 pub mod conformance;
 pub mod kryoptic;
 pub mod samples;
+pub mod simulation;
 pub mod softhsm;
 pub mod tokens;

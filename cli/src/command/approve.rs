@@ -102,7 +102,7 @@ fn report(statement: &Statement, arguments: &ApproveArguments, schema: &str, out
         expires: statement.expires,
         output: arguments.output.display().to_string(),
     };
-    let words = super::plan::words_of(&statement.plan)?;
+    let words = super::plan_file::words_of(&statement.plan)?;
     output.result(schema, &approved, || {
         format!(
             "{} ({}) and the plan {}\nwords: {words}\nuntil {}, in {}",

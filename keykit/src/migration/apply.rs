@@ -49,7 +49,8 @@ pub trait World {
     /// What the store or file says.
     fn before(&mut self, plan: &Plan, step: &Step) -> Result<Option<String>>;
 
-    /// Whether the effect of a step is there. Changes nothing.
+    /// Whether the effect of a step is there. Changes nothing, but makes what is there last: a killed process may have left it
+    /// in the memory of the system only.
     ///
     /// # Errors
     /// What the store or file says.

@@ -211,6 +211,7 @@ pub struct RunJournal<'p> {
     platform: &'p mut dyn Platform,
     path: PathBuf,
     records: Vec<Record>,
+    length: u64,
     cut: u64,
     is_broken: bool,
 }
@@ -225,12 +226,16 @@ impl<'p> RunJournal<'p> {
         let bytes = platform.read(&path, LIMIT + 1).map_err(|source| Error::Read { path: path.clone(), source })?.unwrap_or_default();
         let (records, whole) = parse(&bytes).map_err(|error| error.in_file(&path))?;
         let cut = bytes.len().saturating_sub(whole) as u64;
+        let failed = |source| Error::Write { path: path.clone(), source };
         if cut > 0 {
-            let failed = |source| Error::Write { path: path.clone(), source };
             platform.truncate(&path, whole as u64).map_err(failed)?;
-            platform.sync(&path).map_err(failed)?;
         }
-        Ok(Self { platform, path, records, cut, is_broken: false })
+        // A killed process may have left lines that are read and not yet on the disk. Nothing is built on those.
+        if !bytes.is_empty() {
+            platform.sync(&path).map_err(failed)?;
+            platform.sync_folder(folder).map_err(failed)?;
+        }
+        Ok(Self { platform, path, records, length: whole as u64, cut, is_broken: false })
     }
 
     /// All lines.
@@ -266,15 +271,27 @@ impl<'p> RunJournal<'p> {
         let previous = self.records.last().map_or(GENESIS, |record| &record.hash).to_owned();
         let record = Record::new(self.records.len() as u64 + 1, self.platform.now(), what, previous)?;
         let line = format!("{}\n", canonical::to_string(&record)?);
-        self.is_broken = true;
-        self.platform.append(&self.path, line.as_bytes()).map_err(|source| failed(&self.path, source))?;
-        self.platform.sync(&self.path).map_err(|source| failed(&self.path, source))?;
-        if self.records.is_empty() {
-            let folder = self.path.parent().unwrap_or(Path::new("."));
-            self.platform.sync_folder(folder).map_err(|source| failed(folder, source))?;
+        let written = self.write(line.as_bytes());
+        if let Err(source) = written {
+            self.is_broken = true;
+            // A line that may never reach the disk is taken back, lest the next process builds on it. If this fails too, the
+            // line is torn or whole, and both are known when the journal is opened anew.
+            if self.platform.truncate(&self.path, self.length).is_ok() {
+                drop(self.platform.sync(&self.path));
+            }
+            return Err(failed(&self.path, source));
         }
-        self.is_broken = false;
+        self.length += line.len() as u64;
         self.records.push(record);
+        Ok(())
+    }
+
+    fn write(&mut self, line: &[u8]) -> std::io::Result<()> {
+        self.platform.append(&self.path, line)?;
+        self.platform.sync(&self.path)?;
+        if self.records.is_empty() {
+            self.platform.sync_folder(self.path.parent().unwrap_or(Path::new(".")))?;
+        }
         Ok(())
     }
 }

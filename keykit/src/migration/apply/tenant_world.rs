@@ -372,6 +372,12 @@ impl World for TenantWorld<'_> {
     }
 
     fn observe(&mut self, plan: &Plan, step: &Step) -> Result<Observed> {
+        if self.open_tenant(plan)?.is_some() {
+            // What a killed process left is read below; from here on it is on the disk too.
+            for folder in ["", "keys", "chains", "templates"] {
+                durable::sync_folder(&self.folder(plan).join(folder))?;
+            }
+        }
         match &step.action {
             Action::ImportKey { key_id } => self.observe_key(plan, planned(plan, key_id)?),
             Action::ImportTemplates { templates, .. } => self.observe_templates(plan, templates),
