@@ -9,12 +9,16 @@ mod support;
 mod access;
 #[path = "command_line/bad_input.rs"]
 mod bad_input;
+#[path = "command_line/ceremony.rs"]
+mod ceremony;
 #[path = "command_line/domains.rs"]
 mod domains;
 #[path = "command_line/inspect.rs"]
 mod inspect;
 #[path = "command_line/killed.rs"]
 mod killed;
+#[path = "command_line/killed_runs.rs"]
+mod killed_runs;
 #[path = "command_line/manual.rs"]
 mod manual;
 #[path = "command_line/software.rs"]

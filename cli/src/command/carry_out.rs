@@ -116,6 +116,9 @@ fn carry_out(arguments: &ApplyArguments, opening: Opening, output: Output) -> Re
         });
     }
     let _lock = RunLock::take(&place.runs, Duration::from_secs(arguments.wait))?;
+    if place.approvals().is_dir() {
+        durable::remove_temporary_files(&place.approvals())?;
+    }
     if !arguments.approval.is_empty() {
         replace_approvals(&place, &hash, &given)?;
     }

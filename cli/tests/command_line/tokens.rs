@@ -44,7 +44,7 @@ impl Bench<'_> {
     }
 
     /// Makes a key in a token and a keyless domain around it: `LABEL.xml`, `LABEL.pfile`.
-    fn domain_around(&self, label: &str, transferability: Transferability) -> RsaPublicKey {
+    pub(crate) fn domain_around(&self, label: &str, transferability: Transferability) -> RsaPublicKey {
         let store = tokens::open(&Pkcs11Uri::parse(&self.uri(label)).unwrap()).unwrap();
         let request = KeyRequest { label: "slc".into(), local_id: None, transferability };
         let public = store.as_generate().unwrap().generate(2048, &request).unwrap().public;

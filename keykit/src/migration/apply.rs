@@ -305,16 +305,24 @@ impl<'p> Run<Running<'p>> {
         }
     }
 
+    /// Whether a later step, of keykit or of a person, may have put something else in the place of a step's effect already.
     fn is_replaced(&self, step: &Step) -> bool {
+        let segment = &self.state.segment;
+        let next = self.plan.steps.iter().find(|step| !segment.done.contains_key(&step.id));
         let begun = |later: &Step| {
-            self.state.segment.done.contains_key(&later.id) || self.state.segment.open.as_ref().is_some_and(|(open, _)| *open == later.id)
+            segment.done.contains_key(&later.id)
+                || segment.open.as_ref().is_some_and(|(open, _)| *open == later.id)
+                // A person does first and confirms then.
+                || next.is_some_and(|next| next.id == later.id && matches!(next.action, Action::Manual { .. }))
         };
-        let replaces = |later: &Step| match step.action {
-            Action::Activate { .. } => matches!(later.action, Action::Rekey { .. } | Action::Activate { .. }),
-            // A new active key signs templates anew.
-            Action::ImportTemplates { .. } => {
-                matches!(later.action, Action::Rekey { .. } | Action::Activate { .. } | Action::PublishTemplates { .. })
-            }
+        let replaces = |later: &Step| match (&step.action, &later.action) {
+            (Action::Activate { .. }, Action::Activate { .. } | Action::Rekey { .. }) => true,
+            (Action::Activate { .. }, Action::Manual { .. }) => later.id == "manual/rekey",
+            // A new active key signs templates anew, and a person may edit them.
+            (
+                Action::ImportTemplates { .. },
+                Action::Activate { .. } | Action::Rekey { .. } | Action::PublishTemplates { .. } | Action::Manual { .. },
+            ) => true,
             _ => false,
         };
         self.plan.steps.iter().skip_while(|other| other.id != step.id).skip(1).any(|later| replaces(later) && begun(later))

@@ -158,7 +158,7 @@ pub(super) fn tenant(findings: &mut Findings, plan: &Plan, tenant: &TenantKeyrin
     if let Some(planned) = plan.active_key() {
         findings.note("exactly-one-key-is-active", about, active.len() == 1, listed.clone());
         // A re-key puts a key in its place that the plan can't know.
-        let rekeys = plan.steps.iter().any(|step| matches!(step.action, Action::Rekey { .. }));
+        let rekeys = plan.steps.iter().any(|step| matches!(step.action, Action::Rekey { .. }) || step.id == "manual/rekey");
         let expected = active.iter().all(|id| *id == planned || (rekeys && plan.key(id).is_none()));
         findings.note("active-key-is-the-planned-one", about, expected, listed);
     } else {

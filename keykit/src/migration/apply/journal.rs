@@ -20,6 +20,8 @@ const FORMAT: &str = "journal of runs";
 const LIMIT: u64 = 256 << 20;
 /// What the first line carries as the hash of the line before.
 const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+/// What stands once in every line and nowhere else: quotes inside of texts are escaped.
+const MEMBER: &[u8] = b"\"previous\":\"";
 /// Name of the file in its folder.
 const NAME: &str = "journal.jsonl";
 
@@ -315,7 +317,8 @@ pub fn parse(bytes: &[u8]) -> Result<(Vec<Record>, usize)> {
         // Only the last line can be torn, because each is synced before the next: a whole line behind it speaks against a crash.
         let parts = || rest.split(|&byte| byte == b'\n');
         let no_line_follows = || parts().skip(1).all(|part| serde_json::from_slice::<Record>(part).is_err());
-        let tail_is_torn = || end.is_none() || (!parts().all(is_text) && no_line_follows());
+        let is_one_line = || rest.windows(MEMBER.len()).filter(|window| *window == MEMBER).count() <= 1;
+        let tail_is_torn = || is_one_line() && (end.is_none() || (!parts().all(is_text) && no_line_follows()));
         let previous = records.last().map_or(GENESIS, |record| record.hash.as_str());
         let wrong = match serde_json::from_slice::<Record>(line) {
             Err(error) => Some(error.to_string()),

@@ -399,9 +399,12 @@ impl World for TenantWorld<'_> {
                 Ok(format!("key {key_id} is active"))
             }
             Action::Verify { .. } => self.verify(plan)?.require(),
-            Action::PublishTemplates { .. } | Action::Rekey { .. } | Action::Manual { .. } => {
-                Err(Error::Internal(format!("the step {} is not carried out here", step.id)))
-            }
+            // Plans have these as steps by hand; a world that can do them may plan them.
+            Action::PublishTemplates { .. } | Action::Rekey { .. } | Action::Manual { .. } => Err(Error::Unsupported {
+                operation: format!("do the step {}", step.id),
+                mechanism: format!("the action '{}'", step.action.kind()),
+                store: plan.tenant.folder.clone(),
+            }),
         }
     }
 
