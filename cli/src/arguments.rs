@@ -115,11 +115,20 @@ pub(crate) struct PlanArguments {
     #[command(subcommand)]
     pub(crate) command: Option<PlanCommand>,
     /// The migration file
-    #[arg(required = true, value_hint = ValueHint::FilePath)]
-    pub(crate) migration: Option<PathBuf>,
-    /// Where the plan goes; paths in it count from its folder, as those in the migration file do from that one's
-    #[arg(long, short, required = true, value_name = "PLAN.json", value_hint = ValueHint::FilePath)]
+    #[arg(value_name = "MIGRATION.toml", required_unless_present = "init", value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+    /// Where the plan goes, beside the migration file: paths in both count from their folder
+    #[arg(long, short, required_unless_present_any = ["init", "check_only"], value_name = "PLAN.json", value_hint = ValueHint::FilePath)]
     pub(crate) output: Option<PathBuf>,
+    /// Print a commented example of a migration file
+    #[arg(long, conflicts_with_all = ["file", "output"])]
+    pub(crate) init: bool,
+    /// Say what the rules find, and make no plan
+    #[arg(long, requires = "file", conflicts_with = "output")]
+    pub(crate) check_only: bool,
+    /// Look at the migration file only: open no exported domain, no token and no tenant
+    #[arg(long, requires = "check_only")]
+    pub(crate) file_only: bool,
 }
 
 /// `keykit plan show|diff`

@@ -7,6 +7,7 @@ mod inspect;
 mod licence;
 mod manual;
 mod migrate;
+mod plan;
 mod plan_file;
 mod prove_access;
 mod rekey;
@@ -24,8 +25,8 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<u8> {
     match arguments.command {
         Command::Inspect(arguments) => inspect::run(&arguments, output),
         Command::Tpd(command) => tpd::run(&command, output),
+        Command::Plan(arguments) => plan::run(&arguments, output),
         Command::Migrate(command) => migrate::run(&command, output),
-        Command::Plan(arguments) => plan_file::run(&arguments, output),
         Command::Ceremony(command) => approve::ceremony(&command, output),
         Command::Approve(arguments) => approve::run(&arguments, output),
         Command::Apply(arguments) => carry_out::apply(&arguments, output),

@@ -21,6 +21,8 @@ mod killed;
 mod killed_runs;
 #[path = "command_line/manual.rs"]
 mod manual;
+#[path = "command_line/plan.rs"]
+mod plan;
 #[path = "command_line/software.rs"]
 mod software;
 #[path = "command_line/tokens.rs"]

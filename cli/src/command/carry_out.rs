@@ -123,7 +123,7 @@ fn carry_out(arguments: &ApplyArguments, opening: Opening, output: Output) -> Re
         replace_approvals(&place, &hash, &given)?;
     }
     let approved_by = given.iter().map(|approval| format!("{} ({})", approval.statement().name, approval.statement().role)).collect();
-    let environment = ProgramEnvironment { keyring: &arguments.keyring };
+    let environment = ProgramEnvironment { keyring: &arguments.keyring, base: &place.base };
     let mut world = TenantWorld::new(&environment, &place.base);
     let mut machine = Machine;
     let confirmed: BTreeSet<String> = arguments.confirm.iter().cloned().collect();
@@ -160,7 +160,7 @@ pub(super) fn abort(arguments: &AbortArguments, output: Output) -> Result<u8> {
         return Err(Error::NotFound { what: "there is no run of this plan to abort".into(), hint: None });
     }
     let _lock = RunLock::take(&place.runs, Duration::from_secs(arguments.wait))?;
-    let environment = ProgramEnvironment { keyring: &arguments.keyring };
+    let environment = ProgramEnvironment { keyring: &arguments.keyring, base: &place.base };
     let mut world = TenantWorld::new(&environment, &place.base);
     let mut machine = Machine;
     let run = Run::of(place.plan.clone())?.open_to_abort(&mut machine, &place.runs)?.abort(&mut world, &arguments.reason)?;
@@ -175,7 +175,7 @@ pub(super) fn abort(arguments: &AbortArguments, output: Output) -> Result<u8> {
 /// Runs `keykit verify`.
 pub(super) fn verify(arguments: &VerifyArguments, output: Output) -> Result<u8> {
     let place = Place::of(&arguments.plan)?;
-    let environment = ProgramEnvironment { keyring: &arguments.keyring };
+    let environment = ProgramEnvironment { keyring: &arguments.keyring, base: &place.base };
     let findings = TenantWorld::new(&environment, &place.base).verify(&place.plan)?;
     let verified = Verified { plan: &place.plan.hash()?, sound: findings.is_sound(), checks: &findings.checks };
     output.result("verify", &verified, || {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use keykit::migration::apply::Environment;
+use keykit::migration::file::PasswordSource;
 use keykit::migration::{ProtectedSample, SourceDomain};
 use keykit::secret::Password;
 use keykit::store::protection::Signal;
@@ -20,13 +21,22 @@ use crate::{secrets, stores};
 #[derive(Debug)]
 pub(super) struct ProgramEnvironment<'a> {
     pub(super) keyring: &'a KeyringPassword,
+    /// The folder of the plan, from which relative sources of passwords count.
+    pub(super) base: &'a Path,
+}
+
+impl ProgramEnvironment<'_> {
+    fn read(&self, source: &str, what: &str) -> Result<Password> {
+        let source: PasswordSource = source.parse().map_err(|problem: String| Error::usage(format!("the source of the {what} {problem}")))?;
+        secrets::read(&source.in_folder(self.base), what)
+    }
 }
 
 impl Environment for ProgramEnvironment<'_> {
     fn folder_store(&self, folder: &Path, password_source: Option<&str>) -> Result<Box<dyn KeyStore>> {
         // An option on the command line goes before the source in the plan.
         let password = match (&self.keyring.keyring_password_source, password_source) {
-            (None, Some(source)) => secrets::read(source, "keyring password")?,
+            (None, Some(source)) => self.read(source, "keyring password")?,
             _ => stores::folder_password(folder, self.keyring)?,
         };
         Ok(Box::new(stores::folder_store(folder, &password)?))
@@ -45,7 +55,7 @@ impl Environment for ProgramEnvironment<'_> {
     }
 
     fn domain_password(&self, file: &Path, password_source: Option<&str>) -> Result<Password> {
-        secrets::read(password_source.unwrap_or("prompt"), &format!("password of {}", file.display()))
+        self.read(password_source.unwrap_or("prompt"), &format!("password of {}", file.display()))
     }
 
     fn evidence(&self, evidence: &[(PathBuf, Vec<u8>)], domain: &SourceDomain, record: &KeyRecord) -> Result<Vec<Signal>> {

@@ -1,21 +1,18 @@
-//! `keykit plan`: make, show, compare.
+//! Plan files: make, show, compare.
 
 use std::path::Path;
 
 use keykit::durable::{self, Access, Existing};
-use keykit::migration::apply::Environment as _;
 use keykit::migration::file::MigrationFile;
 use keykit::migration::plan::{self, Change, FileKind, Plan, PlanInputs, PlannedFile};
-use keykit::migration::rules::{self, Severity, facts};
+use keykit::migration::rules::{self, facts};
 use keykit::migration::{SourceDomain, Warning};
-use keykit::tenant::TenantKeyring;
-use keykit::tpd::TrustedPublishingDomain;
 use keykit::{Error, Result};
 use serde::Serialize;
 
-use super::environment::ProgramEnvironment;
-use crate::arguments::{KeyringPassword, PlanArguments, PlanCommand};
+use super::plan::check;
 use crate::exit;
+use crate::inspection::samples;
 use crate::output::{Output, say, warn};
 
 /// Largest file that a plan is made from, in bytes.
@@ -44,28 +41,25 @@ struct Compared<'a> {
     changes: &'a [Change],
 }
 
-/// Runs `keykit plan …`.
-pub(super) fn run(arguments: &PlanArguments, output: Output) -> Result<u8> {
-    match (&arguments.command, &arguments.migration, &arguments.output) {
-        (Some(PlanCommand::Show { plan }), _, _) => {
-            let plan = Plan::read(plan)?;
-            let text = plan::show(&plan)?;
-            output.result("plan-show", &Shown { plan: &plan.hash()?, content: &plan }, || text)?;
-            Ok(exit::DONE)
-        }
-        (Some(PlanCommand::Diff { before, after }), _, _) => {
-            let (before, after) = (Plan::read(before)?, Plan::read(after)?);
-            let changes = plan::diff(&before, &after)?;
-            let compared = Compared { before: before.hash()?, after: after.hash()?, changes: &changes };
-            output.result("plan-diff", &compared, || differences(&changes))?;
-            Ok(if changes.is_empty() { exit::DONE } else { exit::NEGATIVE })
-        }
-        (None, Some(migration), Some(to)) => make(migration, to, output),
-        _ => Err(Error::usage("name a migration file and where the plan goes")),
-    }
+/// `keykit plan show`
+pub(super) fn show(path: &Path, output: Output) -> Result<u8> {
+    let plan = Plan::read(path)?;
+    let text = plan::show(&plan)?;
+    output.result("plan-show", &Shown { plan: &plan.hash()?, content: &plan }, || text)?;
+    Ok(exit::DONE)
 }
 
-fn make(migration_path: &Path, to: &Path, output: Output) -> Result<u8> {
+/// `keykit plan diff`
+pub(super) fn diff(before: &Path, after: &Path, output: Output) -> Result<u8> {
+    let (before, after) = (Plan::read(before)?, Plan::read(after)?);
+    let changes = plan::diff(&before, &after)?;
+    let compared = Compared { before: before.hash()?, after: after.hash()?, changes: &changes };
+    output.result("plan-diff", &compared, || differences(&changes))?;
+    Ok(if changes.is_empty() { exit::DONE } else { exit::NEGATIVE })
+}
+
+/// `keykit plan MIGRATION.toml -o PLAN.json`
+pub(super) fn make(migration_path: &Path, to: &Path, output: Output) -> Result<u8> {
     if parent(migration_path) != parent(to) {
         return Err(Error::Usage {
             what: "the plan is to lie in another folder than the migration file".into(),
@@ -75,32 +69,21 @@ fn make(migration_path: &Path, to: &Path, output: Output) -> Result<u8> {
     let migration_bytes = durable::read(migration_path, LIMIT, "migration file")?;
     let migration = MigrationFile::read(migration_path)?;
     let base = parent(migration_path);
-    let environment = ProgramEnvironment { keyring: &KeyringPassword { keyring_password_source: None } };
-    let mut domains: Vec<(PlannedFile, SourceDomain)> = Vec::new();
-    let mut known = facts::Facts::of_file(&migration);
-    for place in migration.domains() {
-        let source = place.domain.password_source.as_ref().map(|source| source.value.to_string());
-        let path = place.domain.file.value.in_folder(base);
-        let content = durable::read(&path, LIMIT, "trusted publishing domain")?;
-        let password = environment.domain_password(&path, source.as_deref())?;
-        let opened = TrustedPublishingDomain::open(&content, &password).map_err(|error| error.in_file(&path))?;
-        // Findings name the file as the migration file does: the plan may not depend on where it is made.
-        let domain = SourceDomain::examine(place.domain.file.value.as_path(), opened)?;
-        known.domains.push(facts::DomainFacts::of(place, &migration, &domain, readable_by_others(&path)));
-        domains.push((PlannedFile::of(FileKind::Domain, place.domain.file.value.to_string(), &content, source), domain));
-    }
-    known.tenant = tenant_facts(&migration.tenant.folder.value.in_folder(base))?;
+    // What the file alone forbids is told before anything is opened.
+    rules::examine(&facts::Facts::of_file(&migration)).require_none_refused()?;
+    let (known, opened) = check::gather(&migration, base)?;
     let found = rules::examine(&known);
     for finding in found.refusals() {
         warn(format!("refused by rule {}: {}\nkeykit: hint: {}", finding.rule, finding.message, finding.instead));
     }
     found.require_none_refused()?;
-    let findings = found
-        .all()
-        .iter()
-        .filter(|finding| finding.severity != Severity::Refusal)
-        .map(|finding| Warning::of_rule(finding.rule, format!("{}; {}", finding.message, finding.instead)))
-        .collect();
+    let findings = found.all().iter().map(|finding| Warning::of_rule(finding.rule, format!("{}; {}", finding.message, finding.instead))).collect();
+    let mut domains: Vec<(PlannedFile, SourceDomain)> = Vec::new();
+    for (place, domain) in migration.domains().zip(opened) {
+        let content = durable::read(&place.domain.file.value.in_folder(base), LIMIT, "trusted publishing domain")?;
+        let source = place.domain.password_source.as_ref().map(|source| source.value.to_string());
+        domains.push((PlannedFile::of(FileKind::Domain, place.domain.file.value.to_string(), &content, source), domain));
+    }
     let mut evidence = Vec::new();
     for (_, cluster) in migration.clusters() {
         for file in &cluster.evidence {
@@ -112,7 +95,7 @@ fn make(migration_path: &Path, to: &Path, output: Output) -> Result<u8> {
     for file in migration.proof.iter().flat_map(|proof| &proof.licences) {
         let path = file.value.in_folder(base);
         let content = durable::read(&path, LIMIT, "protected file")?;
-        let sealed_to: Vec<_> = environment.licences(&path, &content)?.iter().map(|sample| sample.key_id).collect();
+        let sealed_to: Vec<_> = samples::sealed_in_content(&path, &content)?.iter().map(|sample| sample.key_id).collect();
         if !domains.iter().any(|(_, domain)| sealed_to.contains(&domain.key_id())) {
             return Err(Error::Negative {
                 what: format!("{} is sealed to none of the keys of these domains", path.display()),
@@ -162,24 +145,6 @@ pub(super) fn words_of(hash: &str) -> Result<String> {
 
 fn parent(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
-}
-
-#[cfg(unix)]
-fn readable_by_others(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
-}
-
-#[cfg(not(unix))]
-fn readable_by_others(_: &Path) -> bool {
-    false
-}
-
-fn tenant_facts(folder: &Path) -> Result<Option<facts::TenantFacts>> {
-    if !folder.join("tenant.json").exists() {
-        return Ok(None);
-    }
-    Ok(Some(facts::TenantFacts::from(&TenantKeyring::open(folder)?)))
 }
 
 fn differences(changes: &[Change]) -> String {

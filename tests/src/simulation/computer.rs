@@ -328,6 +328,17 @@ impl Platform for Computer {
         })?)
     }
 
+    fn overwrite(&mut self, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        Ok(self.call("append", |state, whole| {
+            let bytes = if whole { bytes } else { &bytes[..bytes.len() / 2] };
+            let file = state.file(path);
+            for (index, byte) in (offset as usize..).zip(bytes) {
+                file.cached[index] = *byte;
+                file.dirty[index] = true;
+            }
+        })?)
+    }
+
     fn truncate(&mut self, path: &Path, length: u64) -> io::Result<()> {
         Ok(self.call("truncate", |state, _| {
             let file = state.file(path);

@@ -232,8 +232,13 @@ impl<'p> RunJournal<'p> {
         if cut > 0 {
             platform.truncate(&path, whole as u64).map_err(failed)?;
         }
-        // A killed process may have left lines that are read and not yet on the disk. Nothing is built on those.
+        // A process that died may have left a last line that is read and not on the disk. Nothing is built on that. It is written
+        // again before the sync: after a sync that failed, the system may take it for written.
         if !bytes.is_empty() {
+            let kept = bytes.get(..whole).unwrap_or_default();
+            let body = kept.strip_suffix(b"\n").unwrap_or(kept);
+            let last = body.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+            platform.overwrite(&path, last as u64, kept.get(last..).unwrap_or_default()).map_err(failed)?;
             platform.sync(&path).map_err(failed)?;
             platform.sync_folder(folder).map_err(failed)?;
         }

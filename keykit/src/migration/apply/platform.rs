@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -23,6 +23,12 @@ pub trait Platform: fmt::Debug {
     /// # Errors
     /// What the system says.
     fn append(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+
+    /// Writes over a part of a file. A part may be written when it fails.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn overwrite(&mut self, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
     /// Cuts a file to a length.
     ///
@@ -70,6 +76,12 @@ impl Platform for Machine {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         options.open(path)?.write_all(bytes)
+    }
+
+    fn overwrite(&mut self, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).open(path)?;
+        file.seek(io::SeekFrom::Start(offset))?;
+        file.write_all(bytes)
     }
 
     fn truncate(&mut self, path: &Path, length: u64) -> io::Result<()> {

@@ -191,6 +191,22 @@ checked_text! {
     }
 }
 
+impl PasswordSource {
+    /// The source, seen from the folder of the migration file: a relative `file:` counts from there.
+    #[must_use]
+    pub fn in_folder(&self, folder: &Path) -> String {
+        in_folder(&self.0, folder)
+    }
+}
+
+/// `file:PATH` with the path seen from a folder; everything else as it is.
+fn in_folder(text: &str, folder: &Path) -> String {
+    match text.strip_prefix("file:") {
+        Some(path) if !path.starts_with('/') => format!("file:{}", folder.join(path).display()),
+        _ => text.to_owned(),
+    }
+}
+
 checked_text! {
     /// A key store: `file:DIR` or a PKCS#11 URI (RFC 7512) without a PIN in it.
     StoreUri, "a store: `file:DIR`, or a PKCS#11 URI with `module-path` and `pin-source`", |text| {
@@ -203,6 +219,12 @@ checked_text! {
 }
 
 impl StoreUri {
+    /// The store, seen from the folder of the migration file: a relative `file:` counts from there.
+    #[must_use]
+    pub fn in_folder(&self, folder: &Path) -> String {
+        in_folder(&self.0, folder)
+    }
+
     /// Whether it names a token.
     #[must_use]
     pub fn is_token(&self) -> bool {

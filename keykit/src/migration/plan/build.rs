@@ -45,6 +45,13 @@ pub fn build(inputs: PlanInputs<'_>) -> Result<Plan> {
             "make them with `keykit byok wrap`, or plan with `store` for a token",
         ));
     }
+    let sources = migration.clusters().filter_map(|(_, cluster)| cluster.source.as_ref());
+    if let Some(store) = migration.tenant.store.iter().chain(sources).find(|store| !store.value.is_token()) {
+        return Err(Error::Usage {
+            what: format!("'{}' is no token", store.value),
+            hint: Some("name a PKCS#11 URI; without `store` the keys are kept in the tenant's folder".into()),
+        });
+    }
     let approval = approval_policy(migration)?;
     let dangers: Vec<String> = migration.danger.iter().flat_map(|danger| danger.flags()).map(str::to_owned).collect();
     if !dangers.is_empty() && approval.people.is_empty() {
