@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use keykit::bulk::{FileInput, Survey};
-use keykit::container::ContainerKind;
 use keykit::key::KeyId;
 use keykit::licence::{SealAlgorithm, SealedContentKey, enabling_bits, rights_data};
 use keykit::store::KeyStore;
@@ -235,8 +234,8 @@ fn read_licences(hit: &Hit) -> Result<Vec<Document>, String> {
 /// A container that can't be read is damaged: it was protected. What may hold one is not read.
 fn unread(hit: &Hit, problem: &str) -> LicenceProblem {
     let verdict = match hit.kind {
-        Some(ContainerKind::Pfile | ContainerKind::Rpmsg | ContainerKind::Text) => LicenceVerdict::Damaged,
-        _ => LicenceVerdict::NotRead,
+        Some(_) => LicenceVerdict::Damaged,
+        None => LicenceVerdict::NotRead,
     };
     LicenceProblem { inside: hit.inside.clone(), verdict, key_id: None, problem: problem.to_owned() }
 }

@@ -21,6 +21,8 @@ mod killed;
 mod killed_runs;
 #[path = "command_line/manual.rs"]
 mod manual;
+#[path = "command_line/nshield.rs"]
+mod nshield;
 #[path = "command_line/plan.rs"]
 mod plan;
 #[path = "command_line/software.rs"]

@@ -7,8 +7,15 @@
 //! | work | engine |
 //! |---|---|
 //! | modulus of 2048 bits or more: sign SHA-256/384/512, decrypt PKCS#1 v1.5, OAEP with one hash | aws-lc-rs |
-//! | batches of four and more, on processors with AVX2 or AVX-512 IFMA | lanes (`keykit-rsa-lanes`), padding of our own |
-//! | everything else: smaller keys, SHA-1 and SHA-224 signatures, OAEP with mixed hashes | `rsa`, raw operation with blinding, own padding |
+//! | batches of these, on processors with AVX2 (two and more) or AVX-512 IFMA (five and more) | lanes (`keykit-rsa-lanes`), padding of our own |
+//! | what aws-lc-rs does not do: 1024 bits, SHA-1 and SHA-224 signatures, OAEP with mixed hashes | lanes, also for a single item; padding of our own |
+//! | the same without lanes, and other sizes that aws-lc-rs refuses | `rsa`, raw operation with blinding, padding of our own |
+//!
+//! [`EngineChoice`] overrides this, for comparisons and for machines whose lanes are not trusted.
+//!
+//! Every result of a private key is checked with the public exponent before anyone sees it: a fault in one of the two primes
+//! would give the key away (Boneh, DeMillo and Lipton, 1997). The lanes do it themselves, aws-lc does
+//! (`rsa_default_private_transform` in `crypto/fipsmodule/rsa/rsa_impl.c`), and so does `rsa` (`rsa_decrypt_and_check`).
 //!
 //! # Security
 //! `rsa` is under RUSTSEC-2023-0071 (Marvin): its big-number arithmetic is blinded here and its padding code is not used,
@@ -25,6 +32,7 @@ mod parallel;
 mod portable;
 mod software;
 
+pub use engine::EngineChoice;
 use keykit::Result;
 use keykit::key::{KeyId, RsaSecretKey};
 use keykit::store::StoreIdentity;

@@ -3,9 +3,8 @@
 use crate::exponent;
 use crate::limbs::{self, Limbs};
 use crate::number::{self, Number};
-use crate::simd::{Kernel, Modulus, SCRATCH};
+use crate::simd::{self, Kernel, Modulus, SCRATCH};
 use std::sync::{Mutex, PoisonError};
-use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// Batches after which the blinding starts from fresh random numbers.
@@ -27,7 +26,7 @@ pub(crate) struct Parts {
 
 /// Where a test damages an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(any(test, feature = "fault-injection")), expect(unreachable_pub, reason = "tests of other crates name it"))]
+#[cfg_attr(not(any(test, feature = "fault-injection")), expect(unreachable_pub, reason = "public with the feature only"))]
 pub enum FaultPoint {
     /// The result of the exponentiation modulo `p`.
     PowerP,
@@ -39,10 +38,11 @@ pub enum FaultPoint {
     Recombined,
 }
 
-/// A fault to put into the next operation.
-#[derive(Clone, Copy, Debug)]
+/// A fault to put into the next operation, if there is a point. (Not an `Option` as a whole: all its memory is then defined, and
+/// the constant-time test takes no offence when the compiler looks at it early.)
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Fault {
-    pub(crate) point: FaultPoint,
+    pub(crate) point: Option<FaultPoint>,
     pub(crate) lane: usize,
     pub(crate) bit: usize,
 }
@@ -52,7 +52,7 @@ pub(crate) trait Operate: Send + Sync {
     /// Inputs that are worked on together.
     fn lanes(&self) -> usize;
     /// Up to [`Operate::lanes`] private operations. Inputs are below `n`. `None`: the result was wrong.
-    fn run(&self, inputs: &[Limbs], fault: Option<Fault>) -> Vec<Option<Limbs>>;
+    fn run(&self, inputs: &[Limbs], fault: Fault) -> Vec<Option<Limbs>>;
 }
 
 /// One prime: its modulus and the constants in Montgomery form.
@@ -145,16 +145,8 @@ impl<K: Kernel> LaneEngine<K> {
         let mut negated = p.clone();
         limbs::subtract_masked(&mut negated, &parts.coefficient, u64::MAX);
         let negated = number::everywhere::<K>(&negated, digits);
-        {
-            let [prime, _] = &engine.primes;
-            kernel.multiply(
-                [&mut engine.negated_coefficient[..]],
-                [&negated[..]],
-                [&prime.square[..]],
-                [&prime.modulus],
-                &mut number::zero::<K>(SCRATCH * digits),
-            );
-        }
+        let [prime, _] = &engine.primes;
+        kernel.multiply(&mut engine.negated_coefficient, &negated, &prime.square, &prime.modulus, &mut number::zero::<K>(SCRATCH * digits));
         Some(engine)
     }
 
@@ -166,25 +158,20 @@ impl<K: Kernel> LaneEngine<K> {
         [number::zero::<K>(self.digits()), number::zero::<K>(self.digits())]
     }
 
-    fn moduli(&self) -> Pair<&Modulus<K::Word>> {
-        self.primes.each_ref().map(|prime| &prime.modulus)
-    }
-
+    /// One product for each prime.
     fn multiply(&self, a: Pair<&[K::Word]>, b: Pair<&[K::Word]>, scratch: &mut [K::Word]) -> Pair<Number<K>> {
         let mut out = self.pair();
-        self.kernel.multiply(out.each_mut().map(|out| &mut out[..]), a, b, self.moduli(), scratch);
+        for (((out, a), b), prime) in out.iter_mut().zip(a).zip(b).zip(&self.primes) {
+            self.kernel.multiply(out, a, b, &prime.modulus, scratch);
+        }
         out
     }
 
+    /// One power for each prime.
     fn power(&self, base: &Pair<Number<K>>, exponent: Pair<&[u64]>) -> Pair<Number<K>> {
-        let one = self.primes.each_ref().map(|prime| &prime.one[..]);
-        if K::PAIRED {
-            return exponent::power(self.kernel, views(base), exponent, self.prime_bits, one, self.moduli());
-        }
-        let ([base_p, base_q], [exponent_p, exponent_q], [one_p, one_q], [p, q]) = (views(base), exponent, one, self.moduli());
-        let [power_p] = exponent::power(self.kernel, [base_p], [exponent_p], self.prime_bits, [one_p], [p]);
-        let [power_q] = exponent::power(self.kernel, [base_q], [exponent_q], self.prime_bits, [one_q], [q]);
-        [power_p, power_q]
+        let ([p, q], [base_p, base_q], [exponent_p, exponent_q]) = (&self.primes, base, exponent);
+        let power = |prime: &Prime<K>, base, exponent| exponent::power(self.kernel, base, exponent, self.prime_bits, &prime.one, &prime.modulus);
+        [power(p, base_p, exponent_p), power(q, base_q, exponent_q)]
     }
 
     /// A blinding from fresh random numbers; `None` when the system has none to give.
@@ -204,20 +191,18 @@ impl<K: Kernel> LaneEngine<K> {
     }
 
     /// The pair for one batch. The stored pair moves on by squaring.
-    #[expect(clippy::type_complexity, reason = "a factor and its remover, each for both primes")]
-    fn blinding(&self, scratch: &mut [K::Word]) -> Option<(Pair<Number<K>>, Pair<Number<K>>)> {
+    fn blinding(&self, scratch: &mut [K::Word]) -> Option<Blinding<K>> {
         let mut stored = self.blinding.lock().unwrap_or_else(PoisonError::into_inner);
         let current = match stored.take() {
             Some(blinding) if blinding.left > 0 => blinding,
             _ => self.fresh_blinding(scratch)?,
         };
-        let next = Blinding {
+        *stored = Some(Blinding {
             factor: self.multiply(views(&current.factor), views(&current.factor), scratch),
             remover: self.multiply(views(&current.remover), views(&current.remover), scratch),
             left: current.left - 1,
-        };
-        *stored = Some(next);
-        Some((current.factor, current.remover))
+        });
+        Some(current)
     }
 
     /// The inputs modulo both primes, in Montgomery form, below `4p`.
@@ -258,7 +243,7 @@ impl<K: Kernel> LaneEngine<K> {
         }
         // - mq / q mod p
         let mut right = number::zero::<K>(digits);
-        self.kernel.multiply([&mut right[..]], [&reduced[..]], [&self.negated_coefficient[..]], [&p.modulus], scratch);
+        self.kernel.multiply(&mut right, &reduced, &self.negated_coefficient, &p.modulus, scratch);
         let mut results = Vec::with_capacity(K::LANES);
         for (lane, residue) in residues.iter().enumerate() {
             let mut factor = number::load::<K>(&left, lane, &p.value);
@@ -281,10 +266,10 @@ impl<K: Kernel> LaneEngine<K> {
             number::store::<K>(&mut numbers, lane, result);
         }
         let mut base = number::zero::<K>(digits);
-        self.kernel.multiply([&mut base[..]], [&numbers[..]], [&self.square_n[..]], [&self.modulus_n], &mut scratch);
+        self.kernel.multiply(&mut base, &numbers, &self.square_n, &self.modulus_n, &mut scratch);
         // x^(e-1) in Montgomery form times plain x: plain x^e. `e` is odd and above 1.
         let power = exponent::public_power(self.kernel, &base, self.e - 1, &self.modulus_n, &mut scratch);
-        self.kernel.multiply([&mut base[..]], [&power[..]], [&numbers[..]], [&self.modulus_n], &mut scratch);
+        self.kernel.multiply(&mut base, &power, &numbers, &self.modulus_n, &mut scratch);
         (0..K::LANES).map(|lane| number::load::<K>(&base, lane, &self.n)).collect()
     }
 }
@@ -305,24 +290,24 @@ impl<K: Kernel> Operate for LaneEngine<K> {
         K::LANES
     }
 
-    fn run(&self, inputs: &[Limbs], fault: Option<Fault>) -> Vec<Option<Limbs>> {
-        let mut scratch = number::zero::<K>(SCRATCH * 2 * self.digits());
-        let Some((mut factor, remover)) = self.blinding(&mut scratch) else {
+    fn run(&self, inputs: &[Limbs], fault: Fault) -> Vec<Option<Limbs>> {
+        let mut scratch = number::zero::<K>(SCRATCH * self.digits());
+        let Some(mut blinding) = self.blinding(&mut scratch) else {
             return inputs.iter().map(|_| None).collect();
         };
-        let at = |point| fault.filter(|fault| fault.point == point);
-        if let (Some(fault), [_, factor]) = (at(FaultPoint::Blinding), &mut factor) {
+        let at = |point| (fault.point == Some(point)).then_some(fault);
+        if let (Some(fault), [_, factor]) = (at(FaultPoint::Blinding), &mut blinding.factor) {
             damage::<K>(factor, fault);
         }
         let residues = self.residues(inputs, &mut scratch);
-        let blinded = self.multiply(views(&residues), views(&factor), &mut scratch);
+        let blinded = self.multiply(views(&residues), views(&blinding.factor), &mut scratch);
         let mut powers = self.power(&blinded, self.primes.each_ref().map(|prime| &prime.exponent[..]));
         for (power, point) in powers.iter_mut().zip([FaultPoint::PowerP, FaultPoint::PowerQ]) {
             if let Some(fault) = at(point) {
                 damage::<K>(power, fault);
             }
         }
-        let powers = self.multiply(views(&powers), views(&remover), &mut scratch);
+        let powers = self.multiply(views(&powers), views(&blinding.remover), &mut scratch);
         let mut results = self.recombine(&powers, &mut scratch);
         if let Some(fault) = at(FaultPoint::Recombined)
             && let Some(limb) = results.get_mut(fault.lane).and_then(|result| result.get_mut(fault.bit / 64 % self.n.len()))
@@ -330,6 +315,61 @@ impl<K: Kernel> Operate for LaneEngine<K> {
             *limb ^= 1 << (fault.bit % 64);
         }
         let checks = self.public_operation(&results);
-        inputs.iter().zip(results).zip(checks).map(|((input, result), check)| bool::from(input.ct_eq(&check)).then_some(result)).collect()
+        // Right: below n, and its power is the input. That it is right is no secret.
+        let right = |input: &Limbs, result: &Limbs, check: &Limbs| {
+            simd::declassify(limbs::difference(input, check) | !limbs::less_mask(result, &self.n)) == 0
+        };
+        let results: Vec<Option<Limbs>> =
+            inputs.iter().zip(results).zip(&checks).map(|((input, result), check)| right(input, &result, check).then_some(result)).collect();
+        if results.contains(&None) {
+            // The fault may sit in the stored blinding: do not carry it on.
+            *self.blinding.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        results
+    }
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod speed {
+    #![expect(clippy::unwrap_used, reason = "test code")]
+    use super::*;
+    use crate::simd::{avx2::Avx2, ifma::Ifma};
+
+    fn best(mut run: impl FnMut()) -> f64 {
+        (0..30)
+            .map(|_| {
+                let start = std::time::Instant::now();
+                run();
+                start.elapsed().as_secs_f64() * 1e6
+            })
+            .fold(f64::MAX, f64::min)
+    }
+
+    fn shares<K: Kernel>(name: &str) {
+        let odd =
+            |seed: u64| -> Limbs { Zeroizing::new((0..16).map(|i| (seed * (i + 3)).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 << 63 | 1).collect()) };
+        let primes = [odd(3), odd(7)];
+        let n = limbs::multiply(&primes[0], &primes[1]).to_vec();
+        let parts = Parts { prime_bits: 1024, n, e: 65537, exponents: [odd(5), odd(9)], coefficient: odd(11), primes };
+        let Some(engine) = LaneEngine::<K>::new(&parts) else { return };
+        let mut scratch = number::zero::<K>(SCRATCH * engine.digits());
+        let inputs: Vec<Limbs> = (0..K::LANES).map(|_| limbs::multiply(&odd(1), &odd(2))).collect();
+        engine.run(&inputs, Fault::default());
+        let blinding = engine.blinding(&mut scratch).unwrap();
+        let exponents = engine.primes.each_ref().map(|prime| &prime.exponent[..]);
+        println!("{name} whole batch: {:.0} us", best(|| drop(engine.run(&inputs, Fault::default()))));
+        println!("  exponentiations {:.1}", best(|| drop(engine.power(&blinding.factor, exponents))));
+        println!("  blinding {:.1}", best(|| drop(engine.blinding(&mut scratch))));
+        println!("  residues {:.1}", best(|| drop(engine.residues(&inputs, &mut scratch))));
+        println!("  recombination {:.1}", best(|| drop(engine.recombine(&blinding.factor, &mut scratch))));
+        println!("  check {:.1}", best(|| drop(engine.public_operation(&inputs))));
+    }
+
+    /// `cargo test --release -p keykit-rsa-lanes --lib -- --ignored --nocapture speed`
+    #[test]
+    #[ignore = "prints times, checks nothing"]
+    fn speed_of_the_parts() {
+        shares::<Ifma>("ifma");
+        shares::<Avx2>("avx2");
     }
 }

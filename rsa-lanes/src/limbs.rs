@@ -1,7 +1,11 @@
 //! Whole numbers as 64-bit limbs, least significant first: key set-up, recombination, comparison.
 //!
-//! Lengths and shift distances are public. No branch, index or address depends on a value.
+//! Lengths and shift distances are public. No branch, index or address depends on a value: masks pass through
+//! [`black_box`], or the compiler would see that they are all ones or zero and branch on them.
 
+use std::hint::black_box;
+
+use crate::simd;
 use zeroize::Zeroizing;
 
 /// A number that is wiped when dropped.
@@ -18,17 +22,17 @@ const fn split(wide: u128) -> (u64, u64) {
     (wide as u64, (wide >> 64) as u64)
 }
 
-/// Reads big-endian bytes. `None` when the number needs more than `count` limbs.
+/// Reads big-endian bytes. `None` when the number needs more than `count` limbs; that is public.
 pub(crate) fn from_be(bytes: &[u8], count: usize) -> Option<Limbs> {
     let mut limbs = zero(count);
-    let mut excess = 0;
+    let mut excess = 0_u64;
     for (position, &byte) in bytes.iter().rev().enumerate() {
         match limbs.get_mut(position / 8) {
             Some(limb) => *limb |= u64::from(byte) << (8 * (position % 8)),
-            None => excess |= byte,
+            None => excess |= u64::from(byte),
         }
     }
-    (excess == 0).then_some(limbs)
+    (simd::declassify(excess) == 0).then_some(limbs)
 }
 
 /// Writes the low bytes of a number, big-endian; what does not fit is dropped.
@@ -41,6 +45,7 @@ pub(crate) fn to_be(limbs: &[u64], bytes: &mut [u8]) {
 
 /// `a += b & mask`, returns the carry. `b` may be shorter.
 pub(crate) fn add_masked(a: &mut [u64], b: &[u64], mask: u64) -> u64 {
+    let mask = black_box(mask);
     let mut carry = 0;
     for (position, limb) in a.iter_mut().enumerate() {
         let addend = b.get(position).copied().unwrap_or(0) & mask;
@@ -51,6 +56,7 @@ pub(crate) fn add_masked(a: &mut [u64], b: &[u64], mask: u64) -> u64 {
 
 /// `a -= b & mask`, returns the borrow (0 or 1). `b` may be shorter.
 pub(crate) fn subtract_masked(a: &mut [u64], b: &[u64], mask: u64) -> u64 {
+    let mask = black_box(mask);
     let mut borrow = 0;
     for (position, limb) in a.iter_mut().enumerate() {
         let subtrahend = b.get(position).copied().unwrap_or(0) & mask;
@@ -76,6 +82,12 @@ pub(crate) fn less_mask(a: &[u64], b: &[u64]) -> u64 {
 pub(crate) fn subtract_if_not_less(a: &mut [u64], n: &[u64]) {
     let mask = !less_mask(a, n);
     subtract_masked(a, n, mask);
+}
+
+/// Zero when two numbers of one length are equal.
+pub(crate) fn difference(a: &[u64], b: &[u64]) -> u64 {
+    let differs = a.iter().zip(b).fold(0, |all, (a, b)| all | (a ^ b));
+    black_box(differs | u64::from(a.len() != b.len()))
 }
 
 /// `a · b`, as long as both together.
@@ -112,13 +124,30 @@ pub(crate) fn power_of_two(exponent: usize, n: &[u64]) -> Limbs {
     value
 }
 
-/// `-1 / n mod 2^64`, for an odd `n`.
-pub(crate) fn negated_inverse(n: u64) -> u64 {
-    let mut inverse = n; // right in its low 3 bits
-    for _ in 0..5 {
-        inverse = inverse.wrapping_mul(2_u64.wrapping_sub(n.wrapping_mul(inverse)));
+/// `-1 / n mod 2^(64 · count)`, for an odd `n`.
+pub(crate) fn negated_inverse(n: &[u64], count: usize) -> Limbs {
+    let mut inverse = zero(count);
+    if let (Some(inverse), Some(&n)) = (inverse.first_mut(), n.first()) {
+        *inverse = n; // right in its low 3 bits
+        for _ in 0..5 {
+            *inverse = inverse.wrapping_mul(2_u64.wrapping_sub(n.wrapping_mul(*inverse)));
+        }
     }
-    inverse.wrapping_neg()
+    // Newton: each step doubles the number of right limbs.
+    let mut right = 1;
+    while right < count {
+        let mut rest = multiply(n, &inverse);
+        rest.truncate(count);
+        let mut factor = zero(count);
+        factor.iter_mut().take(1).for_each(|limb| *limb = 2);
+        subtract_masked(&mut factor, &rest, u64::MAX);
+        inverse = multiply(&inverse, &factor);
+        inverse.truncate(count);
+        right *= 2;
+    }
+    let mut negated = zero(count);
+    subtract_masked(&mut negated, &inverse, u64::MAX);
+    negated
 }
 
 /// `width` bits from bit `offset` on; `width` below 64.
@@ -155,9 +184,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn inverses(n: u64) {
-            let n = n | 1;
-            prop_assert_eq!(n.wrapping_mul(negated_inverse(n)), u64::MAX);
+        fn inverses(mut n: [u64; 5], count in 1..8_usize) {
+            n[0] |= 1;
+            let product = multiply(&n, &negated_inverse(&n, count));
+            prop_assert!(product[..count].iter().all(|&limb| limb == u64::MAX));
         }
 
         #[test]

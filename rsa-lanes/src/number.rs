@@ -12,15 +12,17 @@ pub(crate) fn zero<K: Kernel>(digits: usize) -> Number<K> {
     Zeroizing::new(vec![K::Word::default(); digits])
 }
 
-/// Writes a number below `2^(DIGIT_BITS · digits - 1)` into one lane.
+/// Writes a number below `2^(DIGIT_BITS · digits - 2)` into one lane; of a larger one, the value modulo `2^(DIGIT_BITS · digits)`.
+///
+/// Balanced digits lie between `-2^(DIGIT_BITS - 1)` and below `2^(DIGIT_BITS - 1)`.
 pub(crate) fn store<K: Kernel>(number: &mut [K::Word], lane: usize, limbs: &[u64]) {
     let mut carry = 0;
     for (position, word) in number.iter_mut().enumerate() {
-        let digit = limbs::bits(limbs, position * K::DIGIT_BITS as usize, K::DIGIT_BITS) + carry;
+        let digit = limbs::bits(limbs, position * K::DIGIT_BITS as usize, K::DIGIT_BITS).wrapping_add(carry);
         if K::BALANCED {
-            carry = (digit + (1 << (K::DIGIT_BITS - 1))) >> K::DIGIT_BITS;
+            carry = digit.wrapping_add(1 << (K::DIGIT_BITS - 1)) >> K::DIGIT_BITS;
         }
-        word.set_lane(lane, K::encode(digit.cast_signed() - (carry << K::DIGIT_BITS).cast_signed()));
+        word.set_lane(lane, K::encode(digit.wrapping_sub(carry << K::DIGIT_BITS).cast_signed()));
     }
 }
 
@@ -42,7 +44,7 @@ pub(crate) fn load<K: Kernel>(number: &[K::Word], lane: usize, n: &[u64]) -> Lim
     let mut limbs = limbs::zero(n.len() + 1);
     let mut carry = 0_i64;
     for (position, word) in number.iter().enumerate() {
-        let value = K::decode(word.lane(lane)) + carry;
+        let value = K::decode(word.lane(lane)).wrapping_add(carry);
         carry = value >> width;
         // Bits of a positive value end below the last limb; those of a negative one go on as ones.
         let top = position + 1 == number.len();
@@ -70,12 +72,10 @@ fn place(limbs: &mut [u64], value: u128, offset: usize) {
 
 /// The modulus `n` (odd) for a kernel.
 pub(crate) fn modulus<K: Kernel>(n: &[u64], digits: usize) -> Modulus<K::Word> {
-    let mut inverse = zero::<K>(1);
-    let low = n.first().map_or(0, |&low| limbs::negated_inverse(low));
-    let low = low & ((1 << K::DIGIT_BITS) - 1);
-    // One digit, balanced where the kernel wants it: what would carry is a multiple of the digit's base.
-    store::<K>(&mut inverse, 0, &[low]);
-    let inverse = K::Word::splat(inverse.first().map_or(0, |word| word.lane(0)));
+    let inverse_digits = if K::WHOLE_INVERSE { digits } else { 1 };
+    let inverse = limbs::negated_inverse(n, (inverse_digits * K::DIGIT_BITS as usize).div_ceil(64));
+    // What the highest digit would carry is a multiple of the power that the inverse is taken modulo.
+    let mut inverse = everywhere::<K>(&inverse, inverse_digits);
     let mut number = everywhere::<K>(n, digits);
-    Modulus { digits: std::mem::take(&mut *number), inverse }
+    Modulus { digits: std::mem::take(&mut *number), inverse: std::mem::take(&mut *inverse) }
 }

@@ -8,10 +8,14 @@
 
 use zeroize::Zeroize;
 
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod ifma;
-#[cfg(test)]
+#[cfg(all(test, target_arch = "x86_64"))]
 mod tests;
+#[cfg(all(test, target_arch = "x86_64"))]
+pub(crate) mod valgrind;
 
 /// One digit of every lane, held as raw 64-bit patterns.
 pub(crate) trait Word: Copy + Default + Zeroize + Send + Sync + 'static {
@@ -57,10 +61,10 @@ word!(
     8
 );
 
-/// A modulus of a kernel: digits and `-1 / n` modulo one digit, the same in every lane.
+/// A modulus of a kernel: its digits and `-1 / n` modulo one digit or modulo `R` ([`Kernel::WHOLE_INVERSE`]), the same in every lane.
 pub(crate) struct Modulus<W: Word> {
     pub(crate) digits: Vec<W>,
-    pub(crate) inverse: W,
+    pub(crate) inverse: Vec<W>,
 }
 
 impl<W: Word> Drop for Modulus<W> {
@@ -70,10 +74,11 @@ impl<W: Word> Drop for Modulus<W> {
     }
 }
 
-/// Montgomery arithmetic on [`Kernel::LANES`] numbers at once, on one or two streams (`S`) side by side.
+/// Montgomery arithmetic on [`Kernel::LANES`] numbers at once.
 ///
-/// With `R = 2^(DIGIT_BITS · digits)` and a modulus `n` at least 16 bits shorter, every product of operands
-/// below `4n` in absolute value is again below `2n`, so no final subtraction is needed between operations.
+/// With `R = 2^(DIGIT_BITS · digits)` and a modulus `n` at least 8 bits shorter, every product of operands
+/// below `4n` in absolute value is again below `2n`, so no final subtraction is needed between operations. Results are
+/// never below zero unless digits are balanced, and then above `-n`. Each kernel says why its sums do not overflow.
 pub(crate) trait Kernel: Copy + Send + Sync + 'static {
     /// One digit of all lanes.
     type Word: Word;
@@ -81,10 +86,10 @@ pub(crate) trait Kernel: Copy + Send + Sync + 'static {
     const LANES: usize;
     /// Bits of one digit.
     const DIGIT_BITS: u32;
-    /// Digits lie in `-2^(DIGIT_BITS-1) ..= 2^(DIGIT_BITS-1)` instead of `0 .. 2^DIGIT_BITS`.
+    /// Digits lie around zero instead of in `0 .. 2^DIGIT_BITS`.
     const BALANCED: bool;
-    /// Two streams side by side are faster than one after the other.
-    const PAIRED: bool;
+    /// The moduli carry `-1 / n` modulo `R` instead of modulo one digit.
+    const WHOLE_INVERSE: bool;
 
     /// The kernel, when this processor can run it.
     fn detect() -> Option<Self>;
@@ -94,22 +99,36 @@ pub(crate) trait Kernel: Copy + Send + Sync + 'static {
     fn encode(digit: i64) -> u64;
     /// The digit of a pattern.
     fn decode(pattern: u64) -> i64;
-    /// `out = a · b / R mod n`. All slices have the digit count of the modulus, `scratch` [`SCRATCH`] times that of each stream.
-    fn multiply<const S: usize>(
-        self,
-        out: [&mut [Self::Word]; S],
-        a: [&[Self::Word]; S],
-        b: [&[Self::Word]; S],
-        n: [&Modulus<Self::Word>; S],
-        scratch: &mut [Self::Word],
-    );
-    /// `out = a² / R mod n`. The digits of `a` come from an earlier product.
-    fn square<const S: usize>(self, out: [&mut [Self::Word]; S], a: [&[Self::Word]; S], n: [&Modulus<Self::Word>; S], scratch: &mut [Self::Word]);
-    /// `a += b`, not reduced; the sum may only be an operand of `multiply`.
+    /// `out = a · b / R mod n`. All slices have the digit count of the modulus, `scratch` [`SCRATCH`] times that. Operands are
+    /// stored numbers, results of products and squares, or, one of them, a sum of two such from [`Kernel::add`].
+    fn multiply(self, out: &mut [Self::Word], a: &[Self::Word], b: &[Self::Word], n: &Modulus<Self::Word>, scratch: &mut [Self::Word]);
+    /// `out = a² / R mod n`. `a` is a stored number or the result of a product or square, not a sum.
+    fn square(self, out: &mut [Self::Word], a: &[Self::Word], n: &Modulus<Self::Word>, scratch: &mut [Self::Word]);
+    /// `a += b`, not reduced. Neither is itself a sum; the sum may only be one operand of `multiply`.
     fn add(self, a: &mut [Self::Word], b: &[Self::Word]);
-    /// `out = table[index]`, reading the whole table. `index` is secret and the same for all lanes.
+    /// `out = table[index]`, reading the whole table: a multiple of 8 entries, each of the digits of a prime. `index` is secret and the
+    /// same for all lanes.
     fn select(self, out: &mut [Self::Word], table: &[Self::Word], index: u64);
 }
 
-/// Words of scratch space for each digit of each stream.
-pub(crate) const SCRATCH: usize = 2;
+/// Asserts that all operands have the length of the modulus, and returns it.
+fn check<W: Word>(out: &[W], operands: &[&[W]], n: &Modulus<W>, scratch: &[W]) -> usize {
+    let length = n.digits.len();
+    assert!(out.len() == length && operands.iter().all(|operand| operand.len() == length) && scratch.len() >= SCRATCH * length);
+    length
+}
+
+/// A value that may be known although it comes from secrets: the constant-time test allows branches on it.
+pub(crate) fn declassify(value: u64) -> u64 {
+    #[cfg(all(test, target_arch = "x86_64"))]
+    let value = {
+        let mut values = [value];
+        valgrind::mark_public(&mut values);
+        let [value] = std::hint::black_box(values);
+        value
+    };
+    value
+}
+
+/// Words of scratch space for each digit.
+pub(crate) const SCRATCH: usize = 3;

@@ -1,11 +1,16 @@
 //! Damaged operations: nothing wrong leaves an engine.
 
 use super::*;
+use proptest::prelude::*;
 
 /// A 1024-bit test key: n, p, q, dp, dq, qinv.
+fn parts() -> [Vec<u8>; 6] {
+    [N, P, Q, DP, DQ, QINV].map(|text| (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect())
+}
+
 fn key(engine: Engine) -> Option<PrivateKey> {
-    let number = |text: &str| -> Vec<u8> { (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect() };
-    PrivateKey::new(&number(N), 65537, &number(P), &number(Q), &number(DP), &number(DQ), &number(QINV))?.with_engine(engine)
+    let [n, p, q, dp, dq, qinv] = parts();
+    PrivateKey::new(&n, 65537, &p, &q, &dp, &dq, &qinv)?.with_engine(engine)
 }
 
 const N: &str = "bc1c590ae3aa9e16ed09bb9e5b09e3317d6db519934c15776bf91495165fdda90e829b59c20df7829402a754482f4f0105ad1020c2aa43f40904409383e2885e20b80cdebd61c38269ed575530a1aff63880b9ae51da2c90bfb03bae73e995bbdf599c612bb44e74914fc7476b9b023f897bfaba32d478895c7cfe0a5b8cf1c5";
@@ -51,6 +56,28 @@ fn faults_are_withheld_and_counted() {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20))]
+    #[test]
+    fn no_input_panics(inputs in prop::collection::vec(prop_oneof![prop::collection::vec(any::<u8>(), 128), prop::collection::vec(any::<u8>(), 0..200)], 0..12)) {
+        for key in engines() {
+            let views: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
+            let results = key.private_operation(&views);
+            prop_assert_eq!(results.len(), inputs.len());
+            for (result, input) in results.iter().zip(&inputs) {
+                let above = input.len() == 128 && *input >= key.parts.n.iter().rev().flat_map(|limb| limb.to_be_bytes()).collect::<Vec<u8>>();
+                prop_assert_eq!(result.is_err(), input.len() != 128 || above);
+            }
+        }
+    }
+
+    #[test]
+    fn no_key_panics(parts in prop::array::uniform6(prop::collection::vec(any::<u8>(), 0..140)), e: u32) {
+        let [n, p, q, dp, dq, qinv] = parts;
+        prop_assert!(PrivateKey::new(&n, e, &p, &q, &dp, &dq, &qinv).is_none());
+    }
+}
+
 #[test]
 fn both_engines_give_the_same_results() {
     let input = vec![0x5a; 128];
@@ -66,3 +93,6 @@ fn engine_choice() {
     assert_eq!(key.size(), 128);
     assert_eq!(key.lanes(), if key.engine() == Engine::Ifma { 8 } else { 4 });
 }
+
+#[cfg(target_arch = "x86_64")]
+mod constant_time;

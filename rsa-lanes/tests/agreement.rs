@@ -1,11 +1,13 @@
 //! Lane results against independent implementations, byte for byte, on every engine that this processor has.
 //!
-//! `KEYKIT_LANES_LONG=1` raises the 3,000 signatures to 100,000 (use `--release`).
+//! Judges are aws-lc-rs (assembly) and `rsa` (crypto-bigint). aws-lc-rs offers no raw operation, so it signs; edge inputs such as 0
+//! and `n - 1`, which it refuses, go to `rsa` alone. `KEYKIT_LONG_TESTS=1`, or `cargo xtask test --long`, raises the 2,000
+//! random inputs and the 2,000 signatures to 100,000 each.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair};
 use keykit_rsa_lanes::{Engine, PrivateKey, Withheld};
 use pkcs1::EncodeRsaPrivateKey;
 use rsa::{BoxedUint, RsaPrivateKey};
@@ -19,10 +21,14 @@ struct Key {
 }
 
 fn key(bits: usize) -> Key {
-    let rsa = RsaPrivateKey::new(&mut getrandom::rand_core::UnwrapErr(getrandom::SysRng), bits).unwrap();
+    key_of(RsaPrivateKey::new(&mut getrandom::rand_core::UnwrapErr(getrandom::SysRng), bits).unwrap())
+}
+
+fn key_of(rsa: RsaPrivateKey) -> Key {
+    let size = rsa::traits::PublicKeyParts::size(&rsa);
     let der = rsa.to_pkcs1_der().unwrap().as_bytes().to_vec();
     let lanes = Engine::ALL.into_iter().filter(|engine| engine.available()).map(|engine| lane_key(&der).with_engine(engine).unwrap()).collect();
-    Key { rsa, der, size: bits / 8, lanes }
+    Key { rsa, der, size, lanes }
 }
 
 /// `n`, `p`, `q`, `dp`, `dq` and `1 / q mod p`.
@@ -84,6 +90,17 @@ fn times(number: &[u8], factor: u8, size: usize) -> Vec<u8> {
     out
 }
 
+/// `number - less`, for a `number` above 255.
+fn minus(number: &[u8], less: u8) -> Vec<u8> {
+    let mut out = number.to_vec();
+    let mut borrow = less;
+    for byte in out.iter_mut().rev() {
+        let (rest, below) = byte.overflowing_sub(borrow);
+        (*byte, borrow) = (rest, u8::from(below));
+    }
+    out
+}
+
 fn edges(key: &Key) -> Vec<Vec<u8>> {
     let size = key.size;
     let [_, p, q, ..] = parts(&key.der);
@@ -93,27 +110,38 @@ fn edges(key: &Key) -> Vec<Vec<u8>> {
         input[size - 1] = low;
         inputs.push(input);
     }
-    let n = key.modulus();
-    for below in [1, 2] {
-        let mut input = n.clone();
-        input[size - 1] -= below; // n is odd and its last byte is seldom 1; then the borrow is left out
-        if input < n {
-            inputs.push(input);
-        }
+    for less in [1, 2, 255] {
+        inputs.push(minus(&key.modulus(), less));
+    }
+    // (n - 1) / 2, and one more: what is nearest to n / 2.
+    let n = BoxedUint::from_be_slice_vartime(&key.modulus());
+    for half in [&n >> 1_u32, (&n >> 1_u32) + BoxedUint::one()] {
+        inputs.push(half.to_be_bytes().to_vec());
     }
     for prime in [p, q] {
         for factor in [1, 2, 3, 200] {
             inputs.push(times(&prime, factor, size));
+            // One more and one less than a multiple.
+            inputs.push(minus(&times(&prime, factor, size), 1));
         }
         // A large multiple: the prime moved up by almost half the size.
         let mut input = vec![0; size];
         input[1..=prime.len()].copy_from_slice(&prime);
         inputs.push(input);
     }
-    // Ones everywhere below the top byte, runs of ones and of zeros at digit borders.
+    // Ones everywhere below the top bit, digits of one pattern throughout, runs of ones and of zeros at digit borders.
     let mut ones = vec![0xff; size];
     ones[0] = 0x7f;
     inputs.push(ones);
+    for width in [50, 52] {
+        for digit in [1_u64 << (width - 1), (1 << (width - 1)) - 1, 1, 0x5_5555_5555_5555] {
+            let mut input = vec![0; size];
+            for bit in 0..8 * size - 1 {
+                input[size - 1 - bit / 8] |= u8::from(digit >> (bit % width) & 1 == 1) << (bit % 8);
+            }
+            inputs.push(input);
+        }
+    }
     for bit in [51, 52, 102, 104, 1019, 1020, 1023, 1024, 1025, 1039, 1040, 1070, 1071] {
         if bit < 8 * size - 1 {
             let mut power = vec![0; size];
@@ -158,6 +186,108 @@ fn agrees_with_the_rsa_crate_4096() {
     all_for(4096, 16);
 }
 
+/// `2^bits - offset`, the sum of two powers and `offset`, or digits of `width` bits at the border of balanced digits plus `offset`.
+enum Shape {
+    Ones(u32),
+    Sparse(u32),
+    Digits(usize, u32),
+}
+
+/// A prime of this shape; the offsets below were searched for.
+fn prime(bits: usize, shape: &Shape) -> BoxedUint {
+    let number = |bytes: &[u8]| BoxedUint::from_be_slice(bytes, u32::try_from(bits).unwrap()).unwrap();
+    let small = |value: u32| {
+        let mut bytes = vec![0; bits / 8];
+        bytes[bits / 8 - 4..].copy_from_slice(&value.to_be_bytes());
+        number(&bytes)
+    };
+    let mut bytes = vec![0; bits / 8];
+    match *shape {
+        Shape::Ones(less) => {
+            bytes.fill(0xff);
+            number(&bytes) - small(less - 1)
+        }
+        Shape::Sparse(more) => {
+            bytes[0] = 0xc0;
+            number(&bytes) + small(more)
+        }
+        Shape::Digits(width, more) => {
+            for bit in 0..bits {
+                // Digits 2^(width - 1) first, then 2^(width - 1) - 1: each becomes the lowest one, with a carry.
+                let one = if bit < width { bit + 1 == width } else { bit % width + 1 != width };
+                bytes[bits / 8 - 1 - bit / 8] |= u8::from(one) << (bit % 8);
+            }
+            bytes[0] |= 0xc0;
+            number(&bytes) + small(more)
+        }
+    }
+}
+
+/// Keys of 1024 or 2048 bits from primes with long runs and with digits at their bounds, in both orders: `p` above and below `q`.
+fn extreme_keys(bits: usize) -> Vec<Key> {
+    let shapes = match bits {
+        1024 => [Shape::Ones(569), Shape::Ones(629), Shape::Sparse(761), Shape::Sparse(1505), Shape::Digits(50, 81), Shape::Digits(52, 867)],
+        _ => [Shape::Ones(105), Shape::Ones(179), Shape::Sparse(1037), Shape::Sparse(1697), Shape::Digits(50, 607), Shape::Digits(52, 3)],
+    };
+    let primes = shapes.each_ref().map(|shape| prime(bits / 2, shape));
+    let pairs = [(0, 1), (1, 0), (2, 3), (3, 2), (4, 5), (5, 4), (0, 2), (2, 0), (4, 1)];
+    pairs.map(|(p, q)| key_of(RsaPrivateKey::from_p_q(primes[p].clone(), primes[q].clone(), BoxedUint::from(65537_u32)).unwrap())).into()
+}
+
+#[test]
+fn keys_of_extreme_primes_agree() {
+    for bits in [1024, 2048] {
+        for key in extreme_keys(bits) {
+            assert_eq!((key.size, key.lanes.len()), (bits / 8, Engine::ALL.into_iter().filter(|engine| engine.available()).count()));
+            key.agrees(&edges(&key));
+            if bits == 2048 {
+                random_inputs_agree_with_aws_lc(&key, 16);
+            }
+        }
+    }
+}
+
+/// How many inputs a long test takes.
+fn how_many() -> usize {
+    if std::env::var_os("KEYKIT_LONG_TESTS").is_some() { 100_000 } else { 2_000 }
+}
+
+/// PSS signatures of aws-lc: behind each is a number with random bits in all its length, which `rsa` finds with the public exponent.
+fn random_inputs_agree_with_aws_lc(key: &Key, count: usize) {
+    let aws = RsaKeyPair::from_der(&key.der).unwrap();
+    let random = SystemRandom::new();
+    for start in (0..count).step_by(500) {
+        let mut inputs = Vec::new();
+        let mut expected = Vec::new();
+        for number in start..count.min(start + 500) {
+            let mut signature = vec![0; key.size];
+            aws.sign(&RSA_PSS_SHA256, &random, &number.to_be_bytes(), &mut signature).unwrap();
+            let input = rsa::hazmat::rsa_encrypt(&key.rsa, &key.number(&signature)).unwrap().to_be_bytes();
+            inputs.push(input[input.len() - key.size..].to_vec());
+            expected.push(signature);
+        }
+        let views: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
+        for lanes in &key.lanes {
+            for (result, expected) in lanes.private_operation(&views).iter().zip(&expected) {
+                assert!(result.as_ref().unwrap()[..] == expected[..], "{lanes:?}");
+            }
+        }
+    }
+    assert!(key.lanes.iter().all(|lanes| lanes.withheld() == 0));
+}
+
+#[test]
+fn random_inputs_agree() {
+    const KEYS: usize = 4;
+    std::thread::scope(|scope| {
+        for _ in 0..KEYS {
+            scope.spawn(|| random_inputs_agree_with_aws_lc(&key(2048), how_many() / KEYS));
+        }
+    });
+    let engines: Vec<Engine> = Engine::ALL.into_iter().filter(|engine| engine.available()).collect();
+    println!("{} random inputs under {KEYS} keys on each of {engines:?}", how_many());
+}
+
 /// PKCS#1 v1.5 encoding of a SHA-256 digest (RFC 8017, section 9.2).
 fn encode(message: &[u8], size: usize) -> Vec<u8> {
     const PREFIX: [u8; 19] = [0x30, 0x31, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 0x20];
@@ -168,7 +298,7 @@ fn encode(message: &[u8], size: usize) -> Vec<u8> {
 
 #[test]
 fn signatures_agree_with_aws_lc() {
-    let total: u32 = if std::env::var_os("KEYKIT_LANES_LONG").is_some() { 100_000 } else { 3_000 };
+    let total = u32::try_from(how_many()).unwrap();
     let key = key(2048);
     let aws = RsaKeyPair::from_der(&key.der).unwrap();
     let random = SystemRandom::new();

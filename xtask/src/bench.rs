@@ -24,10 +24,12 @@ const KEYS: [(&str, u32); 5] = [("old", 2048), ("new", 2048), ("1024", 1024), ("
 const BASE: &str = "OpenSSL";
 
 /// How the comparison is run and shown.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Options {
     quick: bool,
     json: bool,
+    /// Only works whose name contains this.
+    only: String,
 }
 
 impl Options {
@@ -38,13 +40,14 @@ impl Options {
             ["--quick", rest @ ..] => Self::read(rest).map(|options| Self { quick: true, ..options }),
             ["--format", "json", rest @ ..] => Self::read(rest).map(|options| Self { json: true, ..options }),
             ["--format", "text", rest @ ..] => Self::read(rest),
+            ["--only", text, rest @ ..] => Self::read(rest).map(|options| Self { only: (*text).to_owned(), ..options }),
             _ => None,
         }
     }
 }
 
 /// Runs the comparison and prints one table, or JSON with the table on standard error.
-pub(crate) fn compare(options: Options) -> Result<()> {
+pub(crate) fn compare(options: &Options) -> Result<()> {
     setup::packages(FOR_BENCH)?;
     let workspace = root().join("benches/compare");
     run(cargo().args(["build", "--release", "--locked"]).current_dir(&workspace).env_remove("CARGO_TARGET_DIR").stdout(Stdio::null()))?;
@@ -139,8 +142,10 @@ fn table(rows: &[Row], machine: &Value) -> String {
     let features: Vec<&str> = features.iter().filter_map(Value::as_str).collect();
     let mut text =
         format!("{}, {} processors ({})\n{}", field("cpu"), machine.get("processors").unwrap_or(&Value::Null), features.join(" "), field("openssl"));
-    if let Some(hidden) = machine.get("OPENSSL_ia32cap").and_then(Value::as_str) {
-        text.push_str(&format!(", OPENSSL_ia32cap={hidden}"));
+    for name in ["OPENSSL_ia32cap", "KEYKIT_BENCH_ENGINE"] {
+        if let Some(value) = machine.get(name).and_then(Value::as_str) {
+            text.push_str(&format!(", {name}={value}"));
+        }
     }
     text.push_str("\nMedians over rounds; ratios are medians of the ratios within each round, with their quartiles.\n");
     let mut work = "";
@@ -214,11 +219,11 @@ impl Stage {
     }
 
     /// Runs the comparison program on these processors only, and reads what it measured.
-    fn run(&self, program: &Path, threads: usize, processors: &str, options: Options) -> Result<Value> {
+    fn run(&self, program: &Path, threads: usize, processors: &str, options: &Options) -> Result<Value> {
         let mut command = Command::new("taskset");
         command.args(["-c", processors]).arg(program).arg("--keys").arg(self.folder.path());
         command.arg("--module").arg(module()?).args(["--threads", &threads.to_string()]);
-        command.env("SOFTHSM2_CONF", self.configuration()).stderr(Stdio::inherit());
+        command.args(["--only", &options.only]).env("SOFTHSM2_CONF", self.configuration()).stderr(Stdio::inherit());
         if options.quick {
             command.arg("--quick");
         }
@@ -238,9 +243,11 @@ mod tests {
 
     #[test]
     fn options_come_in_any_order() {
-        let all = Options { quick: true, json: true };
-        assert_eq!(Options::read(&["--quick", "--format", "json"]), Some(all));
-        assert_eq!(Options::read(&["--format", "json", "--quick"]), Some(all));
+        let all = Options { quick: true, json: true, only: String::new() };
+        assert_eq!(Options::read(&["--quick", "--format", "json"]), Some(all.clone()));
+        assert_eq!(Options::read(&["--format", "json", "--quick"]), Some(all.clone()));
+        assert_eq!(Options::read(&["--quick", "--only", "sign", "--format", "json"]), Some(Options { only: "sign".into(), ..all }));
+        assert_eq!(Options::read(&["--only"]), None);
         assert_eq!(Options::read(&[]), Some(Options::default()));
         assert_eq!(Options::read(&["--format"]), None);
         assert_eq!(Options::read(&["--slow"]), None);

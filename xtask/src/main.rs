@@ -12,9 +12,11 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: cargo xtask COMMAND
 
   demo     set up what is missing, then show all three paths, the refusals and the proofs, in a private folder
-  test     set up what is missing, then format, lints, documentation and all tests, on both tokens
-  bench    [--quick] [--format text|json]
-           set up what is missing, then keykit and other RSA engines side by side
+  test     [--long]
+           set up what is missing, then format, lints, documentation and all tests, on both tokens; --long: also those
+           that take minutes
+  bench    [--quick] [--only TEXT] [--format text|json]
+           set up what is missing, then keykit and other RSA engines side by side; --only: works whose name has TEXT
   setup    set up what is missing (Debian packages, the second token)";
 
 /// What went wrong, for people.
@@ -25,11 +27,12 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["bench", rest @ ..] => match bench::Options::read(rest) {
-            Some(options) => bench::compare(options),
+            Some(options) => bench::compare(&options),
             None => return wrong_usage(),
         },
         ["demo"] => demo::show_everything(),
-        ["test"] => test::run_all_checks(),
+        ["test"] => test::run_all_checks(false),
+        ["test", "--long"] => test::run_all_checks(true),
         ["setup"] => setup::packages(setup::FOR_TESTS).and_then(|()| setup::kryoptic()),
         _ => return wrong_usage(),
     };

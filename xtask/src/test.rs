@@ -8,7 +8,7 @@ use crate::process::{cargo, describe, run};
 use crate::setup::{self, FOR_TESTS};
 
 /// Runs all checks, also after one that failed; the sum of all test runs is the last line of the output.
-pub(crate) fn run_all_checks() -> Result<()> {
+pub(crate) fn run_all_checks(long: bool) -> Result<()> {
     setup::packages(FOR_TESTS)?;
     setup::kryoptic()?;
     let mut format = cargo();
@@ -17,7 +17,7 @@ pub(crate) fn run_all_checks() -> Result<()> {
     format.args(["fmt", "--all", "--check"]);
     lints.args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]);
     documentation.args(["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings");
-    let checks = [run(&mut format), run(&mut lints), run(&mut documentation), tests()];
+    let checks = [run(&mut format), run(&mut lints), run(&mut documentation), tests(long)];
     let failed: Vec<String> = checks.into_iter().filter_map(Result::err).collect();
     if failed.is_empty() { Ok(()) } else { Err(failed.join("\nxtask: ")) }
 }
@@ -30,10 +30,13 @@ struct Counts {
     skipped: u64,
 }
 
-fn tests() -> Result<()> {
+fn tests(long: bool) -> Result<()> {
     let mut command = cargo();
     command.args(["test", "--workspace", "--locked", "--no-fail-fast", "--", "--show-output"]);
     command.env("KEYKIT_REQUIRE_TOKENS", "1").stdout(Stdio::piped());
+    if long {
+        command.env("KEYKIT_LONG_TESTS", "1");
+    }
     let name = describe(&command);
     eprintln!("xtask: {name}");
     let mut child = command.spawn().map_err(|error| format!("{name}: {error}"))?;

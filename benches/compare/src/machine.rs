@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::engines::ENGINE;
+
 /// Processor features that RSA engines choose by.
 const FEATURES: [&str; 8] = ["adx", "avx2", "avx512f", "avx512ifma", "avx512vl", "bmi2", "fma", "sha_ni"];
 
@@ -21,5 +23,6 @@ pub(crate) fn describe() -> Value {
         "features": features,
         "openssl": openssl::version::version(),
         "OPENSSL_ia32cap": std::env::var("OPENSSL_ia32cap").ok(),
+        ENGINE: std::env::var(ENGINE).ok(),
     })
 }

@@ -1,7 +1,7 @@
 //! keykit and other RSA engines side by side, with the same keys and messages: the program behind `cargo xtask bench`, which
 //! makes the keys and the token, chooses the processors, and turns these raw rates into medians.
 //!
-//! `keykit-compare --keys DIR --module FILE --threads 1|2 [--quick]` prints JSON: the machine, and for each work and engine
+//! `keykit-compare --keys DIR --module FILE --threads 1|2 [--quick] [--only TEXT]` prints JSON: the machine, and for each work and engine
 //! the operations per second of every round. Round k of one engine ran beside round k of the others.
 
 mod engines;
@@ -29,29 +29,32 @@ struct Arguments {
     module: PathBuf,
     threads: usize,
     quick: bool,
+    /// Only works whose name contains this.
+    only: String,
 }
 
 impl Arguments {
     fn read(mut words: impl Iterator<Item = String>) -> Option<Self> {
-        let (mut keys, mut module, mut threads, mut quick) = (None, None, None, false);
+        let (mut keys, mut module, mut threads, mut quick, mut only) = (None, None, None, false, String::new());
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--keys" => keys = Some(PathBuf::from(words.next()?)),
                 "--module" => module = Some(PathBuf::from(words.next()?)),
                 "--threads" => threads = words.next()?.parse().ok(),
                 "--quick" => quick = true,
+                "--only" => only = words.next()?,
                 _ => return None,
             }
         }
-        Some(Self { keys: keys?, module: module?, threads: threads?, quick })
+        Some(Self { keys: keys?, module: module?, threads: threads?, quick, only })
     }
 }
 
 fn compare(arguments: &Arguments) -> Result<()> {
     let setting = works::Setting::load(&arguments.keys, &arguments.module)?;
     let mut measured = Vec::new();
-    for mut work in setting.works(arguments.threads)? {
-        measured.push(rounds::measure(&mut work, arguments.quick)?);
+    for mut work in setting.works(arguments.threads)?.into_iter().filter(|work| work.name.contains(&arguments.only)) {
+        measured.push(rounds::measure(&mut work, arguments.threads == 1, arguments.quick)?);
     }
     let report = serde_json::json!({ "machine": machine::describe(), "works": measured });
     println!("{report}");
@@ -60,7 +63,7 @@ fn compare(arguments: &Arguments) -> Result<()> {
 
 fn main() -> ExitCode {
     let Some(arguments) = Arguments::read(std::env::args().skip(1)) else {
-        eprintln!("usage: keykit-compare --keys DIR --module FILE --threads 1|2 [--quick]");
+        eprintln!("usage: keykit-compare --keys DIR --module FILE --threads 1|2 [--quick] [--only TEXT]");
         return ExitCode::from(2);
     };
     match compare(&arguments) {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 use crate::Result;
@@ -39,8 +40,32 @@ pub(crate) struct Measured {
 const SHORTEST_TURN: Duration = Duration::from_millis(25);
 const MOST_REPEATS: u32 = 64;
 
+/// The time that a work takes: on one processor the processor time, so that what else runs on the machine counts less; on several
+/// the time on the clock.
+struct Stopwatch {
+    start: Duration,
+    alone: bool,
+}
+
+impl Stopwatch {
+    fn start(alone: bool) -> Self {
+        Self { start: Self::now(alone), alone }
+    }
+
+    fn now(alone: bool) -> Duration {
+        let time = clock_gettime(if alone { ClockId::ProcessCPUTime } else { ClockId::Monotonic });
+        Duration::try_from(time).unwrap_or_default()
+    }
+
+    fn elapsed(&self) -> Duration {
+        Self::now(self.alone).saturating_sub(self.start)
+    }
+}
+
 /// Runs a work for its share of time. The first, unmeasured round shows that all outputs agree, byte for byte; so do the others.
-pub(crate) fn measure(work: &mut Work, quick: bool) -> Result<Measured> {
+///
+/// `alone`: all of it runs on one processor.
+pub(crate) fn measure(work: &mut Work, alone: bool, quick: bool) -> Result<Measured> {
     let (budget, fewest) = if quick { (Duration::from_millis(2300), 3) } else { (Duration::from_secs(30), 15) };
     eprint!("{}: ", work.name);
     let mut expected = None;
@@ -70,7 +95,7 @@ pub(crate) fn measure(work: &mut Work, quick: bool) -> Result<Measured> {
         let mut order: Vec<_> = work.contestants.iter_mut().zip(&mut engines).collect();
         order.rotate_left(round % count.max(1));
         for (contestant, rates) in order {
-            let turn = Instant::now();
+            let turn = Stopwatch::start(alone);
             let mut done = 0_u32;
             let mut outputs = Vec::new();
             for _ in 0..repeats {

@@ -30,7 +30,7 @@ pub(crate) fn on_tokens(name: &str, body: impl FnOnce(&Bench)) {
 /// A desk beside a module.
 pub(crate) struct Bench<'a> {
     pub(crate) desk: Desk,
-    module: &'a Path,
+    pub(crate) module: &'a Path,
 }
 
 impl Bench<'_> {
@@ -79,7 +79,7 @@ impl Bench<'_> {
         self.desk.run_with(&arguments)
     }
 
-    fn between(&self, domain: &str, source: &str, target: &str, more: &[&str]) -> crate::support::Ran {
+    pub(crate) fn between(&self, domain: &str, source: &str, target: &str, more: &[&str]) -> crate::support::Ran {
         let (from, to) = (self.uri(source), self.uri(target));
         let mut arguments = vec!["--format", "json", "migrate", "hsm-to-hsm", "--password-source", "file:password", "--tenant", "tenant"];
         arguments.extend(["--source", &from, "--target", &to, domain]);

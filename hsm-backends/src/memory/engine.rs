@@ -3,19 +3,34 @@
 use std::fmt;
 use std::sync::OnceLock;
 
+use keykit::Result;
 use keykit::key::{Digest, EncryptionScheme, RsaSecretKey};
 use keykit::secret::SecretBytes;
 use keykit::store::DecryptionFailed;
-use keykit::{Error, Result};
 
 use super::aws_lc::{self, AwsLc};
 use super::lanes::{self, Lanes};
 use super::parallel;
 use super::portable::Portable;
 
+/// What runs the private operations of a store of our own. The results are the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum EngineChoice {
+    /// What is fastest on this processor.
+    #[default]
+    Fastest,
+    /// Lanes of AVX-512 IFMA wherever lanes fit; the libraries on a processor without them.
+    Ifma,
+    /// Lanes of AVX2 wherever lanes fit; the libraries on a processor without them.
+    Avx2,
+    /// The libraries alone, one operation after the other.
+    Libraries,
+}
+
 /// A secret key and its prepared engines.
 pub(crate) struct Engine {
     key: RsaSecretKey,
+    choice: EngineChoice,
     aws_lc: Option<AwsLc>,
     /// Made at once for small keys, on first need for others.
     portable: OnceLock<Portable>,
@@ -25,13 +40,11 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// Prepares a key.
-    pub(crate) fn new(key: RsaSecretKey) -> Result<Self> {
-        let engine = if key.public().modulus_bits() >= aws_lc::MIN_MODULUS_BITS {
-            Self { aws_lc: Some(AwsLc::new(&key)?), portable: OnceLock::new(), lanes: OnceLock::new(), key }
-        } else {
-            Self { aws_lc: None, portable: OnceLock::from(Portable::new(&key)?), lanes: OnceLock::new(), key }
-        };
-        Ok(engine)
+    pub(crate) fn new(key: RsaSecretKey, choice: EngineChoice) -> Result<Self> {
+        let large = key.public().modulus_bits() >= aws_lc::MIN_MODULUS_BITS;
+        let aws_lc = if large { Some(AwsLc::new(&key)?) } else { None };
+        let portable = if large { OnceLock::new() } else { OnceLock::from(Portable::new(&key)?) };
+        Ok(Self { key, choice, aws_lc, portable, lanes: OnceLock::new() })
     }
 
     /// The key itself.
@@ -39,17 +52,19 @@ impl Engine {
         &self.key
     }
 
-    /// Signs digests; none is returned if one fails or does not verify.
+    /// Signs digests; none is returned if one fails.
     pub(crate) fn sign(&self, digests: &[Digest]) -> Result<Vec<Vec<u8>>> {
-        match self.lanes_for(digests.len()) {
-            Some(lanes) => lanes.map(digests, |batch| lanes.sign(batch), |digest| self.sign_one(digest)).into_iter().collect(),
+        let library = self.aws_lc.is_some() && digests.iter().all(|digest| AwsLc::can_sign(digest.hash()));
+        match self.lanes_for(digests.len(), library) {
+            Some((lanes, fewest)) => lanes.map(digests, fewest, |batch| lanes.sign(batch), |digest| self.sign_one(digest)).into_iter().collect(),
             None => parallel::map(digests, |digest| self.sign_one(digest)).into_iter().collect(),
         }
     }
 
     /// Decrypts ciphertexts, all of them before it returns.
     pub(crate) fn decrypt(&self, scheme: &EncryptionScheme, ciphertexts: &[&[u8]]) -> Result<Vec<Result<SecretBytes, DecryptionFailed>>> {
-        let portable = if self.aws_lc.is_some() && AwsLc::can_decrypt(scheme) { None } else { Some(self.portable()?) };
+        let library = self.aws_lc.is_some() && AwsLc::can_decrypt(scheme);
+        let portable = if library { None } else { Some(self.portable()?) };
         let one = |ciphertext: &&[u8]| {
             let opened = match (&self.aws_lc, portable) {
                 (_, Some(engine)) => engine.decrypt(scheme, ciphertext),
@@ -58,8 +73,8 @@ impl Engine {
             };
             opened.ok_or(DecryptionFailed)
         };
-        Ok(match self.lanes_for(ciphertexts.len()) {
-            Some(lanes) => lanes.map(ciphertexts, |batch| lanes.decrypt(scheme, batch), one),
+        Ok(match self.lanes_for(ciphertexts.len(), library) {
+            Some((lanes, fewest)) => lanes.map(ciphertexts, fewest, |batch| lanes.decrypt(scheme, batch), one),
             None => parallel::map(ciphertexts, one),
         })
     }
@@ -69,18 +84,24 @@ impl Engine {
         self.lanes.get().and_then(Option::as_ref).map_or(0, Lanes::withheld)
     }
 
-    /// The lanes, if the processor has some and the batch is worth them.
-    fn lanes_for(&self, items: usize) -> Option<&Lanes> {
-        (items >= lanes::MIN_ITEMS).then(|| self.lanes.get_or_init(|| Lanes::new(&self.key)).as_ref()).flatten()
+    /// The lanes, and the fewest items that are worth them beside a fast `library` or without one; `None` if `items` are fewer, or
+    /// if there are no lanes.
+    fn lanes_for(&self, items: usize, library: bool) -> Option<(&Lanes, usize)> {
+        let least = if library { lanes::FEWEST_ITEMS } else { 1 };
+        if items < least || self.choice == EngineChoice::Libraries {
+            return None;
+        }
+        let lanes = self.lanes.get_or_init(|| Lanes::new(&self.key, self.choice)).as_ref()?;
+        let fewest = if library { lanes.fewest_items() } else { 1 };
+        (items >= fewest).then_some((lanes, fewest))
     }
 
     fn sign_one(&self, digest: &Digest) -> Result<Vec<u8>> {
-        let signature = match &self.aws_lc {
-            Some(engine) if AwsLc::can_sign(digest.hash()) => engine.sign(digest)?,
-            _ => self.portable()?.sign(digest)?,
-        };
-        // A signature with a fault in one of the two primes gives the key away (Boneh, DeMillo and Lipton, 1997).
-        if self.key.public().verify(digest, &signature) { Ok(signature) } else { Err(Error::Crypto) }
+        // Both libraries check their result with the public exponent.
+        match &self.aws_lc {
+            Some(engine) if AwsLc::can_sign(digest.hash()) => engine.sign(digest),
+            _ => self.portable()?.sign(digest),
+        }
     }
 
     fn portable(&self) -> Result<&Portable> {
@@ -166,7 +187,7 @@ mod tests {
     #[test]
     fn a_ciphertext_of_the_wrong_length_or_above_the_modulus_fails_alone() {
         for bits in [1024, 2048] {
-            let engine = Engine::new(generate(bits, "test").unwrap()).unwrap();
+            let engine = Engine::new(generate(bits, "test").unwrap(), EngineChoice::Fastest).unwrap();
             let good = engine.key().public().encrypt(&EncryptionScheme::Pkcs1v15, b"content key").unwrap();
             let long = [&[0], good.as_slice()].concat();
             let above = vec![0xff; bits / 8];
@@ -177,10 +198,39 @@ mod tests {
         }
     }
 
+    /// Whatever engine is chosen: the same signatures and plaintexts, in batches and alone.
+    #[test]
+    fn the_choice_of_engine_changes_nothing_but_speed() {
+        for bits in [1024, 2048] {
+            let made = generate(bits, "test").unwrap();
+            let der = made.to_pkcs1_der();
+            let [fastest, ifma, avx2, libraries] = [EngineChoice::Fastest, EngineChoice::Ifma, EngineChoice::Avx2, EngineChoice::Libraries]
+                .map(|choice| Engine::new(RsaSecretKey::from_pkcs1_der(der.expose()).unwrap(), choice).unwrap());
+            for hash in [Hash::Sha1, Hash::Sha256] {
+                let digests: Vec<Digest> = (0..17).map(|number: u8| hash.digest(&[number])).collect();
+                let expected = libraries.sign(&digests).unwrap();
+                let sealed: Vec<Vec<u8>> =
+                    (0..17).map(|number: u8| made.public().encrypt(&EncryptionScheme::oaep(hash), &[number; 16]).unwrap()).collect();
+                let ciphertexts: Vec<&[u8]> = sealed.iter().map(Vec::as_slice).collect();
+                for engine in [&fastest, &ifma, &avx2] {
+                    for count in [1, 2, 5, 17] {
+                        assert_eq!(engine.sign(&digests[..count]).unwrap(), expected[..count]);
+                        let opened = engine.decrypt(&EncryptionScheme::oaep(hash), &ciphertexts[..count]).unwrap();
+                        assert!(opened.iter().zip(0_u8..).all(|(plaintext, number)| plaintext.as_ref().unwrap().expose() == [number; 16]));
+                    }
+                }
+            }
+            assert!(libraries.lanes.get().is_none());
+            for (engine, kernel) in [(&ifma, keykit_rsa_lanes::Engine::Ifma), (&avx2, keykit_rsa_lanes::Engine::Avx2)] {
+                assert_eq!(engine.lanes.get().unwrap().as_ref().map(Lanes::kernel), kernel.available().then_some(kernel));
+            }
+        }
+    }
+
     #[test]
     fn modes_and_odd_schemes_work_through_the_engine() {
         for bits in [1024, 2048] {
-            let engine = Engine::new(generate(bits, "test").unwrap()).unwrap();
+            let engine = Engine::new(generate(bits, "test").unwrap(), EngineChoice::Fastest).unwrap();
             for hash in Hash::ALL {
                 let digest = hash.digest(b"licence");
                 let signatures = engine.sign(&[digest; 9]).unwrap();
@@ -188,6 +238,6 @@ mod tests {
                 assert!(signatures.iter().all(|signature| engine.key().public().verify(&digest, signature)), "{bits} {hash}");
             }
         }
-        assert!(format!("{:?}", Engine::new(generate(1024, "test").unwrap()).unwrap()).ends_with("rsa)"));
+        assert!(format!("{:?}", Engine::new(generate(1024, "test").unwrap(), EngineChoice::Fastest).unwrap()).ends_with("rsa)"));
     }
 }

@@ -7,34 +7,58 @@ use keykit::key::{Digest, EncryptionScheme, RsaSecretKey};
 use keykit::secret::SecretBytes;
 use keykit::store::DecryptionFailed;
 use keykit::{Error, Result};
-use keykit_rsa_lanes::{PrivateKey, SecretOutput};
+use keykit_rsa_lanes::{Engine as Kernel, PrivateKey, SecretOutput};
 
+use super::engine::EngineChoice;
 use super::{padding, parallel};
 
-/// Smaller batches go to the library: lanes take the same time for fewer items.
-pub(super) const MIN_ITEMS: usize = 4;
+/// No kernel is worth its while for fewer items, where a fast library does them too.
+pub(super) const FEWEST_ITEMS: usize = 2;
 
 /// A key that is ready for the lanes of this processor.
 #[derive(Debug)]
 pub(super) struct Lanes(PrivateKey);
 
 impl Lanes {
-    /// `None` where the processor has no lanes for keys of this size.
-    pub(super) fn new(key: &RsaSecretKey) -> Option<Self> {
+    /// `None` where the processor has no such lanes for keys of this size.
+    pub(super) fn new(key: &RsaSecretKey, choice: EngineChoice) -> Option<Self> {
         let made = key.with_components(|key| Ok(PrivateKey::new(key.n, key.e, key.p, key.q, key.dp, key.dq, key.qinv)));
-        made.ok().flatten().map(Self)
+        let fastest = made.ok().flatten()?;
+        match choice {
+            EngineChoice::Fastest => Some(fastest),
+            EngineChoice::Ifma => fastest.with_engine(Kernel::Ifma),
+            EngineChoice::Avx2 => fastest.with_engine(Kernel::Avx2),
+            EngineChoice::Libraries => None,
+        }
+        .map(Self)
     }
 
-    /// `items` in order: whole batches by `together`, which leaves out what was withheld; that and the rest by `alone`.
+    /// The fewest items that take less time together than one by one in aws-lc: all lanes take the time that one takes, and aws-lc is
+    /// two and a half times as fast with AVX-512 IFMA as without.
+    pub(super) fn fewest_items(&self) -> usize {
+        match self.0.engine() {
+            Kernel::Ifma => 5,
+            Kernel::Avx2 => FEWEST_ITEMS,
+        }
+    }
+
+    /// What the lanes run on.
+    #[cfg(test)]
+    pub(super) fn kernel(&self) -> Kernel {
+        self.0.engine()
+    }
+
+    /// `items` in order: batches of `fewest` and more by `together`, which leaves out what was withheld; that and the rest by `alone`.
     pub(super) fn map<T: Sync, R: Send>(
         &self,
         items: &[T],
+        fewest: usize,
         together: impl Fn(&[T]) -> Vec<Option<R>> + Sync,
         alone: impl Fn(&T) -> R + Sync,
     ) -> Vec<R> {
         let batches: Vec<&[T]> = items.chunks(self.0.lanes()).collect();
         let done = parallel::map(&batches, |batch| {
-            if batch.len() < MIN_ITEMS.min(self.0.lanes()) {
+            if batch.len() < fewest {
                 return batch.iter().map(&alone).collect();
             }
             let results = together(batch);
@@ -83,21 +107,22 @@ mod tests {
 
     fn lanes(bits: usize) -> Option<(Engine, Lanes)> {
         let key = generate(bits, "test").unwrap();
-        let Some(lanes) = Lanes::new(&key) else {
+        let Some(lanes) = Lanes::new(&key, EngineChoice::Fastest) else {
             println!("skipped: this processor has no lanes");
             return None;
         };
-        Some((Engine::new(key).unwrap(), lanes))
+        Some((Engine::new(key, EngineChoice::Fastest).unwrap(), lanes))
     }
 
-    /// Batches of every size give what single operations give, which go to the library.
+    /// Batches of every size give what single operations of the libraries give.
     #[test]
     fn batches_equal_single_operations() {
         for bits in [1024, 2048] {
             let Some((engine, _)) = lanes(bits) else { return };
+            let library = Engine::new(RsaSecretKey::from_pkcs1_der(engine.key().to_pkcs1_der().expose()).unwrap(), EngineChoice::Libraries).unwrap();
             let digests: Vec<Digest> = (0..37).map(|n: u8| if n.is_multiple_of(2) { Hash::Sha256 } else { Hash::Sha1 }.digest(&[n])).collect();
-            let single: Vec<Vec<u8>> = digests.iter().map(|digest| engine.sign(&[*digest]).unwrap().remove(0)).collect();
-            for count in [4, 7, 8, 9, 12, 16, 37] {
+            let single: Vec<Vec<u8>> = digests.iter().map(|digest| library.sign(&[*digest]).unwrap().remove(0)).collect();
+            for count in [1, 2, 3, 4, 7, 8, 9, 12, 16, 37] {
                 assert_eq!(engine.sign(&digests[..count]).unwrap(), single[..count], "{bits} bits, {count}");
             }
             for scheme in [EncryptionScheme::Pkcs1v15, EncryptionScheme::oaep(Hash::Sha1)] {
@@ -107,7 +132,7 @@ mod tests {
                 let (bad, short, above) = (vec![1; bits / 8], vec![1; 7], vec![0xff; bits / 8]);
                 ciphertexts.splice(5..5, [&bad[..], &short, &above]);
                 let together = engine.decrypt(&scheme, &ciphertexts).unwrap();
-                let alone: Vec<_> = ciphertexts.iter().map(|ciphertext| engine.decrypt(&scheme, &[ciphertext]).unwrap().remove(0)).collect();
+                let alone: Vec<_> = ciphertexts.iter().map(|ciphertext| library.decrypt(&scheme, &[ciphertext]).unwrap().remove(0)).collect();
                 assert_eq!(together, alone, "{bits} bits, {scheme}");
                 assert_eq!(together.iter().filter(|result| result.is_ok()).count(), 11);
             }
@@ -123,7 +148,7 @@ mod tests {
         for (lane, point) in [FaultPoint::PowerP, FaultPoint::PowerQ, FaultPoint::Blinding, FaultPoint::Recombined].into_iter().enumerate() {
             lanes.0.inject_fault(point, lane % lanes.0.lanes(), 13);
             let alone = |digest: &Digest| engine.sign(&[*digest]).map(|mut signatures| signatures.remove(0));
-            let signatures: Result<Vec<Vec<u8>>> = lanes.map(&digests, |batch| lanes.sign(batch), alone).into_iter().collect();
+            let signatures: Result<Vec<Vec<u8>>> = lanes.map(&digests, 1, |batch| lanes.sign(batch), alone).into_iter().collect();
             assert_eq!(signatures.unwrap(), expected, "{point:?}");
         }
         assert!(lanes.withheld() > 0);

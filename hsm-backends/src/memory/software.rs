@@ -13,7 +13,7 @@ use keykit::store::{
 };
 use keykit::{Error, Result};
 
-use super::engine::Engine;
+use super::engine::{Engine, EngineChoice};
 
 /// What a store keeps of a key beside the secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,13 +100,24 @@ type Keys = BTreeMap<KeyId, Arc<Slot>>;
 pub struct SoftwareStore<B> {
     identity: StoreIdentity,
     backing: B,
+    choice: EngineChoice,
     keys: RwLock<Keys>,
 }
 
 impl<B: Backing> SoftwareStore<B> {
     /// A store with nothing read yet.
     pub(crate) fn with_backing(identity: StoreIdentity, backing: B) -> Self {
-        Self { identity, backing, keys: RwLock::default() }
+        Self { identity, backing, choice: EngineChoice::default(), keys: RwLock::default() }
+    }
+
+    /// The same store with another engine for its keys, save those that were used before.
+    #[must_use]
+    pub fn with_engine(self, choice: EngineChoice) -> Self {
+        Self { choice, ..self }
+    }
+
+    pub(super) fn engine_choice(&self) -> EngineChoice {
+        self.choice
     }
 
     /// Results of lane engines that were withheld since the keys were opened, because their check with the public exponent
@@ -139,7 +150,7 @@ impl<B: Backing> SoftwareStore<B> {
                 hint: Some("restore the store from a copy".into()),
             });
         }
-        let engine = Arc::new(Engine::new(key)?);
+        let engine = Arc::new(Engine::new(key, self.choice)?);
         Ok(Arc::clone(slot.engine.get_or_init(|| engine)))
     }
 
@@ -159,7 +170,7 @@ impl<B: Backing> SoftwareStore<B> {
         }
         let metadata = Metadata::new(key.public().clone(), request, local);
         self.check_conflict(&keys, &metadata)?;
-        let engine = Engine::new(key)?;
+        let engine = Engine::new(key, self.choice)?;
         self.backing.persist(engine.key(), &metadata)?;
         let record = record(&metadata);
         keys.insert(id, Arc::new(Slot { metadata, engine: OnceLock::from(Arc::new(engine)) }));
@@ -279,7 +290,9 @@ fn record(metadata: &Metadata) -> KeyRecord {
         can_sign: Some(true),
         can_decrypt: Some(true),
         can_unwrap: Some(false),
+        nfkm_app: None,
         nfkm_id: None,
+        nfkm_hash: None,
     };
     KeyRecord { public: metadata.public.clone(), attributes, protection: Assessment::software() }
 }

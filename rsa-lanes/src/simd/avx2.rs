@@ -1,25 +1,44 @@
-//! Four lanes on AVX2 and FMA: digits of 51 bits held as doubles, products by fused multiply-add.
+//! Four lanes on AVX2 and FMA: digits of 50 bits held as doubles, products by fused multiply-add.
 //!
-//! # Why the doubles are exact
-//! Digits are balanced: `|a|, |b| ≤ 2^50`, for a doubled operand `2^51`. With `|a·b| ≤ 2^102`,
-//! - `h = fma(a, b, 1.5·2^103)` lies in `[2^103, 2^104]`, where doubles are `2^51` apart. Its mantissa counts
-//!   `hi = round(a·b / 2^51)`, whatever the rounding rule does with ties;
-//! - `d = (1.5·2^103 + 1.5·2^52) - h = 1.5·2^52 - hi·2^51` is a small multiple of `2^51`: exact;
-//! - `l = fma(a, b, d) = 1.5·2^52 + lo` with `lo = a·b - hi·2^51`, `|lo| ≤ 2^50`: an integer between `2^52` and
-//!   `2^53`, so exact too.
+//! With base `B = 2^50`, `L` digits and `R = B^L`, a number is `d[0] + d[1]·B + …`; the size of a modulus leaves `R` at least
+//! `2^26` times as large ([`Kernel::digit_count`]).
 //!
-//! So the default rounding mode is used throughout and never changed. The bit patterns of `h` and `l` are linear
-//! in `hi` and `lo`: they are summed as integers, and the constant part of the patterns is taken off each column
-//! beforehand ([`starts`]). No operand is ever subnormal, infinite or NaN, so the time of an instruction does
-//! not depend on the operands. (A caller that changed the rounding mode breaks Rust's rules; even then a wrong
-//! result fails the check with the public exponent.)
+//! # Bounds
+//! Each is checked by the compiler for every size, in [`DIGIT_BOUND`] and [`Counts::start`], and by tests with all digits at
+//! their bounds.
+//! 1. **Digits** are balanced: `|d| ≤ D = 2^49 + 2^9`. Stored numbers have `|d| ≤ 2^49`; [`normalise`] gives
+//!    `-2^49 ≤ d < 2^49` and then adds the carry of the lower neighbour, at most `2^58 / B = 2^8` and one (bound 4). One operand
+//!    of a product, but never both, may be a sum of two numbers or a doubled one: `|d| ≤ 2D`.
+//! 2. **High halves.** A column takes up to three products at once ([`product3`]), of at most `2D²` each, so their partial sums
+//!    stay below `6D² + 2B < 2^101`. `h = fma(a, b, 1.5·2^102)`, and what is added to it, then lies between `2^102` and `2^103`,
+//!    where doubles are `2^50` apart: its mantissa counts `hi = round(a·b / B)`, whatever the rounding does with ties, and the
+//!    bit pattern of `h` is linear in the sum of the `hi`, which is at most `2^51`.
+//! 3. **Low halves.** `(1.5·2^102 + 1.5·2^52) - h` and `h - h'` are multiples of `2^50` of at most 53 bits: exact. So
+//!    `l = fma(a, b, -hi·B) = a·b - hi·B` is exact as well: a whole number, `|l| ≤ 2^49`. Three of them on top of `1.5·2^52`
+//!    stay between `2^52` and `2^53`, where doubles are whole numbers: exact, and linear in the pattern.
+//! 4. **Columns.** The patterns are summed as 64-bit integers that wrap; [`starts`] takes off the constant part beforehand.
+//!    What is left is the true value of the column. A low half is at most `3·2^49`, a high half `2^51`; there are at most 56
+//!    of each in a column, product and reduction together. That is below `2^58`. [`POSITIVE`] makes it positive, and with it
+//!    every value lies between `2^60` and `2^62`, so that a logical shift takes the carry.
+//! 5. **Results.** Let `t = a·b` and `q` the quotient below: `|q| ≤ R/2 · (1 + 2^-30)`. For operands below `4n` in absolute
+//!    value, `|t + q·n| / R ≤ 16·n²/R + n/2·(1 + 2^-30) < n`, since `n ≤ R / 2^26`. So a result is above `-n` and below `n`, and its
+//!    highest digit has room to spare: what the last carry would be is 0.
 //!
-//! A column sums at most `4 · 84` values of at most `2^51`: below `2^60`. [`POSITIVE`] makes it positive, so that a
-//! logical shift takes the carry.
+//! The default rounding mode is used throughout and never changed. (A caller that changed it breaks Rust's rules; even then a
+//! wrong result fails the check with the public exponent.) No operand is ever subnormal, infinite or NaN, so the time of an
+//! instruction does not depend on the operands.
+//!
+//! # Reduction without a chain
+//! Finding the quotient digit by digit is one long chain of dependent operations. Instead the whole quotient is a
+//! product: `q = (t mod R) · (-1/n) mod R`, of which only the low columns are needed, and `(t + q·n) / R`, of which
+//! only the high columns are needed. The low half of `t + q·n` is a multiple of `R`, so what it carries into the
+//! high half is a whole number: the value of its highest column divided by `B`, and what the columns below add, which is less
+//! than `2^58 · B^(L-2) · (1 + 2^-40) / R < 2^-41`. So the highest column divided by `B` and rounded is that number. Digits take one
+//! carry from their neighbour and are then a little above `2^49`; nothing ripples.
 
 #![expect(clippy::indexing_slicing, reason = "row and column numbers come from loops over fixed sizes, never from data")]
 
-use super::{Kernel, Modulus, SCRATCH, Word4};
+use super::{Kernel, Modulus, Word4, check};
 use std::arch::x86_64::*;
 
 /// One register of integers.
@@ -28,25 +47,131 @@ type V = __m256i;
 type D = __m256d;
 /// Digits of the multiplier that one row takes.
 const ROW: usize = 3;
-const BITS: u32 = 51;
+const BITS: u32 = 50;
 const MASK: u64 = (1 << BITS) - 1;
-/// Patterns of `1.5·2^103`, of `1.5·2^52`, and of `2^51`.
-const HIGH: u64 = (1023 + 103) << 52 | 1 << 51;
+/// Pattern of `1.5·2^102`.
+const HIGH: u64 = (1023 + 102) << 52 | 1 << 51;
+/// Pattern of `1.5·2^102 + 1.5·2^52`: six units of `2^50` more.
+const BOTH: u64 = HIGH + 6;
+/// Patterns of `1.5·2^52` and of `2^52`.
 const LOW: u64 = (1023 + 52) << 52 | 1 << 51;
-const UNIT: u64 = (1023 + 51) << 52;
-/// Added to every column, a multiple of `2^51`; its carry is taken off the next column.
+const UNIT: u64 = (1023 + 52) << 52;
+/// Added to every column, a multiple of `2^50`; what it carries is taken off again.
 const POSITIVE: u64 = 1 << 61;
+/// Bound of the true value of a column (bound 4).
+const COLUMN_BOUND: u64 = 1 << 58;
+/// Bounds of one low and of one high half in a column, of up to three products (bounds 2 and 3).
+const LOW_BOUND: u64 = 3 << 49;
+const HIGH_BOUND: u64 = 1 << 51;
+/// Bound of a digit (bound 1).
+pub(super) const DIGIT_BOUND: u64 = {
+    let bound = (1 << 49) + (1 << 9);
+    assert!(bound > (1 << (BITS - 1)) + (COLUMN_BOUND >> BITS) + 1, "bound 1");
+    assert!(6 * (bound as u128 * bound as u128) + (2 << BITS) < 1 << 101, "bound 2");
+    assert!(6 * (bound as u128 * bound as u128) + (2 << BITS) <= (HIGH_BOUND as u128) << BITS, "bound 2");
+    assert!(LOW_BOUND <= 1 << 51, "bound 3");
+    let (least, most) = (POSITIVE - COLUMN_BOUND, POSITIVE + COLUMN_BOUND);
+    assert!(least > 1 << 60 && most < 1 << 62, "bound 4");
+    bound
+};
+/// What [`normalise`] adds to a digit.
+const OFFSET: u64 = (1 << (BITS - 1)) + CARRIED;
 
-/// What each column starts from, for numbers of `L` digits: minus the constant parts of the patterns it will take.
-/// `SQUARE`: products of different digits come doubled, so once instead of twice.
-const fn starts<const L: usize, const SQUARE: bool>(k: usize) -> u64 {
-    const fn products(length: usize, square: bool, k: usize) -> u64 {
-        let pairs = if k < length { k + 1 } else { (2 * length - 1).saturating_sub(k) } as u64;
-        pairs + if square { pairs.div_ceil(2) } else { pairs }
+/// What [`POSITIVE`] adds to the carry of a column.
+const CARRIED: u64 = POSITIVE >> BITS;
+/// Columns of the largest size.
+const COLUMNS: usize = 168;
+
+/// How many patterns of [`LOW`] and of [`HIGH`] each column takes in.
+struct Counts {
+    low: [u64; COLUMNS + 1],
+    high: [u64; COLUMNS + 1],
+}
+
+impl Counts {
+    const NONE: Self = Self { low: [0; COLUMNS + 1], high: [0; COLUMNS + 1] };
+
+    /// One low half to each column from `start` to before `end`, the high half to the next.
+    const fn add(&mut self, start: usize, end: usize) {
+        let mut k = start;
+        while k < end {
+            self.low[k] += 1;
+            self.high[k + 1] += 1;
+            k += 1;
+        }
     }
-    let low = products(L, SQUARE, k).wrapping_mul(LOW);
-    let (high, carry) = if k == 0 { (0, 0) } else { (products(L, SQUARE, k - 1).wrapping_mul(HIGH), POSITIVE >> BITS) };
-    POSITIVE.wrapping_sub(carry).wrapping_sub(low).wrapping_sub(high)
+
+    /// The start of a column, from which the patterns leave its true value and [`POSITIVE`].
+    const fn start(&self, k: usize) -> u64 {
+        // Besides, a column takes a digit at most, two carries, and half of the base.
+        let besides = DIGIT_BOUND + 2 * ((COLUMN_BOUND >> BITS) + 1) + (1 << (BITS - 1));
+        assert!(self.low[k] * LOW_BOUND + self.high[k] * HIGH_BOUND + besides < COLUMN_BOUND, "bound 4");
+        POSITIVE.wrapping_sub(self.low[k].wrapping_mul(LOW)).wrapping_sub(self.high[k].wrapping_mul(HIGH))
+    }
+}
+
+/// Where the columns of a product or square of numbers of `L` digits start, with what the reduction will add.
+const fn starts<const L: usize, const SQUARE: bool>() -> [u64; COLUMNS] {
+    let mut counts = Counts::NONE;
+    let mut i = 0;
+    while i < L {
+        if SQUARE {
+            // row_diagonal, and the row beyond it.
+            let mut r = 0;
+            while r < ROW {
+                let mut t = r;
+                while t < ROW {
+                    counts.add(2 * i + r + t, 2 * i + r + t + 1);
+                    t += 1;
+                }
+                r += 1;
+            }
+            if i + ROW < L {
+                counts.add(2 * i + ROW, i + L + ROW - 1);
+            }
+        } else {
+            counts.add(i, i + L + ROW - 1);
+        }
+        // row_high
+        counts.add(L, i + L + ROW - 1);
+        counts.high[L] += 1;
+        i += ROW;
+    }
+    let mut starts = [0; COLUMNS];
+    let mut k = 0;
+    while k < 2 * L {
+        starts[k] = counts.start(k);
+        k += 1;
+    }
+    // Column L takes a carry of the product and one of the reduction.
+    starts[L] = starts[L].wrapping_sub(2 * CARRIED);
+    starts
+}
+
+/// Where the columns of the quotient start.
+const fn quotient_starts<const L: usize>() -> [u64; COLUMNS] {
+    let mut counts = Counts::NONE;
+    let mut starts = [0; COLUMNS];
+    let mut i = 0;
+    while i < L {
+        counts.add(i, L);
+        i += ROW;
+    }
+    let mut k = 0;
+    while k < L {
+        starts[k] = counts.start(k);
+        k += 1;
+    }
+    starts
+}
+
+/// Where column `L - 1` starts in the last step of the reduction, besides the digit that [`normalise`] gives for it.
+const fn border_start<const L: usize>() -> u64 {
+    let mut counts = Counts::NONE;
+    // Each row brings one low half, one high half from below, and one that starts the row.
+    counts.low[0] = (L / ROW) as u64;
+    counts.high[0] = (L / ROW) as u64;
+    counts.start(0).wrapping_sub(OFFSET)
 }
 
 /// Proof that the processor has AVX2 and FMA.
@@ -84,8 +209,7 @@ fn constant(bits: u64) -> D {
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn product(a: D, b: D) -> (V, V) {
-    // 1.5·2^103 + 1.5·2^52: three units of 2^51 above HIGH.
-    let (high, both) = (constant(HIGH), constant(HIGH + 3));
+    let (high, both) = (constant(HIGH), constant(BOTH));
     let h = _mm256_fmadd_pd(a, b, high);
     let l = _mm256_fmadd_pd(a, b, _mm256_sub_pd(both, h));
     (_mm256_castpd_si256(l), _mm256_castpd_si256(h))
@@ -97,26 +221,102 @@ fn sum(a: V, b: V) -> V {
     _mm256_add_epi64(a, b)
 }
 
-/// Adds three digits `x` times the number `y` to the columns, from the products of column `from` on (0 or 3).
+/// The patterns of the low and the high half of `x[0]·y[0] + x[1]·y[1] + x[2]·y[2]`.
+///
+/// The high halves gather in one double; what each product leaves over is summed as doubles too. That is fewer
+/// instructions than three times [`product`], on units that the multiplications leave free.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn row(columns: &mut [V], x: [D; ROW], y: &[D], from: usize) {
+fn product3(x: &[D; ROW], y: [D; ROW]) -> (V, V) {
+    let (high, both) = (constant(HIGH), constant(BOTH));
+    let h0 = _mm256_fmadd_pd(x[0], y[0], high);
+    let h1 = _mm256_fmadd_pd(x[1], y[1], h0);
+    let h2 = _mm256_fmadd_pd(x[2], y[2], h1);
+    let l0 = _mm256_fmadd_pd(x[0], y[0], _mm256_sub_pd(both, h0));
+    let l1 = _mm256_fmadd_pd(x[1], y[1], _mm256_sub_pd(h0, h1));
+    let l2 = _mm256_fmadd_pd(x[2], y[2], _mm256_sub_pd(h1, h2));
+    (_mm256_castpd_si256(_mm256_add_pd(_mm256_add_pd(l0, l1), l2)), _mm256_castpd_si256(h2))
+}
+
+/// As [`product3`], for two products.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn product2(x: [D; 2], y: [D; 2]) -> (V, V) {
+    let (high, both) = (constant(HIGH), constant(BOTH));
+    let h0 = _mm256_fmadd_pd(x[0], y[0], high);
+    let h1 = _mm256_fmadd_pd(x[1], y[1], h0);
+    let l0 = _mm256_fmadd_pd(x[0], y[0], _mm256_sub_pd(both, h0));
+    let l1 = _mm256_fmadd_pd(x[1], y[1], _mm256_sub_pd(h0, h1));
+    (_mm256_castpd_si256(_mm256_add_pd(l0, l1)), _mm256_castpd_si256(h1))
+}
+
+/// Adds `x[0]·y[k+2] + x[1]·y[k+1] + x[2]·y[k]` to each column `k`, after `carried`; returns the high half of the last.
+/// The number of columns is a multiple of 3.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn columns3(columns: &mut [V], x: &[D; ROW], y: &[D], mut carried: V) -> V {
+    let (mut y0, mut y1) = (y[0], y[1]);
+    for (column, y) in columns.as_chunks_mut::<3>().0.iter_mut().zip(y[2..].as_chunks::<3>().0) {
+        let (l, h) = product3(x, [y[0], y1, y0]);
+        column[0] = sum(sum(column[0], carried), l);
+        let (l, next) = product3(x, [y[1], y[0], y1]);
+        column[1] = sum(sum(column[1], h), l);
+        let (l, h) = product3(x, [y[2], y[1], y[0]]);
+        column[2] = sum(sum(column[2], next), l);
+        (y0, y1, carried) = (y[1], y[2], h);
+    }
+    carried
+}
+
+/// Adds three digits `x` times the number `y` to as many columns as `y` has digits; returns what goes to the next column.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn row_low(columns: &mut [V], x: &[D; ROW], y: &[D]) -> V {
+    assert!(columns.len() == y.len() && y.len() >= ROW);
+    let (l, h) = product(x[0], y[0]);
+    columns[0] = sum(columns[0], l);
+    let (l, next) = product2([x[0], x[1]], [y[1], y[0]]);
+    columns[1] = sum(sum(columns[1], h), l);
+    let (l, h) = product3(x, [y[2], y[1], y[0]]);
+    columns[2] = sum(sum(columns[2], next), l);
+    columns3(&mut columns[3..], x, &y[1..], h)
+}
+
+/// Adds the products beyond the highest digit of `y` to three columns.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn row_end(columns: &mut [V], x: &[D; ROW], y: &[D], carried: V) {
     let length = y.len();
-    assert!(columns.len() == length + ROW && length >= ROW);
-    let mut carried = _mm256_setzero_si256();
-    if from == 0 {
-        let (l, h) = product(x[0], y[0]);
-        columns[0] = sum(columns[0], l);
-        let (l0, h0) = product(x[0], y[1]);
-        let (l1, h1) = product(x[1], y[0]);
-        columns[1] = sum(sum(columns[1], h), sum(l0, l1));
-        carried = sum(h0, h1);
-    }
-    let start = if from == 0 { 2 } else { from };
-    for j in start..length {
-        carried = column(columns, &x, y, j, carried);
-    }
-    last_columns(columns, &x, y, carried);
+    let columns = &mut columns[..ROW];
+    let (l, next) = product2([x[1], x[2]], [y[length - 1], y[length - 2]]);
+    columns[0] = sum(sum(columns[0], carried), l);
+    let (l, h) = product(x[2], y[length - 1]);
+    columns[1] = sum(sum(columns[1], next), l);
+    columns[2] = sum(columns[2], h);
+}
+
+/// Adds three digits `x` times the number `y` to three columns more than `y` has digits.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn row(columns: &mut [V], x: &[D; ROW], y: &[D]) {
+    let (low, end) = columns.split_at_mut(y.len());
+    let carried = row_low(low, x, y);
+    row_end(end, x, y, carried);
+}
+
+/// Adds three digits `x`, the digits `i` on of a number, times `y` to the columns from `y.len() - 1` on.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn row_high(columns: &mut [V], x: &[D; ROW], y: &[D], i: usize) {
+    let length = y.len();
+    // The high halves of the column below.
+    let first = length - 2 - i;
+    let (_, carried) = if first == 1 { product2([x[0], x[1]], [y[1], y[0]]) } else { product3(x, [y[first], y[first - 1], y[first - 2]]) };
+    let (middle, end) = columns.split_at_mut(i + 1);
+    let (l, h) = product3(x, [y[first + 1], y[first], y[first - 1]]);
+    middle[0] = sum(sum(middle[0], carried), l);
+    let carried = columns3(&mut middle[1..], x, &y[first..], h);
+    row_end(end, x, y, carried);
 }
 
 /// Adds the square of three digits `x` to six columns.
@@ -139,285 +339,88 @@ fn row_diagonal(columns: &mut [V], x: [D; ROW]) {
     columns[5] = sum(columns[5], h22);
 }
 
-/// The digit of the Montgomery quotient that clears `column`.
+/// Cuts columns into balanced digits, each with the carry of its lower neighbour. Returns the last digit plus [`OFFSET`], as
+/// an integer, and the carry of the last column.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn quotient_digit(column: V, inverse: D) -> D {
-    // The double 2^51 + (column mod 2^51): the added 2^51 vanishes modulo one digit.
-    let digit = _mm256_and_si256(_mm256_slli_epi64::<1>(column), pattern(MASK << 1));
-    let digit = _mm256_castsi256_pd(_mm256_or_si256(digit, pattern(UNIT)));
-    let (l, _) = product(digit, inverse);
-    _mm256_sub_pd(_mm256_castsi256_pd(l), constant(LOW))
-}
-
-/// Finds three digits of the Montgomery quotient; adds their products with the low digits of `n` up to the third column, and the carry.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn quotient(columns: &mut [V], n: &[D], inverse: D) -> [D; ROW] {
-    let columns = &mut columns[..4];
-    let (n0, n1, n2) = (n[0], n[1], n[2]);
-    let q0 = quotient_digit(columns[0], inverse);
-    let (l00, h00) = product(q0, n0);
-    let (l01, h01) = product(q0, n1);
-    let (l02, h02) = product(q0, n2);
-    let carry = _mm256_srli_epi64::<51>(sum(columns[0], l00));
-    let column1 = sum(sum(sum(columns[1], h00), l01), carry);
-    let q1 = quotient_digit(column1, inverse);
-    let (l10, h10) = product(q1, n0);
-    let (l11, h11) = product(q1, n1);
-    let carry = _mm256_srli_epi64::<51>(sum(column1, l10));
-    let column2 = sum(sum(sum(columns[2], h01), sum(l02, h10)), sum(l11, carry));
-    let q2 = quotient_digit(column2, inverse);
-    let (l20, h20) = product(q2, n0);
-    let carry = _mm256_srli_epi64::<51>(sum(column2, l20));
-    columns[3] = sum(sum(sum(columns[3], h02), sum(h11, h20)), carry);
-    [q0, q1, q2]
-}
-
-/// Carries through the columns and writes them out as balanced digits.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn output(columns: &[V], out: &mut [D]) {
-    let half = pattern(1 << (BITS - 1));
-    let exponent = (1023 + 52) << 52;
-    // 2^52 + 2^50
-    let offset = constant(exponent + (1 << (BITS - 1)));
-    let last = out.len() - 1;
-    let mut carry = _mm256_setzero_si256();
-    for (&column, out) in columns.iter().zip(out.iter_mut()).take(last) {
-        let value = sum(sum(column, half), carry);
-        carry = _mm256_srli_epi64::<51>(value);
-        let digit = _mm256_or_si256(_mm256_and_si256(value, pattern(MASK)), pattern(exponent));
-        *out = _mm256_sub_pd(_mm256_castsi256_pd(digit), offset);
+fn normalise(columns: &[V], digits: &mut [D]) -> (V, V) {
+    let mut carry = pattern(CARRIED);
+    let mut last = carry;
+    for (&column, digit) in columns.iter().zip(digits) {
+        let value = sum(column, pattern(1 << (BITS - 1)));
+        last = sum(_mm256_and_si256(value, pattern(MASK)), carry);
+        carry = _mm256_srli_epi64::<{ BITS.cast_signed() }>(value);
+        *digit = _mm256_sub_pd(_mm256_castsi256_pd(sum(last, pattern(UNIT))), constant(UNIT + OFFSET));
     }
-    // The highest digit keeps its sign; it is small.
-    let value = sum(sum(columns[last], carry), pattern(LOW.wrapping_sub(POSITIVE)));
-    out[last] = _mm256_sub_pd(_mm256_castsi256_pd(value), constant(LOW));
+    (last, carry)
 }
 
-/// Adds to column `j` the low halves of `x[0]·y[j] + x[1]·y[j-1] + x[2]·y[j-2]`, and what the column before carried; returns the high halves.
+/// Three digits of a number from `i` on.
+fn digits3(number: &[D], i: usize) -> [D; ROW] {
+    [number[i], number[i + 1], number[i + 2]]
+}
+
+/// Brings the `2 · L` columns down to `L` digits: divides by `R` modulo `n`.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn column(columns: &mut [V], x: &[D; ROW], y: &[D], j: usize, carried: V) -> V {
-    let (l0, h0) = product(x[0], y[j]);
-    let (l1, h1) = product(x[1], y[j - 1]);
-    let (l2, h2) = product(x[2], y[j - 2]);
-    columns[j] = sum(sum(columns[j], carried), sum(sum(l0, l1), l2));
-    sum(sum(h0, h1), h2)
-}
-
-/// Adds the products of the columns beyond the length of `y`.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn last_columns(columns: &mut [V], x: &[D; ROW], y: &[D], carried: V) {
-    let length = y.len();
-    let (l1, h1) = product(x[1], y[length - 1]);
-    let (l2, h2) = product(x[2], y[length - 2]);
-    columns[length] = sum(sum(columns[length], carried), sum(l1, l2));
-    let (l, h) = product(x[2], y[length - 1]);
-    columns[length + 1] = sum(sum(columns[length + 1], sum(h1, h2)), l);
-    columns[length + 2] = sum(columns[length + 2], h);
-}
-
-/// The work of [`quotient`] in fifteen steps, five for each digit, to be mixed with other work.
-#[derive(Clone, Copy)]
-struct Chain {
-    /// The column to clear.
-    column: V,
-    /// What the next columns have got so far.
-    pending: [V; 3],
-    /// The column as a double, then the digit of the quotient.
-    digit: D,
-    /// High halves, as doubles: of `digit · inverse` first, then of the products with `n`.
-    high: [D; 3],
-    low: [V; 3],
-    q: [D; ROW],
-}
-
-impl Chain {
-    /// `columns` begins with the three columns to clear.
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    fn new(columns: &[V]) -> Self {
-        let (zero, none) = (_mm256_setzero_pd(), _mm256_setzero_si256());
-        Self { column: columns[0], pending: [columns[1], columns[2], none], digit: zero, high: [zero; 3], low: [none; 3], q: [zero; ROW] }
+fn reduce<const L: usize>(out: &mut [Word4], columns: &mut [V], digits: &mut [D], n: &Modulus<Word4>) {
+    let (columns, digits) = (&mut columns[..2 * L], &mut digits[..L]);
+    let (inverse, n) = (&doubles(&n.inverse)[..L], &doubles(&n.digits)[..L]);
+    // t mod R
+    let (border, carry) = normalise(&columns[..L], digits);
+    columns[L] = sum(columns[L], carry);
+    // q
+    for (column, start) in columns.iter_mut().zip(const { quotient_starts::<L>() }).take(L) {
+        *column = pattern(start);
     }
-
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    #[expect(clippy::needless_range_loop, reason = "one index runs through several arrays in step")]
-    fn step<const STEP: usize>(&mut self, columns: &mut [V], n: &[D], inverse: D) {
-        let (high, both) = (constant(HIGH), constant(HIGH + 3));
-        let d = STEP / 5;
-        match STEP % 5 {
-            0 => {
-                let digit = _mm256_and_si256(sum(self.column, self.column), pattern(MASK << 1));
-                self.digit = _mm256_castsi256_pd(_mm256_or_si256(digit, pattern(UNIT)));
-                self.high[0] = _mm256_fmadd_pd(self.digit, inverse, high);
-            }
-            1 => self.low[0] = _mm256_castpd_si256(_mm256_fmadd_pd(self.digit, inverse, _mm256_sub_pd(both, self.high[0]))),
-            2 => {
-                self.digit = _mm256_sub_pd(_mm256_castsi256_pd(self.low[0]), constant(LOW));
-                self.q[d] = self.digit;
-                for k in 0..ROW - d {
-                    self.high[k] = _mm256_fmadd_pd(self.digit, n[k], high);
-                }
-            }
-            3 => {
-                for k in 0..ROW - d {
-                    self.low[k] = _mm256_castpd_si256(_mm256_fmadd_pd(self.digit, n[k], _mm256_sub_pd(both, self.high[k])));
-                }
-            }
-            _ => {
-                let carry = _mm256_srli_epi64::<51>(sum(self.column, self.low[0]));
-                for k in 0..ROW - d {
-                    self.pending[k] = sum(self.pending[k], _mm256_castpd_si256(self.high[k]));
-                    if k > 0 {
-                        self.pending[k - 1] = sum(self.pending[k - 1], self.low[k]);
-                    }
-                }
-                self.column = sum(self.pending[0], carry);
-                self.pending = [self.pending[1], self.pending[2], _mm256_setzero_si256()];
-                if d == ROW - 1 {
-                    columns[ROW] = sum(columns[ROW], self.column);
-                }
-            }
-        }
-    }
-}
-
-/// Clears the low half of the columns of both streams and writes out the high half.
-///
-/// A quotient is one long chain of dependent operations. So the two streams go side by side, and the next quotients are
-/// worked out step by step between the columns of the current row.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn reduce_pair<const L: usize>(out: [&mut [Word4]; 2], columns: &mut [V], n: [&Modulus<Word4>; 2]) {
-    let [n0, n1] = n.map(|n| &doubles(&n.digits)[..L]);
-    let [inverse0, inverse1] = n.map(|n| doubles(std::slice::from_ref(&n.inverse))[0]);
-    let (columns0, columns1) = columns.split_at_mut(2 * L);
-    let mut q0 = quotient(columns0, n0, inverse0);
-    let mut q1 = quotient(columns1, n1, inverse1);
-    for i in (0..L - ROW).step_by(ROW) {
-        let (columns0, columns1) = (&mut columns0[i..][..L + 2 * ROW], &mut columns1[i..][..L + 2 * ROW]);
-        let (mut carried0, mut carried1) = (_mm256_setzero_si256(), _mm256_setzero_si256());
-        for j in ROW..2 * ROW {
-            carried0 = column(columns0, &q0, n0, j, carried0);
-            carried1 = column(columns1, &q1, n1, j, carried1);
-        }
-        let (mut chain0, mut chain1) = (Chain::new(&columns0[ROW..]), Chain::new(&columns1[ROW..]));
-        macro_rules! mixed {
-            ($($step:literal)*) => {$(
-                if 2 * ROW + $step < L {
-                    carried0 = column(columns0, &q0, n0, 2 * ROW + $step, carried0);
-                }
-                chain0.step::<$step>(&mut columns0[ROW..], n0, inverse0);
-                if 2 * ROW + $step < L {
-                    carried1 = column(columns1, &q1, n1, 2 * ROW + $step, carried1);
-                }
-                chain1.step::<$step>(&mut columns1[ROW..], n1, inverse1);
-            )*};
-        }
-        mixed!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
-        for j in 2 * ROW + 15..L {
-            carried0 = column(columns0, &q0, n0, j, carried0);
-            carried1 = column(columns1, &q1, n1, j, carried1);
-        }
-        last_columns(columns0, &q0, n0, carried0);
-        last_columns(columns1, &q1, n1, carried1);
-        (q0, q1) = (chain0.q, chain1.q);
-    }
-    row(&mut columns0[L - ROW..], q0, n0, ROW);
-    row(&mut columns1[L - ROW..], q1, n1, ROW);
-    let [out0, out1] = out;
-    output(&columns0[L..], &mut doubles_mut(out0)[..L]);
-    output(&columns1[L..], &mut doubles_mut(out1)[..L]);
-}
-
-/// Clears the low half of the columns of one stream and writes out the high half.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn reduce_one<const L: usize>(out: &mut [Word4], columns: &mut [V], n: &Modulus<Word4>) {
-    let (digits, inverse) = (&doubles(&n.digits)[..L], doubles(std::slice::from_ref(&n.inverse))[0]);
     for i in (0..L).step_by(ROW) {
-        let columns = &mut columns[i..][..L + ROW];
-        let q = quotient(columns, digits, inverse);
-        row(columns, q, digits, ROW);
+        row_low(&mut columns[i..L], &digits3(digits, i), &inverse[..L - i]);
     }
-    output(&columns[L..][..L], &mut doubles_mut(out)[..L]);
+    normalise(&columns[..L], digits);
+    // t + q · n
+    columns[L - 1] = sum(border, pattern(const { border_start::<L>() }));
+    for i in (0..L).step_by(ROW) {
+        row_high(&mut columns[L - 1..L + i + ROW], &digits3(digits, i), n, i);
+    }
+    let carry = _mm256_srli_epi64::<{ BITS.cast_signed() }>(sum(columns[L - 1], pattern(1 << (BITS - 1))));
+    columns[L] = sum(columns[L], carry);
+    normalise(&columns[L..], &mut doubles_mut(out)[..L]);
 }
 
-/// Reduces as many streams as there are.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn reduce<const L: usize, const S: usize>(mut out: [&mut [Word4]; S], columns: &mut [V], n: [&Modulus<Word4>; S]) {
-    let mut out = out.iter_mut();
-    let mut columns = columns;
-    let mut n = n.into_iter();
-    while let (Some(first), Some(modulus)) = (out.next(), n.next()) {
-        if let (Some(second), Some(next)) = (out.next(), n.next()) {
-            let (now, rest) = columns.split_at_mut(4 * L);
-            reduce_pair::<L>([first, second], now, [modulus, next]);
-            columns = rest;
-        } else {
-            reduce_one::<L>(first, &mut columns[..2 * L], modulus);
-            columns = &mut [];
-        }
-    }
+/// The scratch space as columns and digits.
+fn split<const L: usize>(scratch: &mut [Word4]) -> (&mut [V], &mut [D]) {
+    let (columns, digits) = scratch.split_at_mut(2 * L);
+    (integers_mut(columns), doubles_mut(digits))
 }
 
 #[target_feature(enable = "avx2,fma")]
-fn multiply<const L: usize, const S: usize>(
-    out: [&mut [Word4]; S],
-    a: [&[Word4]; S],
-    b: [&[Word4]; S],
-    n: [&Modulus<Word4>; S],
-    scratch: &mut [Word4],
-) {
-    let columns = &mut integers_mut(scratch)[..2 * L * S];
-    for s in 0..S {
-        let (a, b) = (&doubles(a[s])[..L], &doubles(b[s])[..L]);
-        let columns = &mut columns[2 * L * s..][..2 * L];
-        for (k, column) in columns.iter_mut().enumerate() {
-            *column = pattern(const { table::<L, false>() }[k]);
-        }
-        for i in (0..L).step_by(ROW) {
-            row(&mut columns[i..][..L + ROW], [a[i], a[i + 1], a[i + 2]], b, 0);
-        }
+fn multiply<const L: usize>(out: &mut [Word4], a: &[Word4], b: &[Word4], n: &Modulus<Word4>, scratch: &mut [Word4]) {
+    let (columns, digits) = split::<L>(scratch);
+    let (a, b) = (&doubles(a)[..L], &doubles(b)[..L]);
+    for (column, start) in columns.iter_mut().zip(const { starts::<L, false>() }) {
+        *column = pattern(start);
     }
-    reduce::<L, S>(out, columns, n);
+    for i in (0..L).step_by(ROW) {
+        row(&mut columns[i..][..L + ROW], &digits3(a, i), b);
+    }
+    reduce::<L>(out, columns, digits, n);
 }
 
 #[target_feature(enable = "avx2,fma")]
-fn square<const L: usize, const S: usize>(out: [&mut [Word4]; S], a: [&[Word4]; S], n: [&Modulus<Word4>; S], scratch: &mut [Word4]) {
-    let columns = &mut integers_mut(scratch)[..2 * L * S];
-    for s in 0..S {
-        let a = &doubles(a[s])[..L];
-        let columns = &mut columns[2 * L * s..][..2 * L];
-        for (k, column) in columns.iter_mut().enumerate() {
-            *column = pattern(const { table::<L, true>() }[k]);
-        }
-        for i in (0..L).step_by(ROW) {
-            let x = [a[i], a[i + 1], a[i + 2]];
-            row_diagonal(&mut columns[2 * i..], x);
-            let rest = &a[i + ROW..];
-            if !rest.is_empty() {
-                row(&mut columns[2 * i + ROW..][..rest.len() + ROW], x.map(|x| _mm256_add_pd(x, x)), rest, 0);
-            }
+fn square<const L: usize>(out: &mut [Word4], a: &[Word4], n: &Modulus<Word4>, scratch: &mut [Word4]) {
+    let (columns, digits) = split::<L>(scratch);
+    let a = &doubles(a)[..L];
+    for (column, start) in columns.iter_mut().zip(const { starts::<L, true>() }) {
+        *column = pattern(start);
+    }
+    for i in (0..L).step_by(ROW) {
+        let x = digits3(a, i);
+        row_diagonal(&mut columns[2 * i..], x);
+        if i + ROW < L {
+            row(&mut columns[2 * i + ROW..][..L - i], &x.map(|x| _mm256_add_pd(x, x)), &a[i + ROW..]);
         }
     }
-    reduce::<L, S>(out, columns, n);
-}
-
-/// [`starts`] for all columns; 168 are enough for the largest size.
-const fn table<const L: usize, const SQUARE: bool>() -> [u64; 168] {
-    let mut table = [0; 168];
-    let mut k = 0;
-    while k < 2 * L {
-        table[k] = starts::<L, SQUARE>(k);
-        k += 1;
-    }
-    table
+    reduce::<L>(out, columns, digits, n);
 }
 
 #[target_feature(enable = "avx2,fma")]
@@ -427,24 +430,25 @@ fn add(a: &mut [Word4], b: &[Word4]) {
     }
 }
 
+/// Eight entries at a time, so that their masks stay in registers.
 #[target_feature(enable = "avx2,fma")]
-fn select<const ENTRIES: usize>(out: &mut [Word4], table: &[Word4], index: u64) {
+fn select<const L: usize>(out: &mut [Word4], table: &[Word4], index: u64) {
+    const GROUP: usize = 8;
     let wanted = pattern(index);
-    let mut masks = [_mm256_setzero_pd(); ENTRIES];
     let mut number = _mm256_setzero_si256();
-    for mask in &mut masks {
-        *mask = _mm256_castsi256_pd(_mm256_cmpeq_epi64(wanted, number));
-        number = sum(number, pattern(1));
-    }
-    let (out, table) = (doubles_mut(out), doubles(table));
-    let length = out.len();
-    assert_eq!(table.len(), ENTRIES * length);
-    for (position, digit) in out.iter_mut().enumerate() {
-        let mut value = _mm256_setzero_pd();
-        for entry in 0..ENTRIES {
-            value = _mm256_or_pd(value, _mm256_and_pd(masks[entry], table[entry * length + position]));
+    let (out, table) = (&mut doubles_mut(out)[..L], doubles(table).as_chunks::<L>().0);
+    out.fill(_mm256_setzero_pd());
+    for group in table.as_chunks::<GROUP>().0 {
+        let masks: [D; GROUP] = std::array::from_fn(|_| {
+            let mask = _mm256_castsi256_pd(_mm256_cmpeq_epi64(wanted, number));
+            number = sum(number, pattern(1));
+            mask
+        });
+        for (position, digit) in out.iter_mut().enumerate() {
+            for (entry, &mask) in masks.iter().enumerate() {
+                *digit = _mm256_or_pd(*digit, _mm256_and_pd(mask, group[entry][position]));
+            }
         }
-        *digit = value;
     }
 }
 
@@ -453,7 +457,7 @@ impl Kernel for Avx2 {
     const LANES: usize = 4;
     const DIGIT_BITS: u32 = BITS;
     const BALANCED: bool = true;
-    const PAIRED: bool = true;
+    const WHOLE_INVERSE: bool = true;
 
     fn detect() -> Option<Self> {
         (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
@@ -481,33 +485,33 @@ impl Kernel for Avx2 {
         (f64::from_bits(pattern) + f64::from_bits(LOW)).to_bits().wrapping_sub(LOW).cast_signed()
     }
 
-    fn multiply<const S: usize>(self, out: [&mut [Word4]; S], a: [&[Word4]; S], b: [&[Word4]; S], n: [&Modulus<Word4>; S], scratch: &mut [Word4]) {
-        assert!(scratch.len() >= SCRATCH * S * n[0].digits.len());
+    fn multiply(self, out: &mut [Word4], a: &[Word4], b: &[Word4], n: &Modulus<Word4>, scratch: &mut [Word4]) {
+        let length = check(out, &[a, b], n, scratch);
         // SAFETY: a value of `Avx2` exists, so the processor has AVX2 and FMA.
         unsafe {
-            match n[0].digits.len() {
-                12 => multiply::<12, S>(out, a, b, n, scratch),
-                21 => multiply::<21, S>(out, a, b, n, scratch),
-                33 => multiply::<33, S>(out, a, b, n, scratch),
-                42 => multiply::<42, S>(out, a, b, n, scratch),
-                63 => multiply::<63, S>(out, a, b, n, scratch),
-                84 => multiply::<84, S>(out, a, b, n, scratch),
+            match length {
+                12 => multiply::<12>(out, a, b, n, scratch),
+                21 => multiply::<21>(out, a, b, n, scratch),
+                33 => multiply::<33>(out, a, b, n, scratch),
+                42 => multiply::<42>(out, a, b, n, scratch),
+                63 => multiply::<63>(out, a, b, n, scratch),
+                84 => multiply::<84>(out, a, b, n, scratch),
                 _ => {}
             }
         }
     }
 
-    fn square<const S: usize>(self, out: [&mut [Word4]; S], a: [&[Word4]; S], n: [&Modulus<Word4>; S], scratch: &mut [Word4]) {
-        assert!(scratch.len() >= SCRATCH * S * n[0].digits.len());
+    fn square(self, out: &mut [Word4], a: &[Word4], n: &Modulus<Word4>, scratch: &mut [Word4]) {
+        let length = check(out, &[a], n, scratch);
         // SAFETY: a value of `Avx2` exists, so the processor has AVX2 and FMA.
         unsafe {
-            match n[0].digits.len() {
-                12 => square::<12, S>(out, a, n, scratch),
-                21 => square::<21, S>(out, a, n, scratch),
-                33 => square::<33, S>(out, a, n, scratch),
-                42 => square::<42, S>(out, a, n, scratch),
-                63 => square::<63, S>(out, a, n, scratch),
-                84 => square::<84, S>(out, a, n, scratch),
+            match length {
+                12 => square::<12>(out, a, n, scratch),
+                21 => square::<21>(out, a, n, scratch),
+                33 => square::<33>(out, a, n, scratch),
+                42 => square::<42>(out, a, n, scratch),
+                63 => square::<63>(out, a, n, scratch),
+                84 => square::<84>(out, a, n, scratch),
                 _ => {}
             }
         }
@@ -521,10 +525,12 @@ impl Kernel for Avx2 {
     fn select(self, out: &mut [Word4], table: &[Word4], index: u64) {
         // SAFETY: a value of `Avx2` exists, so the processor has AVX2 and FMA.
         unsafe {
-            match table.len() / out.len() {
-                16 => select::<16>(out, table, index),
-                32 => select::<32>(out, table, index),
-                _ => {}
+            match out.len() {
+                12 => select::<12>(out, table, index),
+                21 => select::<21>(out, table, index),
+                33 => select::<33>(out, table, index),
+                42 => select::<42>(out, table, index),
+                _ => out.fill(Self::Word::default()),
             }
         }
     }

@@ -1,20 +1,34 @@
 //! Eight lanes on AVX-512 IFMA: digits of 52 bits, products by `vpmadd52luq` and `vpmadd52huq`.
 //!
 //! Numbers are cut into tiles of five digits. A product is built tile column by tile column: ten accumulators
-//! take all tile products of the column and of the reduction, five digits leave, five move down. A column sums
-//! at most `4 · 80` values below `2^52`, so 64 bits never overflow.
+//! take all tile products of the column and of the reduction, five digits leave, five move down.
+//!
+//! # Bounds
+//! With base `B = 2^52`, `L` digits and `R = B^L`; the size of a modulus leaves `R` at least `2^8` times as large
+//! ([`Kernel::digit_count`]).
+//! 1. **Digits** are between 0 and `B - 1`: stored numbers by their making, quotients as low halves, results and sums by masking.
+//!    The instructions read the low 52 bits of a factor alone, so nothing else would do.
+//! 2. **Columns.** A low and a high half are below `2^52` each. A column takes at most `L` of each from `a·b` (in a square: half
+//!    of them, doubled) and `L` of each from `q·n`, and one carry: below `4·80·2^52 + 2^12 < 2^61`. So 64 bits never overflow;
+//!    nothing is negative. ([`COLUMN_BOUND`])
+//! 3. **Results.** `q < R`. For operands below `4n`, `(a·b + q·n) / R < 16·n²/R + n ≤ n·(1 + 2^-4) < 2n`, since `n ≤ R / 2^8`. Sums
+//!    of two results are below `4n < R`. So the last carry of a result and of a sum is 0.
 
 #![expect(clippy::indexing_slicing, reason = "tile and column numbers come from loops over fixed sizes, never from data")]
 
-use super::{Kernel, Modulus, SCRATCH, Word8};
+use super::{Kernel, Modulus, Word8, check};
 use std::arch::x86_64::*;
 
 /// One register: a digit of eight lanes.
 type V = __m512i;
 /// Digits of one tile.
 const TILE: usize = 5;
-/// Largest supported number of digits (4096-bit moduli).
 const MASK: i64 = (1 << 52) - 1;
+/// Whether columns of numbers of `T` tiles fit 64 bits (bound 2).
+const fn columns_fit<const T: usize>() -> bool {
+    let digits = (T * TILE) as u64;
+    4 * digits * (1 << 52) + (1 << 12) < 1 << 61
+}
 
 /// Proof that the processor has AVX-512 F and IFMA.
 #[derive(Clone, Copy)]
@@ -32,6 +46,10 @@ fn registers_mut(words: &mut [Word8]) -> &mut [V] {
 
 fn tiles(words: &[Word8]) -> &[[V; TILE]] {
     registers(words).as_chunks().0
+}
+
+fn tiles_mut(words: &mut [Word8]) -> &mut [[V; TILE]] {
+    registers_mut(words).as_chunks_mut().0
 }
 
 /// `acc += a · b` for one digit of `a` and a tile `b`; the lowest column is `$at`.
@@ -137,65 +155,48 @@ fn shift(acc: [V; 10]) -> [V; 10] {
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn multiply<const T: usize, const S: usize>(
-    out: [&mut [Word8]; S],
-    a: [&[Word8]; S],
-    b: [&[Word8]; S],
-    n: [&Modulus<Word8>; S],
-    scratch: &mut [Word8],
-) {
-    let out = out.map(|out| registers_mut(out).as_chunks_mut::<TILE>().0);
-    let (a, b, digits, inverse) =
-        (a.map(tiles), b.map(tiles), n.map(|n| tiles(&n.digits)), n.map(|n| registers(std::slice::from_ref(&n.inverse))[0]));
-    let q = registers_mut(scratch).as_chunks_mut::<TILE>().0;
-    let mut state = [[_mm512_setzero_si512(); 10]; S];
+fn multiply<const T: usize>(out: &mut [Word8], a: &[Word8], b: &[Word8], n: &Modulus<Word8>, scratch: &mut [Word8]) {
+    const { assert!(columns_fit::<T>(), "bound 2") };
+    let (out, q) = (tiles_mut(out), tiles_mut(scratch));
+    let (a, b, digits, inverse) = (tiles(a), tiles(b), tiles(&n.digits), registers(&n.inverse)[0]);
+    let mut acc = [_mm512_setzero_si512(); 10];
     for k in 0..2 * T {
         let first = k.saturating_sub(T - 1);
-        let last = k.min(T - 1);
-        for s in 0..S {
-            let mut acc = state[s];
-            for i in first..=last {
-                acc = tile(acc, &a[s][i], &b[s][k - i]);
-            }
-            for i in first..k.min(T) {
-                acc = tile(acc, &q[s * T + i], &digits[s][k - i]);
-            }
-            acc = if k < T { reduce(acc, &mut q[s * T + k], &digits[s][0], inverse[s]) } else { output(acc, &mut out[s][k - T]) };
-            state[s] = shift(acc);
+        for i in first..=k.min(T - 1) {
+            acc = tile(acc, &a[i], &b[k - i]);
         }
+        for i in first..k.min(T) {
+            acc = tile(acc, &q[i], &digits[k - i]);
+        }
+        acc = shift(if k < T { reduce(acc, &mut q[k], &digits[0], inverse) } else { output(acc, &mut out[k - T]) });
     }
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn square<const T: usize, const S: usize>(out: [&mut [Word8]; S], a: [&[Word8]; S], n: [&Modulus<Word8>; S], scratch: &mut [Word8]) {
-    let out = out.map(|out| registers_mut(out).as_chunks_mut::<TILE>().0);
-    let (a, digits, inverse) = (a.map(tiles), n.map(|n| tiles(&n.digits)), n.map(|n| registers(std::slice::from_ref(&n.inverse))[0]));
-    let q = registers_mut(scratch).as_chunks_mut::<TILE>().0;
-    let zero = _mm512_setzero_si512();
-    let mut single = [[zero; 10]; S];
-    let mut doubled = [[zero; 10]; S];
+fn square<const T: usize>(out: &mut [Word8], a: &[Word8], n: &Modulus<Word8>, scratch: &mut [Word8]) {
+    const { assert!(columns_fit::<T>(), "bound 2") };
+    let (out, q) = (tiles_mut(out), tiles_mut(scratch));
+    let (a, digits, inverse) = (tiles(a), tiles(&n.digits), registers(&n.inverse)[0]);
+    let mut acc = [_mm512_setzero_si512(); 10];
+    // Products of different digits, once instead of twice.
+    let mut cross = acc;
     for k in 0..2 * T {
         let first = k.saturating_sub(T - 1);
-        for s in 0..S {
-            let mut cross = doubled[s];
-            for i in first..k.div_ceil(2) {
-                cross = tile(cross, &a[s][i], &a[s][k - i]);
-            }
-            let mut acc = single[s];
-            if k % 2 == 0 {
-                cross = tile_cross(cross, &a[s][k / 2]);
-                acc = tile_squares(acc, &a[s][k / 2]);
-            }
-            for d in 0..TILE {
-                acc[d] = _mm512_add_epi64(acc[d], _mm512_slli_epi64::<1>(cross[d]));
-            }
-            doubled[s] = shift(cross);
-            for i in first..k.min(T) {
-                acc = tile(acc, &q[s * T + i], &digits[s][k - i]);
-            }
-            acc = if k < T { reduce(acc, &mut q[s * T + k], &digits[s][0], inverse[s]) } else { output(acc, &mut out[s][k - T]) };
-            single[s] = shift(acc);
+        for i in first..k.div_ceil(2) {
+            cross = tile(cross, &a[i], &a[k - i]);
         }
+        if k % 2 == 0 {
+            cross = tile_cross(cross, &a[k / 2]);
+            acc = tile_squares(acc, &a[k / 2]);
+        }
+        for d in 0..TILE {
+            acc[d] = _mm512_add_epi64(acc[d], _mm512_slli_epi64::<1>(cross[d]));
+        }
+        cross = shift(cross);
+        for i in first..k.min(T) {
+            acc = tile(acc, &q[i], &digits[k - i]);
+        }
+        acc = shift(if k < T { reduce(acc, &mut q[k], &digits[0], inverse) } else { output(acc, &mut out[k - T]) });
     }
 }
 
@@ -210,24 +211,28 @@ fn add(a: &mut [Word8], b: &[Word8]) {
     }
 }
 
+/// Eight entries at a time, so that their masks stay in registers. The masks are made by arithmetic and used by logic, not
+/// with mask registers: a load under a mask register of zeros need not touch its memory.
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn select<const ENTRIES: usize>(out: &mut [Word8], table: &[Word8], index: u64) {
-    let wanted = _mm512_set1_epi64(index.cast_signed());
-    let mut masks = [0; ENTRIES];
+fn select<const L: usize>(out: &mut [Word8], table: &[Word8], index: u64) {
+    const GROUP: usize = 8;
+    let (wanted, one) = (_mm512_set1_epi64(index.cast_signed()), _mm512_set1_epi64(1));
     let mut number = _mm512_setzero_si512();
-    for mask in &mut masks {
-        *mask = _mm512_cmpeq_epi64_mask(wanted, number);
-        number = _mm512_add_epi64(number, _mm512_set1_epi64(1));
-    }
-    let (out, table) = (registers_mut(out), registers(table));
-    let length = out.len();
-    assert_eq!(table.len(), ENTRIES * length);
-    for (position, digit) in out.iter_mut().enumerate() {
-        let mut value = _mm512_setzero_si512();
-        for entry in 0..ENTRIES {
-            value = _mm512_mask_mov_epi64(value, masks[entry], table[entry * length + position]);
+    let (out, table) = (&mut registers_mut(out)[..L], registers(table).as_chunks::<L>().0);
+    out.fill(_mm512_setzero_si512());
+    for group in table.as_chunks::<GROUP>().0 {
+        let masks: [V; GROUP] = std::array::from_fn(|_| {
+            // Only the difference 0 becomes negative: both are far below 2^63.
+            let mask = _mm512_srai_epi64::<63>(_mm512_sub_epi64(_mm512_xor_si512(wanted, number), one));
+            number = _mm512_add_epi64(number, one);
+            mask
+        });
+        for (position, digit) in out.iter_mut().enumerate() {
+            for (entry, &mask) in masks.iter().enumerate() {
+                // digit | (entry & mask)
+                *digit = _mm512_ternarylogic_epi64::<0xf8>(*digit, group[entry][position], mask);
+            }
         }
-        *digit = value;
     }
 }
 
@@ -236,7 +241,7 @@ impl Kernel for Ifma {
     const LANES: usize = 8;
     const DIGIT_BITS: u32 = 52;
     const BALANCED: bool = false;
-    const PAIRED: bool = false;
+    const WHOLE_INVERSE: bool = false;
 
     fn detect() -> Option<Self> {
         (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512ifma")).then_some(Self(()))
@@ -262,33 +267,33 @@ impl Kernel for Ifma {
         pattern.cast_signed()
     }
 
-    fn multiply<const S: usize>(self, out: [&mut [Word8]; S], a: [&[Word8]; S], b: [&[Word8]; S], n: [&Modulus<Word8>; S], scratch: &mut [Word8]) {
-        let length = check(&out, &[a, b], &n, scratch);
+    fn multiply(self, out: &mut [Word8], a: &[Word8], b: &[Word8], n: &Modulus<Word8>, scratch: &mut [Word8]) {
+        let length = check(out, &[a, b], n, scratch);
         // SAFETY: a value of `Ifma` exists, so the processor has AVX-512 F and IFMA.
         unsafe {
             match length {
-                10 => multiply::<2, S>(out, a, b, n, scratch),
-                20 => multiply::<4, S>(out, a, b, n, scratch),
-                30 => multiply::<6, S>(out, a, b, n, scratch),
-                40 => multiply::<8, S>(out, a, b, n, scratch),
-                60 => multiply::<12, S>(out, a, b, n, scratch),
-                80 => multiply::<16, S>(out, a, b, n, scratch),
+                10 => multiply::<2>(out, a, b, n, scratch),
+                20 => multiply::<4>(out, a, b, n, scratch),
+                30 => multiply::<6>(out, a, b, n, scratch),
+                40 => multiply::<8>(out, a, b, n, scratch),
+                60 => multiply::<12>(out, a, b, n, scratch),
+                80 => multiply::<16>(out, a, b, n, scratch),
                 _ => {}
             }
         }
     }
 
-    fn square<const S: usize>(self, out: [&mut [Word8]; S], a: [&[Word8]; S], n: [&Modulus<Word8>; S], scratch: &mut [Word8]) {
-        let length = check(&out, &[a], &n, scratch);
+    fn square(self, out: &mut [Word8], a: &[Word8], n: &Modulus<Word8>, scratch: &mut [Word8]) {
+        let length = check(out, &[a], n, scratch);
         // SAFETY: a value of `Ifma` exists, so the processor has AVX-512 F and IFMA.
         unsafe {
             match length {
-                10 => square::<2, S>(out, a, n, scratch),
-                20 => square::<4, S>(out, a, n, scratch),
-                30 => square::<6, S>(out, a, n, scratch),
-                40 => square::<8, S>(out, a, n, scratch),
-                60 => square::<12, S>(out, a, n, scratch),
-                80 => square::<16, S>(out, a, n, scratch),
+                10 => square::<2>(out, a, n, scratch),
+                20 => square::<4>(out, a, n, scratch),
+                30 => square::<6>(out, a, n, scratch),
+                40 => square::<8>(out, a, n, scratch),
+                60 => square::<12>(out, a, n, scratch),
+                80 => square::<16>(out, a, n, scratch),
                 _ => {}
             }
         }
@@ -302,19 +307,13 @@ impl Kernel for Ifma {
     fn select(self, out: &mut [Word8], table: &[Word8], index: u64) {
         // SAFETY: a value of `Ifma` exists, so the processor has AVX-512 F and IFMA.
         unsafe {
-            match table.len() / out.len() {
-                16 => select::<16>(out, table, index),
-                32 => select::<32>(out, table, index),
-                _ => {}
+            match out.len() {
+                10 => select::<10>(out, table, index),
+                20 => select::<20>(out, table, index),
+                30 => select::<30>(out, table, index),
+                40 => select::<40>(out, table, index),
+                _ => out.fill(Self::Word::default()),
             }
         }
     }
-}
-
-/// Asserts that all operands have the length of the modulus, and returns it.
-fn check<const S: usize>(out: &[&mut [Word8]; S], operands: &[[&[Word8]; S]], n: &[&Modulus<Word8>; S], scratch: &[Word8]) -> usize {
-    let length = n[0].digits.len();
-    assert!(n.iter().all(|n| n.digits.len() == length) && out.iter().all(|out| out.len() == length));
-    assert!(operands.iter().flatten().all(|operand| operand.len() == length) && scratch.len() >= SCRATCH * S * length);
-    length
 }

@@ -1,5 +1,9 @@
 //! The kernels against slow arithmetic, and their speed.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
+
+mod bounds;
+
 use super::{Kernel, SCRATCH, avx2::Avx2, ifma::Ifma};
 use crate::limbs::{self, Limbs};
 use crate::number;
@@ -34,14 +38,14 @@ fn modulus(count: usize) -> impl Strategy<Value = Vec<u64>> {
     })
 }
 
-/// Multiplies, squares the product, adds the operands and multiplies the sum, with two streams and other operands in each lane.
+/// Multiplies, squares the product, adds the operands and multiplies the sum, with two moduli and other operands in each lane.
 fn matches_slow_arithmetic<K: Kernel>(n: [&[u64]; 2], operands: &[Vec<u64>]) -> Result<(), TestCaseError> {
     let Some(kernel) = K::detect() else { return Ok(()) };
     let bits = 64 * n[0].len();
     let digits = K::digit_count(bits).unwrap();
     let radix_inverse_check = |n: &[u64]| limbs::power_of_two(digits * K::DIGIT_BITS as usize, n);
     let moduli = n.map(|n| number::modulus::<K>(n, digits));
-    let mut scratch = number::zero::<K>(2 * SCRATCH * digits);
+    let mut scratch = number::zero::<K>(SCRATCH * digits);
     let mut numbers: [_; 8] = std::array::from_fn(|_| number::zero::<K>(digits));
     let [a0, a1, b0, b1, p0, p1, s0, s1] = &mut numbers;
     for lane in 0..K::LANES {
@@ -49,27 +53,31 @@ fn matches_slow_arithmetic<K: Kernel>(n: [&[u64]; 2], operands: &[Vec<u64>]) -> 
             number::store::<K>(number, lane, &operands[(4 * lane + position) % operands.len()]);
         }
     }
-    kernel.multiply([p0, p1], [a0, a1], [b0, b1], moduli.each_ref(), &mut scratch);
-    kernel.square([s0, s1], [p0, p1], moduli.each_ref(), &mut scratch);
+    let [n0, n1] = &moduli;
+    kernel.multiply(p0, a0, b0, n0, &mut scratch);
+    kernel.multiply(p1, a1, b1, n1, &mut scratch);
+    kernel.square(s0, p0, n0, &mut scratch);
+    kernel.square(s1, p1, n1, &mut scratch);
     let products = [p0.clone(), p1.clone()];
     kernel.add(a0, b0);
     kernel.add(a1, b1);
-    kernel.multiply([p0, p1], [a0, a1], [&products[0], &products[1]], moduli.each_ref(), &mut scratch);
+    kernel.multiply(p0, a0, &products[0], n0, &mut scratch);
+    kernel.multiply(p1, a1, &products[1], n1, &mut scratch);
     for lane in 0..K::LANES {
-        for stream in 0..2 {
-            let n = n[stream];
+        for side in 0..2 {
+            let n = n[side];
             let r = radix_inverse_check(n);
-            let [a, b] = [stream, 2 + stream].map(|position| slow_product(&one(n.len()), &operands[(4 * lane + position) % operands.len()], n));
-            let product = number::load::<K>(&products[stream], lane, n);
+            let [a, b] = [side, 2 + side].map(|position| slow_product(&one(n.len()), &operands[(4 * lane + position) % operands.len()], n));
+            let product = number::load::<K>(&products[side], lane, n);
             prop_assert!(limbs::less_mask(&product, n) != 0);
             prop_assert_eq!(&slow_product(&product, &r, n), &slow_product(&a, &b, n));
-            let square = number::load::<K>([&s0, &s1][stream], lane, n);
+            let square = number::load::<K>([&s0, &s1][side], lane, n);
             prop_assert_eq!(&slow_product(&square, &r, n), &slow_product(&product, &product, n));
             let mut sum = limbs::zero(n.len() + 1);
             limbs::add_masked(&mut sum, &a, u64::MAX);
             limbs::add_masked(&mut sum, &b, u64::MAX);
             limbs::subtract_if_not_less(&mut sum, n);
-            let last = number::load::<K>([&p0, &p1][stream], lane, n);
+            let last = number::load::<K>([&p0, &p1][side], lane, n);
             prop_assert_eq!(&slow_product(&last, &r, n), &slow_product(&product, &sum[..n.len()], n));
         }
     }
@@ -111,14 +119,15 @@ kernel_tests! {
 fn select_finds_every_entry<K: Kernel>() {
     use super::Word;
     let Some(kernel) = K::detect() else { return };
-    for entries in [16_u64, 32] {
-        let table: Vec<K::Word> = (0..5 * entries).map(K::Word::splat).collect();
+    for (entries, bits) in [(16_u64, 512), (16, 1024), (32, 1536), (32, 2048)] {
+        let length = K::digit_count(bits).unwrap();
+        let table: Vec<K::Word> = (0..length as u64 * entries).map(K::Word::splat).collect();
         for index in 0..entries {
-            let mut out = vec![K::Word::default(); 5];
+            let mut out = vec![K::Word::default(); length];
             kernel.select(&mut out, &table, index);
             for (position, word) in (0..).zip(&out) {
                 for lane in 0..K::LANES {
-                    assert_eq!(word.lane(lane), 5 * index + position);
+                    assert_eq!(word.lane(lane), length as u64 * index + position);
                 }
             }
         }
@@ -150,12 +159,10 @@ fn speed<K: Kernel>(name: &str) {
     let digits = K::digit_count(1024).unwrap();
     let mut n = vec![u64::MAX; 16];
     n[3] = 12345;
-    let moduli = [number::modulus::<K>(&n, digits), number::modulus::<K>(&n, digits)];
-    let n = moduli.each_ref();
-    let mut scratch = number::zero::<K>(2 * SCRATCH * digits);
-    let mut numbers: [_; 4] = std::array::from_fn(|i| number::everywhere::<K>(&[123 + i as u64; 16], digits));
+    let n = &number::modulus::<K>(&n, digits);
+    let mut scratch = number::zero::<K>(SCRATCH * digits);
+    let [a, b] = &mut [123, 456].map(|limb| number::everywhere::<K>(&[limb; 16], digits));
     let table = number::zero::<K>(16 * digits);
-    let [a, b, c, d] = &mut numbers;
     let report = |what: &str, run: &mut dyn FnMut()| {
         let mut best = f64::MAX;
         for _ in 0..200 {
@@ -167,25 +174,16 @@ fn speed<K: Kernel>(name: &str) {
         }
         println!("{name} {what}: {:.0} ns", best * 1e9);
     };
-    report("square pair", &mut || {
-        kernel.square([&mut *c, &mut *d], [&*a, &*b], n, &mut scratch);
-        std::mem::swap(a, c);
-        std::mem::swap(b, d);
+    report("square", &mut || {
+        kernel.square(b, a, n, &mut scratch);
+        std::mem::swap(a, b);
     });
-    report("square one", &mut || {
-        kernel.square([&mut *c], [&*a], [n[0]], &mut scratch);
-        std::mem::swap(a, c);
+    let factor = b.clone();
+    report("multiply", &mut || {
+        kernel.multiply(b, a, &factor, n, &mut scratch);
+        std::mem::swap(a, b);
     });
-    report("multiply pair", &mut || {
-        kernel.multiply([&mut *c, &mut *d], [&*a, &*b], [&*b, &*a], n, &mut scratch);
-        std::mem::swap(a, c);
-        std::mem::swap(b, d);
-    });
-    report("multiply one", &mut || {
-        kernel.multiply([&mut *c], [&*a], [&*b], [n[0]], &mut scratch);
-        std::mem::swap(a, c);
-    });
-    report("select", &mut || kernel.select(c, &table, 5));
+    report("select", &mut || kernel.select(b, &table, 5));
 }
 
 /// `cargo test --release -p keykit-rsa-lanes -- --ignored --nocapture kernel_speed`

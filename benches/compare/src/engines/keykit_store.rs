@@ -2,11 +2,14 @@
 
 use keykit::key::{Digest, EncryptionScheme, Hash, KeyId, RsaPublicKey};
 use keykit::store::{ImportPlaintext, KeyRequest, KeyStore};
-use keykit_hsm_backends::memory::MemoryStore;
+use keykit_hsm_backends::memory::{EngineChoice, MemoryStore};
 
 use super::{Engine, Outputs, Scheme, SignatureHash, each};
 use crate::works::Key;
 use crate::{Result, during};
+
+/// Environment variable that chooses the engine of keykit's memory store.
+pub(crate) const ENGINE: &str = "KEYKIT_BENCH_ENGINE";
 
 pub(crate) struct Keykit {
     name: &'static str,
@@ -16,9 +19,16 @@ pub(crate) struct Keykit {
 }
 
 impl Keykit {
-    /// The key in a memory store.
+    /// The key in a memory store, with the engine that [`ENGINE`] names.
     pub(crate) fn in_memory(key: &Key) -> Result<Self> {
-        let store = MemoryStore::new();
+        let choice = match std::env::var(ENGINE).as_deref() {
+            Err(_) => EngineChoice::Fastest,
+            Ok("ifma") => EngineChoice::Ifma,
+            Ok("avx2") => EngineChoice::Avx2,
+            Ok("libraries") => EngineChoice::Libraries,
+            Ok(other) => return Err(format!("{ENGINE} is ifma, avx2 or libraries, and not {other}")),
+        };
+        let store = MemoryStore::new().with_engine(choice);
         store.import_plaintext(&key.secret, &KeyRequest::labelled("bench")).map_err(during("keykit takes the key"))?;
         Ok(Self::over("keykit", Box::new(store), key))
     }

@@ -1,0 +1,137 @@
+//! Whether anything secret reaches a branch or an address, asked of valgrind: memcheck follows values that are marked undefined
+//! through every instruction and reports such a use.
+//!
+//! The test starts itself again under valgrind. Valgrind 3.19 knows AVX2 and FMA but not AVX-512, so it sees the AVX2
+//! kernel and all code that both kernels share; the IFMA kernel's own loops are judged by reading alone.
+
+use std::hint::black_box;
+use std::process::{Command, Output};
+
+use super::*;
+use crate::simd::valgrind;
+
+/// What valgrind exits with after an error.
+const FOUND: i32 = 99;
+
+/// A key and an operation with all secret parts undefined, from their bytes on.
+#[test]
+#[ignore = "runs under valgrind"]
+fn under_valgrind_operation() {
+    assert!(valgrind::running());
+    let [n, mut p, mut q, mut dp, mut dq, mut qinv] = parts();
+    for secret in [&mut p, &mut q, &mut dp, &mut dq, &mut qinv] {
+        valgrind::mark_secret(secret);
+    }
+    for engine in Engine::ALL.into_iter().filter(|engine| engine.available()) {
+        let key = PrivateKey::new(&n, 65537, &p, &q, &dp, &dq, &qinv).unwrap().with_engine(engine).unwrap();
+        let input = vec![0x5a; 128];
+        // Three batches: a fresh blinding, and two that were squared.
+        for _ in 0..3 {
+            for result in key.private_operation(&[&input, &input]) {
+                assert_eq!(result.unwrap().len(), 128);
+            }
+        }
+        println!("constant time: {engine:?}");
+    }
+}
+
+/// A secret that valgrind follows.
+fn secret<const N: usize>(values: [u64; N]) -> [u64; N] {
+    let mut values = black_box(values);
+    valgrind::mark_secret(&mut values);
+    values
+}
+
+#[test]
+#[ignore = "runs under valgrind"]
+fn under_valgrind_branch() {
+    let [secret] = secret([5]);
+    if black_box(secret) > 4 {
+        println!("planted: a branch on a secret");
+    }
+}
+
+#[test]
+#[ignore = "runs under valgrind"]
+fn under_valgrind_address() {
+    let [secret] = secret([5]);
+    let table = black_box([1_u8; 64]);
+    let entry = table[usize::try_from(black_box(secret) % 64).unwrap_or(0)];
+    black_box(entry);
+    println!("planted: a table index that is secret");
+}
+
+/// The exponentiation of the engine, but windows of zeros are left out: a mistake that is easily made.
+#[test]
+#[ignore = "runs under valgrind"]
+fn under_valgrind_skipped_window() {
+    use crate::number;
+    use crate::simd::{Kernel, SCRATCH, avx2::Avx2};
+    let kernel = Avx2::detect().unwrap();
+    let digits = Avx2::digit_count(512).unwrap();
+    let prime = limbs::from_be(&parts()[1], 8).unwrap();
+    let modulus = number::modulus::<Avx2>(&prime, digits);
+    let base = number::everywhere::<Avx2>(&[3], digits);
+    let mut value = base.clone();
+    let mut other = number::zero::<Avx2>(digits);
+    let mut scratch = number::zero::<Avx2>(SCRATCH * digits);
+    let exponent = secret([0x1002_0003]);
+    for window in (0..8).rev() {
+        for _ in 0..2 {
+            kernel.square(&mut other, &value, &modulus, &mut scratch);
+            kernel.square(&mut value, &other, &modulus, &mut scratch);
+        }
+        if limbs::bits(&exponent, 4 * window, 4) != 0 {
+            kernel.multiply(&mut other, &value, &base, &modulus, &mut scratch);
+            std::mem::swap(&mut value, &mut other);
+        }
+    }
+    println!("planted: a window of zeros left out");
+}
+
+/// Runs a test of this file under valgrind. `None` where there is none.
+fn under_valgrind(test: &str) -> Option<Output> {
+    let mut command = Command::new("valgrind");
+    command.args(["--quiet", &format!("--error-exitcode={FOUND}"), "--leak-check=no"]).arg(std::env::current_exe().unwrap());
+    command.args(["--ignored", "--exact", "--nocapture", "--test-threads=1", &format!("tests::constant_time::under_valgrind_{test}")]);
+    command.output().ok()
+}
+
+fn skips() -> bool {
+    let why = if !Engine::Avx2.available() {
+        "this processor has no AVX2"
+    } else if Command::new("valgrind").arg("--version").output().is_err() {
+        "valgrind is not here"
+    } else {
+        return false;
+    };
+    println!("skipped: constant time: {why}");
+    true
+}
+
+#[test]
+fn constant_time_under_valgrind() {
+    if skips() {
+        return;
+    }
+    let output = under_valgrind("operation").unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{out}\n{err}");
+    assert!(out.contains("constant time: Avx2"), "{out}");
+    println!("{}", out.lines().filter(|line| line.contains("constant time: ")).collect::<Vec<_>>().join(", "));
+}
+
+/// The check can fail: it finds what is planted.
+#[test]
+fn planted_leaks_are_found() {
+    if skips() {
+        return;
+    }
+    for leak in ["branch", "address", "skipped_window"] {
+        let output = under_valgrind(leak).unwrap();
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(out.contains("planted: "), "{leak}: {out}\n{err}");
+        assert_eq!(output.status.code(), Some(FOUND), "{leak}: {out}\n{err}");
+        assert!(err.contains("ninitialised value"), "{leak}: {err}");
+    }
+}
