@@ -13,6 +13,12 @@ use keykit::artefact::legacy_toolset::{
 
 pub(crate) use byok::*;
 
+mod issue;
+mod tenant;
+
+pub(crate) use issue::IssueArguments;
+pub(crate) use tenant::{ActivateArguments, ExportArguments, RekeyTenantArguments, TemplateCommand, TenantCommand, TokenSecrets};
+
 /// Moves the keys of a rights-management service to where they must live next, and proves that nothing was lost.
 #[derive(Debug, Parser)]
 #[command(name = "keykit", version, propagate_version = true, max_term_width = 110)]
@@ -435,45 +441,6 @@ pub(crate) struct SoftwareToHsmArguments {
     pub(crate) keep_transferable: bool,
 }
 
-/// `keykit tenant`
-#[derive(Debug, Subcommand)]
-pub(crate) enum TenantCommand {
-    /// Make a tenant folder
-    Init {
-        /// The folder
-        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-        tenant: PathBuf,
-        /// Import rules: 2016 makes the first key active, current leaves all archived
-        #[arg(long, value_enum, default_value_t = EraArgument::Current)]
-        era: EraArgument,
-    },
-    /// Show keys and templates
-    Show {
-        /// The folder
-        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-        tenant: PathBuf,
-    },
-    /// Make a key the active one; the one that was active is archived
-    Activate {
-        /// The key's identity, or the start of it
-        key: String,
-        /// The folder
-        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-        tenant: PathBuf,
-    },
-    /// Change the keyring password
-    Repassword {
-        /// The folder
-        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-        tenant: PathBuf,
-        #[command(flatten)]
-        keyring: KeyringPassword,
-        /// Where the new password comes from
-        #[arg(long, value_name = "SOURCE", default_value = "prompt")]
-        new_password_source: String,
-    },
-}
-
 /// `keykit licence`
 #[derive(Debug, Subcommand)]
 pub(crate) enum LicenceCommand {
@@ -483,6 +450,8 @@ pub(crate) enum LicenceCommand {
         #[arg(required = true, value_hint = ValueHint::FilePath)]
         files: Vec<PathBuf>,
     },
+    /// Issue a publishing licence under the active key, or a use licence for one user
+    Issue(Box<IssueArguments>),
     /// Move licences from archived keys to the active one; the originals stay as they are
     Rekey(RekeyArguments),
     /// Open the content key of a licence with a key of the tenant

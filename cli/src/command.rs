@@ -5,6 +5,7 @@ mod byok;
 mod carry_out;
 mod environment;
 mod inspect;
+mod issue;
 mod licence;
 mod manual;
 mod migrate;
