@@ -16,7 +16,7 @@ pub(crate) use byok::*;
 mod issue;
 mod tenant;
 
-pub(crate) use issue::IssueArguments;
+pub(crate) use issue::{CipherArgument, IssueArguments, PublishingArguments, UseArguments};
 pub(crate) use tenant::{ActivateArguments, ExportArguments, RekeyTenantArguments, TemplateCommand, TenantCommand, TokenSecrets};
 
 /// Moves the keys of a rights-management service to where they must live next, and proves that nothing was lost.

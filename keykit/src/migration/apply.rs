@@ -317,7 +317,6 @@ impl<'p> Run<Running<'p>> {
         };
         let replaces = |later: &Step| match (&step.action, &later.action) {
             (Action::Activate { .. }, Action::Activate { .. } | Action::Rekey { .. }) => true,
-            (Action::Activate { .. }, Action::Manual { .. }) => later.id == "manual/rekey",
             // A new active key signs templates anew, and a person may edit them.
             (
                 Action::ImportTemplates { .. },

@@ -158,7 +158,7 @@ pub(super) fn tenant(findings: &mut Findings, plan: &Plan, tenant: &TenantKeyrin
     if let Some(planned) = plan.active_key() {
         findings.note("exactly-one-key-is-active", about, active.len() == 1, listed.clone());
         // A re-key puts a key in its place that the plan can't know.
-        let rekeys = plan.steps.iter().any(|step| matches!(step.action, Action::Rekey { .. }) || step.id == "manual/rekey");
+        let rekeys = plan.steps.iter().any(|step| matches!(step.action, Action::Rekey { .. }));
         let expected = active.iter().all(|id| *id == planned || (rekeys && plan.key(id).is_none()));
         findings.note("active-key-is-the-planned-one", about, expected, listed);
     } else {
@@ -195,7 +195,7 @@ pub(super) fn tenant(findings: &mut Findings, plan: &Plan, tenant: &TenantKeyrin
 
 /// A template verifies under the key that the keyring names; one that users are offered under the active key; one that was not
 /// signed anew has the text that was exported.
-fn look_at_template(tenant: &TenantKeyring, template: &TenantTemplate, exported: Option<&str>, active: Option<&KeyId>) -> Result<String> {
+pub(super) fn look_at_template(tenant: &TenantKeyring, template: &TenantTemplate, exported: Option<&str>, active: Option<&KeyId>) -> Result<String> {
     let text = tenant.template_text(template)?;
     let documents = xrml::documents_in(&text)?;
     let document = documents.first().ok_or_else(|| Error::malformed("rights template", "no document in it"))?;

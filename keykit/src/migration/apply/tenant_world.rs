@@ -16,7 +16,7 @@ use crate::migration::{Migration, MigrationPath, ProtectedSample, SilentProgress
 use crate::secret::Password;
 use crate::store::protection::Signal;
 use crate::store::{KeyRecord, KeyRequest, KeyStore, Transferability};
-use crate::tenant::TenantKeyring;
+use crate::tenant::{Managed, NewKey, TemplateStatus, TenantKeyring, TenantRekey};
 use crate::tpd::TrustedPublishingDomain;
 
 /// How the keyring names its own folder of keys.
@@ -192,6 +192,27 @@ impl<'e> TenantWorld<'e> {
         self.target.as_deref().ok_or_else(|| Error::Internal("the target was not opened".into()))
     }
 
+    fn tenant_and_target(&mut self, plan: &Plan) -> Result<(&mut TenantKeyring, &dyn KeyStore)> {
+        self.tenant(plan)?;
+        self.open_target(plan)?;
+        let missing = || Error::Internal("a store is not open".into());
+        Ok((self.tenant.as_mut().ok_or_else(missing)?, self.target.as_deref().ok_or_else(missing)?))
+    }
+
+    /// A new key takes over. A run that was cut off after the store had made it takes that one up.
+    fn rekey(&mut self, plan: &Plan, bits: usize) -> Result<String> {
+        let transferability = match plan.tenant.managed {
+            // The folder store is software: the custodian can read it with the keyring password in any case.
+            Managed::Service => Transferability::Wrapped,
+            Managed::Customer if plan.allows("keep-transferable") => Transferability::UnderTrustedKey,
+            Managed::Customer => Transferability::Never,
+        };
+        let (store_name, managed) = (self.target_name(plan)?, plan.tenant.managed);
+        let (tenant, store) = self.tenant_and_target(plan)?;
+        let done = tenant.rekey(&TenantRekey { store, store_name, managed, key: NewKey::Generated { bits, transferability } })?;
+        Ok(format!("the new key {} is active, {} templates signed anew", done.activation.key_id, done.activation.resigned.len()))
+    }
+
     fn evidence(&self, plan: &Plan, key: &PlannedKey) -> Result<Vec<(PathBuf, Vec<u8>)>> {
         key.evidence.iter().map(|path| self.planned_file(plan, path)).collect()
     }
@@ -297,7 +318,10 @@ impl<'e> TenantWorld<'e> {
         for template in templates {
             let Some(known) = tenant.templates().iter().find(|known| known.id == template.id).cloned() else { return Ok(Observed::Absent) };
             let found = canonical::sha256_hex(&tenant.template_text(&known)?);
-            if found != template.sha256 {
+            // The tenant signs templates anew by its active key, and lets them be edited. Another text is not ours.
+            let active = tenant.active().map(|key| key.key_id);
+            let is_ours = active.is_some() && known.signed_by == active && verify::look_at_template(tenant, &known, None, active.as_ref()).is_ok();
+            if found != template.sha256 && !is_ours {
                 return Ok(Observed::Other(format!("the template '{}' ({}) has another text", known.name, template.id)));
             }
         }
@@ -367,6 +391,10 @@ impl World for TenantWorld<'_> {
             Action::Activate { .. } | Action::Rekey { .. } => {
                 Ok(self.open_tenant(plan)?.and_then(|tenant| tenant.active().map(|key| key.key_id.to_string())))
             }
+            Action::PublishTemplates { templates } => Ok(self.open_tenant(plan)?.map(|tenant| {
+                let published = tenant.templates().iter().filter(|known| known.status == TemplateStatus::Published && templates.contains(&known.id));
+                published.map(|known| known.id.as_str()).collect::<Vec<_>>().join(" ")
+            })),
             _ => Ok(None),
         }
     }
@@ -385,6 +413,23 @@ impl World for TenantWorld<'_> {
                 let active = self.open_tenant(plan)?.and_then(|tenant| tenant.active().map(|key| key.key_id));
                 Ok(if active == Some(*key_id) { Observed::Present(format!("key {key_id} is active")) } else { Observed::Absent })
             }
+            Action::PublishTemplates { templates } => {
+                let Some(tenant) = self.open_tenant(plan)? else { return Ok(Observed::Absent) };
+                let is_published = |id: &String| tenant.templates().iter().any(|known| known.id == *id && known.status == TemplateStatus::Published);
+                Ok(if templates.iter().all(is_published) {
+                    Observed::Present(format!("{} templates are published", templates.len()))
+                } else {
+                    Observed::Absent
+                })
+            }
+            Action::Rekey { .. } => {
+                // A key that no domain brought and that is active: the one that this step makes.
+                let active = self.open_tenant(plan)?.and_then(|tenant| tenant.active().map(|key| (key.key_id, key.path == "rekey")));
+                match active {
+                    Some((id, true)) if plan.key(&id).is_none() => Ok(Observed::Present(format!("the new key {id} is active"))),
+                    _ => Ok(Observed::Absent),
+                }
+            }
             _ => Ok(Observed::Absent),
         }
     }
@@ -395,16 +440,18 @@ impl World for TenantWorld<'_> {
             Action::ImportKey { key_id } | Action::ImportTemplates { key_id, .. } => self.import(plan, planned(plan, key_id)?),
             Action::ProveKey { key_id, licences } => self.prove(plan, planned(plan, key_id)?, licences),
             Action::Activate { key_id } => {
-                self.tenant(plan)?.activate(key_id)?;
-                Ok(format!("key {key_id} is active"))
+                let (tenant, target) = self.tenant_and_target(plan)?;
+                let done = tenant.activate_with(key_id, target)?;
+                Ok(format!("key {key_id} is active, {} templates signed anew", done.resigned.len()))
             }
             Action::Verify { .. } => self.verify(plan)?.require(),
-            // Plans have these as steps by hand; a world that can do them may plan them.
-            Action::PublishTemplates { .. } | Action::Rekey { .. } | Action::Manual { .. } => Err(Error::Unsupported {
-                operation: format!("do the step {}", step.id),
-                mechanism: format!("the action '{}'", step.action.kind()),
-                store: plan.tenant.folder.clone(),
-            }),
+            Action::PublishTemplates { templates } => {
+                let (tenant, target) = self.tenant_and_target(plan)?;
+                templates.iter().try_for_each(|id| tenant.publish_template(id, target).map(drop))?;
+                Ok(format!("{} templates are published", templates.len()))
+            }
+            Action::Rekey { bits } => self.rekey(plan, *bits),
+            Action::Manual { .. } => Err(Error::Internal("a step by hand reached the stores".into())),
         }
     }
 
@@ -412,8 +459,18 @@ impl World for TenantWorld<'_> {
         match (&step.action, before) {
             (Action::Activate { .. } | Action::Rekey { .. }, Some(before)) => {
                 let id: KeyId = before.parse()?;
-                self.tenant(plan)?.activate(&id)?;
+                let (tenant, target) = self.tenant_and_target(plan)?;
+                tenant.activate_with(&id, target)?;
                 Ok(format!("key {id} is active again"))
+            }
+            (Action::PublishTemplates { templates }, _) => {
+                // Those that were published before stay so.
+                let before: Vec<&str> = before.unwrap_or_default().split(' ').collect();
+                let (tenant, _) = self.tenant_and_target(plan)?;
+                for id in templates.iter().filter(|id| !before.contains(&id.as_str())) {
+                    tenant.archive_template(id)?;
+                }
+                Ok(format!("{} templates are archived again", templates.len()))
             }
             (Action::Activate { .. } | Action::Rekey { .. }, None) => Ok("no key was active before; the key stays active".into()),
             _ => Err(Error::Internal(format!("the step {} can't be undone here", step.id))),

@@ -262,10 +262,12 @@ impl StepList {
             .map(|choice| choice.id.value.to_string())
             .filter(|id| known(id))
             .collect();
-        self.push("verify/keys".into(), Action::Verify { phase: Phase::Keys }, Vec::new(), Vec::new(), Undo::Nothing);
         if !plain.is_empty() {
-            self.manual("publish-templates", format!("publish the templates {} (step 6)", plain.join(", ")));
+            let effects = vec![format!("{} templates are published, signed by the active key", plain.len())];
+            let undo = Undo::Automatic("they are archived again".into());
+            self.push("publish-templates".into(), Action::PublishTemplates { templates: plain }, Vec::new(), effects, undo);
         }
+        self.push("verify/keys".into(), Action::Verify { phase: Phase::Keys }, Vec::new(), Vec::new(), Undo::Nothing);
         for choice in wanted().filter(|choice| !choice.replace_anyone_with.is_empty()) {
             let names: Vec<&str> = choice.replace_anyone_with.iter().map(|name| name.value.as_str()).collect();
             let id = choice.id.value.to_string();
@@ -307,8 +309,13 @@ impl StepList {
         }
         if let Some(rekey) = migration.rekey.as_ref().filter(|rekey| rekey.after_migration.value) {
             let bits = rekey.bits.as_ref().map_or(REKEY_BITS, |bits| bits.value);
-            let text = format!("make a new key of {bits} bits the active one and have the templates signed anew: `keykit tenant rekey` (step 12)");
-            self.manual("rekey", text);
+            let bits = usize::try_from(bits).unwrap_or(usize::MAX);
+            let effects = vec![
+                format!("a new key of {bits} bits is in the tenant's store and active; every other key is archived"),
+                "the templates are signed by the new key".to_owned(),
+            ];
+            let undo = Undo::Automatic("the key that was active before is activated again; the new one stays archived".into());
+            self.push("rekey".into(), Action::Rekey { bits }, Vec::new(), effects, undo);
             self.push("verify/end".into(), Action::Verify { phase: Phase::End }, Vec::new(), Vec::new(), Undo::Nothing);
         }
         if decommission && !before_rekey {
