@@ -1,10 +1,17 @@
 //! The command line, as data.
 
+mod byok;
+
 use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+use keykit::artefact::legacy_toolset::{
+    KeyApplication, KeyFriendlyName, KeyIdentifier, Region, ResourceGroup, SubscriptionId, VaultName, WindowsPath,
+};
+
+pub(crate) use byok::*;
 
 /// Moves the keys of a rights-management service to where they must live next, and proves that nothing was lost.
 #[derive(Debug, Parser)]
@@ -52,6 +59,12 @@ pub(crate) enum Command {
     /// Look into a key store
     #[command(subcommand)]
     Store(StoreCommand),
+    /// What concerns nShield modules only
+    #[command(subcommand)]
+    Nshield(NshieldCommand),
+    /// Bring a key to a cloud or a module of others: wrap, unwrap, rehearse, inspect
+    #[command(subcommand)]
+    Byok(ByokCommand),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -129,16 +142,21 @@ pub(crate) struct SplitArguments {
     /// Where the domain without its key goes (same password)
     #[arg(long, value_hint = ValueHint::FilePath)]
     pub(crate) keyless: PathBuf,
-    /// Public key (PEM) to wrap the key under, for a transfer file
+    /// Public key to wrap the key under, for a transfer file: PEM, DER, certificate or JSON Web Key
     #[arg(long, requires = "transfer", requires = "kek_fingerprint", value_hint = ValueHint::FilePath)]
     pub(crate) wrap_to: Option<PathBuf>,
     /// SHA-256 of that public key's SubjectPublicKeyInfo, as its owner read it out
     #[arg(long, value_name = "SHA256")]
     pub(crate) kek_fingerprint: Option<String>,
     /// Identifier of the key encryption key at its provider (the `kid` of an Azure transfer file)
-    #[arg(long, value_name = "URL", default_value = "")]
-    pub(crate) kid: String,
-    /// Where the transfer file goes (Azure `.byok`)
+    #[arg(long, value_name = "URL")]
+    pub(crate) kid: Option<String>,
+    /// The receiver of the transfer file: see `keykit byok profiles`
+    #[arg(long, value_name = "NAME", default_value = "azure-key-vault")]
+    pub(crate) profile: String,
+    #[command(flatten)]
+    pub(crate) profile_file: ProfileFile,
+    /// Where the transfer file goes
     #[arg(long, requires = "wrap_to", value_hint = ValueHint::FilePath)]
     pub(crate) transfer: Option<PathBuf>,
     /// DANGER: write the key in the clear as PEM (mode 0600), for `generatekey --import`; erase it afterwards
@@ -377,6 +395,57 @@ pub(crate) enum StoreCommand {
         #[arg(long)]
         wrappable: bool,
     },
+}
+
+/// `keykit nshield`
+#[derive(Debug, Subcommand)]
+pub(crate) enum NshieldCommand {
+    /// Write the run book of the legacy toolset with your own names, in Markdown (deprecated by its makers; for those who must)
+    RunBook(RunBookArguments),
+}
+
+/// `keykit nshield run-book`
+#[derive(Debug, Args)]
+pub(crate) struct RunBookArguments {
+    /// Exported domain: the one that holds the key, or with --application the one whose key is in the module
+    #[arg(long, value_name = "WINDOWS-PATH")]
+    pub(crate) domain: WindowsPath,
+    /// The key is in the module already, under this application: mscapi (AD RMS), caping or simple
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["keyless", "pem", "new_security_world"])]
+    pub(crate) application: Option<KeyApplication>,
+    /// Identifier of the key: lower-case letters, digits and dashes, at most 80
+    #[arg(long, value_name = "IDENT")]
+    pub(crate) identifier: KeyIdentifier,
+    /// Name for the key in the package and in the key vault
+    #[arg(long, value_name = "NAME")]
+    pub(crate) friendly_name: KeyFriendlyName,
+    /// Region of the tenant: NA, EU, AP, LATAM, JPN, KOREA, SA, UAE, AUS, USGOV, USDOD, CANADA, GERMANY, INDIA, FRANCE, UK or SUI
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Region,
+    /// Subscription of the key vault
+    #[arg(long, value_name = "GUID")]
+    pub(crate) subscription: SubscriptionId,
+    /// Key vault
+    #[arg(long, value_name = "NAME")]
+    pub(crate) vault: VaultName,
+    /// Resource group of the key vault
+    #[arg(long, value_name = "NAME")]
+    pub(crate) resource_group: ResourceGroup,
+    /// Organisation or tenant, for the title
+    #[arg(long, value_name = "NAME")]
+    pub(crate) organisation: String,
+    /// Name for the domain without its key (default: NAME_keyless.xml)
+    #[arg(long, value_name = "WINDOWS-PATH")]
+    pub(crate) keyless: Option<WindowsPath>,
+    /// Name for the key in the clear, which is erased in the course (default: NAME_key.pem)
+    #[arg(long, value_name = "WINDOWS-PATH")]
+    pub(crate) pem: Option<WindowsPath>,
+    /// Make a new Security World first; this erases the module
+    #[arg(long)]
+    pub(crate) new_security_world: bool,
+    /// File for the run book; without it, it goes to standard output
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// A store.

@@ -1,9 +1,11 @@
 //! The commands, one file each.
 
+mod byok;
 mod inspect;
 mod licence;
 mod manual;
 mod migrate;
+mod nshield;
 mod prove_access;
 mod rekey;
 mod store;
@@ -25,6 +27,8 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<u8> {
         Command::Licence(command) => licence::run(&command, output),
         Command::ProveAccess(arguments) => prove_access::run(&arguments, output),
         Command::Store(command) => store::run(&command, output),
+        Command::Nshield(command) => nshield::run(&command, output),
+        Command::Byok(command) => byok::run(&command, output),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { output } => manual::pages(output.as_deref()),
     }

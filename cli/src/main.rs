@@ -4,11 +4,13 @@
 mod arguments;
 mod command;
 mod exit;
+mod files;
 mod inspection;
 mod output;
 mod progress;
 mod secrets;
 mod stores;
+mod transfers;
 
 use std::process::ExitCode;
 

@@ -89,15 +89,20 @@ pub(crate) fn of_tenant(tenant: &TenantKeyring, keyring: &KeyringPassword, pin_s
 
 /// The one key of a store whose identity begins with `start`; an empty start means: the only key.
 pub(crate) fn key_by_start(store: &dyn KeyStore, start: &str) -> Result<KeyRecord> {
+    one_by_start(&store.identity().uri, store.keys()?, start)
+}
+
+/// The same among some keys of a store.
+pub(crate) fn one_by_start(store: &str, keys: Vec<KeyRecord>, start: &str) -> Result<KeyRecord> {
     let start = start.to_ascii_lowercase();
-    let mut found: Vec<KeyRecord> = store.keys()?.into_iter().filter(|key| key.id().to_string().starts_with(&start)).collect();
+    let mut found: Vec<KeyRecord> = keys.into_iter().filter(|key| key.id().to_string().starts_with(&start)).collect();
     match (found.pop(), found.is_empty()) {
         (Some(key), true) => Ok(key),
         (None, _) => Err(Error::NotFound {
-            what: format!("{} holds no key that begins with '{start}'", store.identity().uri),
+            what: format!("{store} holds no key that begins with '{start}'"),
             hint: Some("`keykit store keys --store URI` lists its keys".into()),
         }),
-        (Some(_), false) => Err(Error::usage(format!("more than one key of {} begins with '{start}'", store.identity().uri))),
+        (Some(_), false) => Err(Error::usage(format!("more than one key of {store} begins with '{start}'"))),
     }
 }
 

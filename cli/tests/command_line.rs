@@ -17,6 +17,8 @@ mod inspect;
 mod killed;
 #[path = "command_line/manual.rs"]
 mod manual;
+#[path = "command_line/nshield.rs"]
+mod nshield;
 #[path = "command_line/software.rs"]
 mod software;
 #[path = "command_line/tokens.rs"]

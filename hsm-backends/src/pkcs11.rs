@@ -6,7 +6,7 @@
 //! | `module`, `session` | loading, login, pooled sessions |
 //! | `key`, `protection` | key records with their evidence |
 //! | `store` | list, sign, decrypt, generate, destroy |
-//! | `wrap`, `unwrap`, `self_test` | transfers under a key encryption key, by proven routes only |
+//! | `wrap`, `unwrap`, `stored_kek`, `self_test` | transfers under a key encryption key, by proven routes only |
 //! | `secret_wrap` | AES key wrap of throwaway secrets, for self-tests and published vectors |
 //! | `mechanism`, `quirks`, `error` | what tokens offer, what is odd about them, how they fail |
 //! | `sys` | the only unsafe code |
@@ -25,6 +25,7 @@ mod secret_wrap;
 mod self_test;
 mod session;
 mod store;
+mod stored_kek;
 mod sys;
 mod token;
 mod unwrap;

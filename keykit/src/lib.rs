@@ -17,8 +17,10 @@
 //! | [`transfer`] | wrapped keys on their way to another store |
 //! | [`tenant`] | the tenant keyring |
 //! | [`migration`] | the three paths, their rules and their proofs |
+//! | [`artefact`] | what other people and systems get: run books |
 #![forbid(unsafe_code)]
 
+pub mod artefact;
 pub mod bulk;
 pub mod container;
 pub mod durable;

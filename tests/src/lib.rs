@@ -5,6 +5,7 @@
 pub mod child;
 pub mod conformance;
 pub mod kryoptic;
+pub mod nshield;
 pub mod samples;
 pub mod softhsm;
 pub mod tokens;

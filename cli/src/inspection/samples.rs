@@ -34,7 +34,7 @@ pub(crate) fn read(files: &[PathBuf], domains: &[SourceDomain]) -> Result<Vec<Pr
 pub(crate) fn sealed_in(file: &Path) -> Result<Vec<ProtectedSample>> {
     let bytes = durable::read(file, LIMIT, "protected file")?;
     let found = container::find_licences(&bytes).map_err(|error| error.in_file(file))?;
-    let documents = xrml::documents_in(found.licences).map_err(|error| error.in_file(file))?;
+    let documents = xrml::documents_in(&found.licences).map_err(|error| error.in_file(file))?;
     let mut samples = Vec::new();
     for document in documents.iter().filter(|document| *document.kind() == DocumentKind::PublishingLicence) {
         for principal in document.issued_principals() {

@@ -9,8 +9,10 @@ use keykit::{Error, Result};
 use super::error::CallError;
 use super::protection::TokenFacts;
 
-/// CKA_NFKM_ID of nShield's `pkcs11extra.h`: how the module names the key.
+/// Of nShield's `pkcs11extra.h`: application, identifier and hash by which the module's tools know the key.
+const CKA_NFKM_APPNAME: AttributeType = AttributeType::VendorDefined(0xDE43_6975);
 const CKA_NFKM_ID: AttributeType = AttributeType::VendorDefined(0xDE43_6A74);
+const CKA_NFKM_HASH: AttributeType = AttributeType::VendorDefined(0xDE43_698A);
 
 /// A key with its handle.
 #[derive(Debug, Clone)]
@@ -46,9 +48,13 @@ pub(super) fn read_key(session: &Session, private: ObjectHandle, facts: &TokenFa
     let Some(public) = public else {
         return Ok(Err(format!("the key '{}' (CKA_ID {}) is left out: its public half cannot be read", attributes.label, attributes.local_id)));
     };
-    let nfkm_id = if facts.is_nshield() { vendor_text(session, private, CKA_NFKM_ID)? } else { None };
-    let protection = facts.assess(&attributes, nfkm_id.as_deref());
-    attributes.nfkm_id = nfkm_id;
+    if facts.is_nshield() {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned();
+        attributes.nfkm_app = vendor_value(session, private, CKA_NFKM_APPNAME)?.map(text);
+        attributes.nfkm_id = vendor_value(session, private, CKA_NFKM_ID)?.map(text);
+        attributes.nfkm_hash = vendor_value(session, private, CKA_NFKM_HASH)?.map(|bytes| hex(&bytes));
+    }
+    let protection = facts.assess(&attributes);
     Ok(Ok(KeyRecord { public, attributes, protection }))
 }
 
@@ -85,7 +91,7 @@ fn read_attributes(session: &Session, key: ObjectHandle) -> Result<(KeyAttribute
             _ => {}
         }
     }
-    found.local_id = id.iter().map(|byte| format!("{byte:02x}")).collect();
+    found.local_id = hex(&id);
     Ok((found, id))
 }
 
@@ -122,11 +128,16 @@ fn exponent_of(bytes: &[u8]) -> Option<u32> {
     (significant.len() <= 4).then(|| significant.iter().fold(0, |value, &byte| value << 8 | u32::from(byte)))
 }
 
-fn vendor_text(session: &Session, object: ObjectHandle, attribute: AttributeType) -> Result<Option<String>, CallError> {
+/// An attribute that only this maker's tokens have; `None` if this one does not, or if it is empty.
+fn vendor_value(session: &Session, object: ObjectHandle, attribute: AttributeType) -> Result<Option<Vec<u8>>, CallError> {
     Ok(session.get_attributes(object, &[attribute])?.into_iter().find_map(|attribute| match attribute {
-        Attribute::VendorDefined((_, bytes)) => Some(String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned()),
+        Attribute::VendorDefined((_, bytes)) if !bytes.is_empty() => Some(bytes),
         _ => None,
     }))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Public objects of the token that hold this very key.
@@ -148,8 +159,7 @@ pub(super) fn occupied(session: &Session, label: &str, id: Option<&[u8]>, expect
         marks.push((Attribute::Label(label.as_bytes().to_vec()), format!("the label '{label}'")));
     }
     if let Some(id) = id {
-        let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
-        marks.push((Attribute::Id(id.to_vec()), format!("the CKA_ID {hex}")));
+        marks.push((Attribute::Id(id.to_vec()), format!("the CKA_ID {}", hex(id))));
     }
     for (mark, words) in marks {
         for class in [ObjectClass::PRIVATE_KEY, ObjectClass::PUBLIC_KEY] {
