@@ -1,7 +1,7 @@
 //! Licences as a service issues them, under one key, to be moved to another.
 
 use keykit::Result;
-use keykit::key::{RsaPublicKey, RsaSecretKey};
+use keykit::key::{KeyId, RsaPublicKey, RsaSecretKey};
 use keykit::licence::{ActiveKey, ContentCipher, ContentKey, NewPublishingLicence, Rekey};
 use keykit::store::{ImportPlaintext, KeyRequest, KeyStore};
 use keykit::xrml::{DistributionPoint, Guid, Object, Principal, Right, RightHolder, XrmlTime};
@@ -10,7 +10,7 @@ use keykit_hsm_backends::memory::{EngineChoice, MemoryStore};
 use crate::Timed;
 
 /// Rights in a licence: with these its text has some 6.6 KB, like the real one that the signatures are measured with.
-const RIGHTS: [&str; 7] = ["OWNER", "VIEW", "EDIT", "PRINT", "EXTRACT", "REPLY", "FORWARD"];
+const RIGHTS: [&str; 3] = ["OWNER", "VIEW", "EDIT"];
 
 /// Two keys in a memory store, and their servers.
 #[derive(Debug)]
@@ -38,6 +38,18 @@ impl Workload {
         &self.store
     }
 
+    /// The identity of the key that the licences are under.
+    #[must_use]
+    pub fn old_key(&self) -> KeyId {
+        KeyId::of_spki(self.old.public_key.as_ref().map(RsaPublicKey::to_spki_der).unwrap_or_default())
+    }
+
+    /// The identity of the key that they move to.
+    #[must_use]
+    pub fn new_key(&self) -> KeyId {
+        KeyId::of_spki(self.new.public_key.as_ref().map(RsaPublicKey::to_spki_der).unwrap_or_default())
+    }
+
     /// The engine of re-keying, with nothing but its defaults.
     ///
     /// # Errors
@@ -53,10 +65,15 @@ impl Workload {
     /// What the store says.
     pub fn issue(&self, number: u32) -> Result<String> {
         let owner = format!("author.{number}@contoso.example");
-        let template =
-            Object { id_type: "MS-GUID".into(), id: Guid::from_u128(7).braced(), name: Some("LCID 1033:NAME Confidential:DESCRIPTION x;".into()), ..Object::default() };
-        let points = ["License-Acquisition-URL", "Extranet-License-Acquisition-URL"]
-            .map(|name| DistributionPoint::new(Object::new(name, "MS-GUID", &Guid::from_u128(9).braced()).at_url("https://rights.example/_wmcs/licensing")));
+        let template = Object {
+            id_type: "MS-GUID".into(),
+            id: Guid::from_u128(7).braced(),
+            name: Some("LCID 1033:NAME Confidential:DESCRIPTION x;".into()),
+            ..Object::default()
+        };
+        let points = ["License-Acquisition-URL", "Extranet-License-Acquisition-URL"].map(|name| {
+            DistributionPoint::new(Object::new(name, "MS-GUID", &Guid::from_u128(9).braced()).at_url("https://rights.example/_wmcs/licensing"))
+        });
         let people = ["staff@contoso.example", "partners@contoso.example"];
         let rights = RIGHTS.map(|name| Right::new(name, people.map(|who| RightHolder::Address(who.into())).to_vec()));
         NewPublishingLicence {

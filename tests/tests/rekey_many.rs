@@ -94,7 +94,13 @@ fn many_licences_of_mixed_modes_keep_their_content_keys_and_rights() {
     let mut bad: HashMap<String, &str> = HashMap::new();
     for number in 0..count {
         let place = number % (2 * DAMAGED_ONE_OF);
-        let issuer = if place == DAMAGED_ONE_OF + 7 { &strange } else if number % 2 == 0 { &old_small } else { &old };
+        let issuer = if place == DAMAGED_ONE_OF + 7 {
+            &strange
+        } else if number % 2 == 0 {
+            &old_small
+        } else {
+            &old
+        };
         let mut text = issue(&store, issuer, number, &content[number]);
         let id = format!("licence {number}");
         if place == DAMAGED_ONE_OF + 7 {
