@@ -495,6 +495,10 @@ pub(crate) struct RekeyArguments {
     /// Issue licences of authors' computers anew under the server, instead of refusing them
     #[arg(long)]
     pub(crate) reissue_offline: bool,
+    /// Open the first result and then one of N with the active key. All are opened by default, which takes a third more time; each
+    /// is read again and its signature verified in any case
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) open_every: NonZero<u64>,
     #[command(flatten)]
     pub(crate) keyring: KeyringPassword,
     /// Where the PIN of the token comes from, for keys in a token

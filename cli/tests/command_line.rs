@@ -11,10 +11,10 @@ mod access;
 mod bad_input;
 #[path = "command_line/byok.rs"]
 mod byok;
-#[path = "command_line/checks.rs"]
-mod checks;
 #[path = "command_line/ceremony.rs"]
 mod ceremony;
+#[path = "command_line/checks.rs"]
+mod checks;
 #[path = "command_line/domains.rs"]
 mod domains;
 #[path = "command_line/inspect.rs"]
@@ -23,10 +23,10 @@ mod inspect;
 mod issue;
 #[path = "command_line/killed.rs"]
 mod killed;
-#[path = "command_line/killed_tenant.rs"]
-mod killed_tenant;
 #[path = "command_line/killed_runs.rs"]
 mod killed_runs;
+#[path = "command_line/killed_tenant.rs"]
+mod killed_tenant;
 #[path = "command_line/manual.rs"]
 mod manual;
 #[path = "command_line/nshield.rs"]

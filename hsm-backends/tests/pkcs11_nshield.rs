@@ -8,10 +8,10 @@ use keykit::secret::Password;
 use keykit::store::protection::Protection;
 use keykit::store::{KeyRequest, KeyStore, Transferability, WrapPolicy};
 use keykit::transfer::{unwrap_rsa_aes, wrap_rsa_aes};
+use keykit_conformance::{Options, Wrapped, contract};
 use keykit_hsm_backends::memory::MemoryStore;
 use keykit_hsm_backends::pkcs11::{Pkcs11Options, Pkcs11Store, Pkcs11Uri, tokens};
 use keykit_hsm_backends::protection::nshield::{Evidence, KeyIdentifiers};
-use keykit_tests::conformance::{Options, Wrapped, contract};
 use keykit_tests::nshield::{DescribedKey, Modules};
 use keykit_tests::softhsm::PIN;
 

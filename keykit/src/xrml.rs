@@ -30,6 +30,7 @@ mod value;
 pub mod writer;
 
 pub use chain::{Chain, Problem, ProblemKind, Trust, TrustAnchors};
+pub(crate) use document::documents_of;
 pub use document::{Document, MAX_BYTES, MAX_DOCUMENTS, documents_in};
 pub use guid::Guid;
 pub use kind::DocumentKind;

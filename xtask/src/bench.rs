@@ -3,6 +3,7 @@
 //! The program that runs them is `benches/compare`, a workspace of its own. Here: its keys and its token in a private folder, the
 //! processors it may use, and the figures made of its rounds.
 
+mod instructions;
 mod statistics;
 
 use std::fs;
@@ -30,6 +31,10 @@ pub(crate) struct Options {
     json: bool,
     /// Only works whose name contains this.
     only: String,
+    /// Instructions are counted instead, and compared with those that are kept.
+    instructions: bool,
+    /// They are kept.
+    keep: bool,
 }
 
 impl Options {
@@ -38,6 +43,8 @@ impl Options {
         match words {
             [] => Some(Self::default()),
             ["--quick", rest @ ..] => Self::read(rest).map(|options| Self { quick: true, ..options }),
+            ["--instructions", rest @ ..] => Self::read(rest).map(|options| Self { instructions: true, ..options }),
+            ["--keep", rest @ ..] => Self::read(rest).map(|options| Self { keep: true, ..options }).filter(|options| options.instructions),
             ["--format", "json", rest @ ..] => Self::read(rest).map(|options| Self { json: true, ..options }),
             ["--format", "text", rest @ ..] => Self::read(rest),
             ["--only", text, rest @ ..] => Self::read(rest).map(|options| Self { only: (*text).to_owned(), ..options }),
@@ -51,8 +58,11 @@ pub(crate) fn compare(options: &Options) -> Result<()> {
     setup::packages(FOR_BENCH)?;
     let workspace = root().join("benches/compare");
     run(cargo().args(["build", "--release", "--locked"]).current_dir(&workspace).env_remove("CARGO_TARGET_DIR").stdout(Stdio::null()))?;
-    let stage = Stage::set_up()?;
     let program = workspace.join("target/release/keykit-compare");
+    if options.instructions {
+        return instructions::run(&program, options.keep);
+    }
+    let stage = Stage::set_up()?;
     let (mut rows, mut machine) = (Vec::new(), Value::Null);
     for threads in [1, 2] {
         let Some(processors) = processors(threads) else {
@@ -243,11 +253,14 @@ mod tests {
 
     #[test]
     fn options_come_in_any_order() {
-        let all = Options { quick: true, json: true, only: String::new() };
+        let all = Options { quick: true, json: true, ..Options::default() };
         assert_eq!(Options::read(&["--quick", "--format", "json"]), Some(all.clone()));
         assert_eq!(Options::read(&["--format", "json", "--quick"]), Some(all.clone()));
         assert_eq!(Options::read(&["--quick", "--only", "sign", "--format", "json"]), Some(Options { only: "sign".into(), ..all }));
         assert_eq!(Options::read(&["--only"]), None);
+        assert_eq!(Options::read(&["--instructions"]), Some(Options { instructions: true, ..Options::default() }));
+        assert_eq!(Options::read(&["--keep", "--instructions"]), Some(Options { instructions: true, keep: true, ..Options::default() }));
+        assert_eq!(Options::read(&["--keep"]), None);
         assert_eq!(Options::read(&[]), Some(Options::default()));
         assert_eq!(Options::read(&["--format"]), None);
         assert_eq!(Options::read(&["--slow"]), None);

@@ -17,6 +17,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
            that take minutes
   bench    [--quick] [--only TEXT] [--format text|json]
            set up what is missing, then keykit and other RSA engines side by side; --only: works whose name has TEXT
+           --instructions [--keep]: count the instructions of a licence with callgrind, compare them with those that are
+           kept (more than 5 % above them is an error) or keep them
   setup    set up what is missing (Debian packages, the second token)";
 
 /// What went wrong, for people.

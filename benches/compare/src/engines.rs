@@ -7,7 +7,7 @@ mod others;
 mod token;
 
 pub(crate) use aws_lc::AwsLc;
-pub(crate) use keykit_store::{ENGINE, Keykit};
+pub(crate) use keykit_store::{ENGINE, Keykit, engine_choice};
 pub(crate) use openssl::OpenSsl;
 pub(crate) use others::{Graviola, Ring, RustCrypto};
 pub(crate) use token::{RawToken, keykit_token};

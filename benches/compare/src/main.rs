@@ -3,10 +3,13 @@
 //!
 //! `keykit-compare --keys DIR --module FILE --threads 1|2 [--quick] [--only TEXT]` prints JSON: the machine, and for each work and engine
 //! the operations per second of every round. Round k of one engine ran beside round k of the others.
+//!
+//! `keykit-compare single sign|verify|issue|rekey|stream COUNT` does one work of keykit and nothing else: see [`single`].
 
 mod engines;
 mod machine;
 mod rounds;
+mod single;
 mod works;
 
 use std::path::PathBuf;
@@ -62,11 +65,19 @@ fn compare(arguments: &Arguments) -> Result<()> {
 }
 
 fn main() -> ExitCode {
-    let Some(arguments) = Arguments::read(std::env::args().skip(1)) else {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let ["single", work, count] = words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        return ended(count.parse().map_err(during("COUNT")).and_then(|count| single::run(work, count)));
+    }
+    let Some(arguments) = Arguments::read(words.into_iter()) else {
         eprintln!("usage: keykit-compare --keys DIR --module FILE --threads 1|2 [--quick] [--only TEXT]");
         return ExitCode::from(2);
     };
-    match compare(&arguments) {
+    ended(compare(&arguments))
+}
+
+fn ended(result: Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("keykit-compare: {error}");

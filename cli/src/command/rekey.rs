@@ -1,20 +1,20 @@
 //! `keykit licence rekey`: publishing licences from archived keys to the active one.
 
-use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use keykit::bulk::{self, Counts, Files, Item, LinesOutput, Observer, Options, Output as Transformed, OutputFolder, Progress, Report};
+use keykit::bulk::{self, Files, Item, LinesOutput, Options, Output as Transformed, OutputFolder};
 use keykit::container::{ContainerKind, find_licences, replace_compound_licence};
 use keykit::key::KeyId;
 use keykit::licence::rekey::replace_licence;
 use keykit::licence::{ActiveKey, Rekey};
 use keykit::store::KeyStore;
-use keykit::tenant::TenantKeyring;
 use keykit::{Error, Result};
 use serde::Serialize;
 
 use crate::arguments::RekeyArguments;
-use crate::output::{Output, say, warn};
+use crate::output::Output;
+use crate::progress::Items;
 use crate::{exit, stores};
 
 #[derive(Debug, Serialize)]
@@ -24,6 +24,8 @@ struct Rekeyed {
     unchanged: u64,
     skipped: u64,
     failed: u64,
+    /// Results that were opened again with the active key, in this run.
+    opened: u64,
 }
 
 /// Runs `keykit licence rekey`. The exit code is 1 if an item failed.
@@ -33,7 +35,7 @@ pub(super) fn run(arguments: &RekeyArguments, output: Output) -> Result<u8> {
         what: "the tenant has no active key".into(),
         hint: Some("make one active with `keykit tenant activate KEY --tenant DIR`".into()),
     })?;
-    let opened = open_stores(&tenant, arguments)?;
+    let opened = stores::of_tenant(&tenant, &arguments.keyring, arguments.pin_source.as_deref())?;
     let store_of = |name: &str| opened.get(name).map(Box::as_ref).ok_or_else(|| Error::Internal("a store was not opened".into()));
     let archived = tenant
         .keys()
@@ -42,49 +44,47 @@ pub(super) fn run(arguments: &RekeyArguments, output: Output) -> Result<u8> {
         .map(|key| Ok((store_of(&key.store)?, key.key_id)))
         .collect::<Result<Vec<(&dyn KeyStore, KeyId)>>>()?;
     let licensor = tenant.licensor(&active.key_id)?;
-    let mut rekey = Rekey::new(&archived, ActiveKey { store: store_of(&active.store)?, server: &licensor.server, chain: &licensor.chain })?;
+    let active_key = ActiveKey { store: store_of(&active.store)?, server: &licensor.server, chain: &licensor.chain };
+    let mut rekey = Rekey::new(&archived, active_key)?.open_every(arguments.open_every);
     if arguments.reissue_offline {
         rekey = rekey.reissue_offline();
     }
-    let transform = |items: &[Item]| transform(&rekey, items);
+    let results_opened = AtomicU64::new(0);
+    let transform = |items: &[Item]| transform(&rekey, items, &results_opened);
+    let mut items = Items::new();
     let job = format!("re-key to {}", active.key_id);
     let counts = match (&arguments.output, arguments.inputs.as_slice()) {
         (Some(folder), [_, ..]) => {
             let folder = OutputFolder::open(folder, &Files::walk(&arguments.inputs)?, &job)?;
             let total = Files::walk(&arguments.inputs)?.count()?;
             let files = Files::walk(&arguments.inputs)?.with_total(total);
-            finish(bulk::files(files, &folder, &transform, &Options::default(), &mut Teller))?
+            let report = bulk::files(files, &folder, &transform, &Options::default(), &mut items);
+            items.finish(report)?
         }
         (None, []) => {
             let lines = LinesOutput::stream(io::stdout());
-            let counts = finish(bulk::lines(io::BufReader::new(io::stdin()), lines, &transform, &Options::default(), &mut Teller))?;
-            tell(&counts);
+            let report = bulk::lines(io::BufReader::new(io::stdin()), lines, &transform, &Options::default(), &mut items);
+            let counts = items.finish(report)?;
             return Ok(if counts.failed == 0 { exit::DONE } else { exit::NEGATIVE });
         }
         _ => return Err(Error::usage("give inputs and -o OUT, or neither for JSON Lines from standard input to standard output")),
     };
-    let rekeyed = Rekeyed { key_id: active.key_id, done: counts.done, unchanged: counts.unchanged, skipped: counts.skipped, failed: counts.failed };
-    tell(&counts);
+    let rekeyed = Rekeyed {
+        key_id: active.key_id,
+        done: counts.done,
+        unchanged: counts.unchanged,
+        skipped: counts.skipped,
+        failed: counts.failed,
+        opened: results_opened.into_inner(),
+    };
     output.result("licence-rekey", &rekeyed, || {
         format!("{} licences are under the key {} now", rekeyed.done + rekeyed.unchanged + rekeyed.skipped, active.key_id.short())
     })?;
     Ok(if rekeyed.failed == 0 { exit::DONE } else { exit::NEGATIVE })
 }
 
-/// Every store that holds a key of the tenant, opened once.
-fn open_stores(tenant: &TenantKeyring, arguments: &RekeyArguments) -> Result<BTreeMap<String, Box<dyn KeyStore>>> {
-    let mut opened = BTreeMap::new();
-    for key in tenant.keys() {
-        if !opened.contains_key(&key.store) {
-            let store = stores::of_tenant_key(tenant, key, &arguments.keyring, arguments.pin_source.as_deref())?;
-            opened.insert(key.store.clone(), store);
-        }
-    }
-    Ok(opened)
-}
-
 /// A batch of files or texts: the licences go through in one batch of the engine, and each back into its container.
-fn transform(rekey: &Rekey<'_>, items: &[Item]) -> Result<Vec<Result<Transformed>>> {
+fn transform(rekey: &Rekey<'_>, items: &[Item], opened: &AtomicU64) -> Result<Vec<Result<Transformed>>> {
     let found: Vec<_> = items.iter().map(|item| find_licences(&item.bytes)).collect();
     let licences: Vec<&[u8]> = found.iter().flatten().map(|found| found.licences.as_ref()).collect();
     let mut results = rekey.rekey_batch(&licences)?.into_iter();
@@ -94,6 +94,7 @@ fn transform(rekey: &Rekey<'_>, items: &[Item]) -> Result<Vec<Result<Transformed
         if rekeyed.checks.already_active {
             return Ok(Transformed::Unchanged);
         }
+        opened.fetch_add(u64::from(rekeyed.checks.opened_with_new_key), Ordering::Relaxed);
         Ok(Transformed::Changed(match kind {
             ContainerKind::Pfile => replace_licence(&item.bytes, &rekeyed.text)?,
             ContainerKind::OfficeCompound | ContainerKind::Rpmsg => replace_compound_licence(&item.bytes, &rekeyed.text)?,
@@ -101,32 +102,4 @@ fn transform(rekey: &Rekey<'_>, items: &[Item]) -> Result<Vec<Result<Transformed
         }))
     });
     Ok(finished.collect())
-}
-
-fn finish(report: Report) -> Result<Counts> {
-    report.into_result()
-}
-
-fn tell(counts: &Counts) {
-    say(format!(
-        "{} re-keyed, {} under the active key already, {} done by an earlier run, {} failed",
-        counts.done, counts.unchanged, counts.skipped, counts.failed
-    ));
-}
-
-/// Tells of bad items, and now and then of the progress.
-struct Teller;
-
-impl Observer for Teller {
-    fn progress(&mut self, progress: &Progress) {
-        if let (Some(total), Some(left)) = (progress.total, progress.left)
-            && progress.counts.total() < total
-        {
-            say(format!("{} of {total}, {:.0} a second, {} s left", progress.counts.total(), progress.rate, left.as_secs()));
-        }
-    }
-
-    fn failed(&mut self, id: &str, error: &Error) {
-        warn(format!("{id}: {error}"));
-    }
 }

@@ -1,11 +1,10 @@
 //! The public half of an RSA key: encodings, verification, encryption.
 
+mod prepared;
+
 use std::fmt;
 
 use aws_lc_rs::rsa as aws;
-use aws_lc_rs::signature::{
-    RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY as PKCS1_SHA1, RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY as PKCS1_SHA256, UnparsedPublicKey,
-};
 use pkcs8::der::asn1::{BitStringRef, UintRef};
 use pkcs8::der::pem::LineEnding;
 use pkcs8::der::{Decode, Document, Encode};
@@ -14,6 +13,7 @@ use rsa::rand_core::UnwrapErr;
 use rsa::traits::PaddingScheme;
 use rsa::{BoxedUint, Oaep, Pkcs1v15Encrypt, Pkcs1v15Sign};
 
+use self::prepared::Prepared;
 use super::{Digest, EncryptionScheme, Hash, KeyId};
 use crate::error::{Error, Result};
 
@@ -26,12 +26,15 @@ const MIN_MODULUS_BITS: usize = 1024;
 const MAX_MODULUS_BITS: usize = 8192;
 
 /// An RSA public key: 1024 to 8192 bits, odd modulus, odd exponent from 3 to 2³²−1.
+///
+/// The first operation prepares the key for the library; the key and all its clones keep that.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RsaPublicKey {
     modulus: Vec<u8>,
     exponent: u32,
     spki: Vec<u8>,
     id: KeyId,
+    prepared: Prepared,
 }
 
 impl RsaPublicKey {
@@ -52,7 +55,7 @@ impl RsaPublicKey {
             return Err(Error::malformed(FORMAT, format!("the public exponent {exponent} is not an odd number from 3 on")));
         }
         let spki = encode_spki(&modulus, exponent).map_err(|error| Error::Internal(format!("encoding a public key: {error}")))?;
-        Ok(Self { id: KeyId::of_spki(&spki), modulus, exponent, spki })
+        Ok(Self { id: KeyId::of_spki(&spki), modulus, exponent, spki, prepared: Prepared::default() })
     }
 
     /// A key from its DER SubjectPublicKeyInfo (RFC 5280 §4.1.2.7, RFC 8017 §A.1).
@@ -129,13 +132,13 @@ impl RsaPublicKey {
         if signature.len() != self.modulus_bytes() {
             return false;
         }
-        let (algorithm, hash) = match digest.hash() {
-            Hash::Sha1 => (&PKCS1_SHA1, &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY),
-            Hash::Sha256 => (&PKCS1_SHA256, &aws_lc_rs::digest::SHA256),
+        let (prepared, hash) = match digest.hash() {
+            Hash::Sha1 => (self.prepared.sha1(&self.spki), &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY),
+            Hash::Sha256 => (self.prepared.sha256(&self.spki), &aws_lc_rs::digest::SHA256),
             _ => return self.verify_any_hash(digest, signature),
         };
         let Ok(digest) = aws_lc_rs::digest::Digest::import_less_safe(digest.as_bytes(), hash) else { return false };
-        UnparsedPublicKey::new(algorithm, &self.spki).verify_digest(&digest, signature).is_ok()
+        prepared.is_some_and(|key| key.verify_digest_sig(&digest, signature).is_ok())
     }
 
     fn verify_any_hash(&self, digest: &Digest, signature: &[u8]) -> bool {
@@ -150,15 +153,15 @@ impl RsaPublicKey {
     pub fn encrypt(&self, scheme: &EncryptionScheme, message: &[u8]) -> Result<Vec<u8>> {
         if self.modulus_bits() >= 2048 {
             let mut ciphertext = vec![0; self.modulus_bytes()];
-            let key = aws::PublicEncryptingKey::from_der(&self.spki).map_err(|_| Error::Crypto)?;
             let length = match scheme {
                 EncryptionScheme::Pkcs1v15 => {
-                    aws::Pkcs1PublicEncryptingKey::new(key).and_then(|key| key.encrypt(message, &mut ciphertext).map(|output| output.len()))
+                    let key = self.prepared.pkcs1(&self.spki).ok_or(Error::Crypto)?;
+                    key.encrypt(message, &mut ciphertext).map(|output| output.len())
                 }
                 EncryptionScheme::Oaep { hash, mgf1, label } if hash == mgf1 && oaep_algorithm(*hash).is_some() => {
                     let algorithm = oaep_algorithm(*hash).ok_or(Error::Crypto)?;
-                    aws::OaepPublicEncryptingKey::new(key)
-                        .and_then(|key| key.encrypt(algorithm, message, &mut ciphertext, Some(label)).map(|output| output.len()))
+                    let key = self.prepared.oaep(&self.spki).ok_or(Error::Crypto)?;
+                    key.encrypt(algorithm, message, &mut ciphertext, Some(label)).map(|output| output.len())
                 }
                 EncryptionScheme::Oaep { .. } => return self.encrypt_small(scheme, message),
             }
@@ -171,17 +174,17 @@ impl RsaPublicKey {
 
     /// Keys and hashes that aws-lc-rs does not take: mode 1.
     fn encrypt_small(&self, scheme: &EncryptionScheme, message: &[u8]) -> Result<Vec<u8>> {
-        let key = self.to_rsa().ok_or(Error::Crypto)?;
+        let key = self.prepared.portable(|| self.to_rsa()).ok_or(Error::Crypto)?;
         match scheme {
-            EncryptionScheme::Pkcs1v15 => encrypt_with(&key, Pkcs1v15Encrypt, message),
+            EncryptionScheme::Pkcs1v15 => encrypt_with(key, Pkcs1v15Encrypt, message),
             EncryptionScheme::Oaep { hash, mgf1, label } if hash == mgf1 => {
                 let label = label.clone();
                 match hash {
-                    Hash::Sha1 => encrypt_with(&key, Oaep::<sha1::Sha1>::new_with_label(label), message),
-                    Hash::Sha224 => encrypt_with(&key, Oaep::<sha2::Sha224>::new_with_label(label), message),
-                    Hash::Sha256 => encrypt_with(&key, Oaep::<sha2::Sha256>::new_with_label(label), message),
-                    Hash::Sha384 => encrypt_with(&key, Oaep::<sha2::Sha384>::new_with_label(label), message),
-                    Hash::Sha512 => encrypt_with(&key, Oaep::<sha2::Sha512>::new_with_label(label), message),
+                    Hash::Sha1 => encrypt_with(key, Oaep::<sha1::Sha1>::new_with_label(label), message),
+                    Hash::Sha224 => encrypt_with(key, Oaep::<sha2::Sha224>::new_with_label(label), message),
+                    Hash::Sha256 => encrypt_with(key, Oaep::<sha2::Sha256>::new_with_label(label), message),
+                    Hash::Sha384 => encrypt_with(key, Oaep::<sha2::Sha384>::new_with_label(label), message),
+                    Hash::Sha512 => encrypt_with(key, Oaep::<sha2::Sha512>::new_with_label(label), message),
                 }
             }
             EncryptionScheme::Oaep { .. } => Err(Error::Crypto),

@@ -242,7 +242,12 @@ pub(super) fn mode_of(key: &RsaPublicKey) -> Result<CryptographicMode> {
 
 /// Checks the signature under the key that the document names.
 pub(super) fn check_signature(document: &Document) -> Result<()> {
-    match document.check_signature().problem() {
+    check_signature_under(document, document.issuer_key())
+}
+
+/// Checks the signature under a key.
+pub(super) fn check_signature_under(document: &Document, key: Option<&RsaPublicKey>) -> Result<()> {
+    match document.check_signature_under(key).problem() {
         None => Ok(()),
         Some(problem) => Err(Error::negative(format!("the {} is not sound: {problem}", document.kind()))
             .with_hint("it was changed or damaged after it was issued; take it from the original document again")),

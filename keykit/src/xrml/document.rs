@@ -62,13 +62,18 @@ pub fn documents_in(bytes: &[u8]) -> Result<Vec<Document>> {
         return Err(Error::malformed(FORMAT, format!("{} bytes; at most {MAX_BYTES} are read", bytes.len())));
     }
     let (text, _) = xml::decode(bytes, FORMAT)?;
-    let roots = xml::parse_all(&text, FORMAT)?;
+    Ok(documents_of(&text)?.into_iter().map(|(_, document)| document).collect())
+}
+
+/// All documents in a text that was decoded, each with the offset where it stands.
+pub(crate) fn documents_of(text: &str) -> Result<Vec<(usize, Document)>> {
+    let roots = xml::parse_all(text, FORMAT)?;
     match roots.len() {
         0 => return Err(Error::malformed(FORMAT, "there is no XML element")),
         count if count > MAX_DOCUMENTS => return Err(Error::malformed(FORMAT, format!("{count} documents; at most {MAX_DOCUMENTS} are read"))),
         _ => {}
     }
-    roots.iter().map(|root| Document::from_root(&text, root)).collect()
+    roots.iter().map(|root| Ok((root.range.start, Document::from_root(text, root)?))).collect()
 }
 
 impl Document {
@@ -271,7 +276,8 @@ impl Document {
         }
         let body = required(root, "BODY")?;
         // Other readers cut the body out of the text: there must be one way only to do that, comments included.
-        if text.matches("<BODY").count() != 1 || text.matches("</BODY").count() != 1 {
+        let tags = |name| text.split('<').skip(1).filter(|after| after.starts_with(name)).count();
+        if tags("BODY") != 1 || tags("/BODY") != 1 {
             return Err(fault(root, "the tags <BODY> and </BODY> do not stand exactly once"));
         }
         for name in ONCE_IN_A_BODY {

@@ -118,13 +118,13 @@ pub(super) fn body_digest(body: &str, hash: Hash) -> Digest {
 
 /// A text in UTF-16LE. Every signature and every check passes here: nearly all bodies are ASCII, which is quick to widen.
 fn utf16_le(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(text.len() * 2);
     if text.is_ascii() {
-        bytes.extend(text.bytes().flat_map(|byte| [byte, 0]));
+        let mut bytes = vec![0; text.len() * 2];
+        bytes.as_chunks_mut::<2>().0.iter_mut().zip(text.bytes()).for_each(|(unit, byte)| *unit = [byte, 0]);
+        bytes
     } else {
-        text.encode_utf16().for_each(|unit| bytes.extend_from_slice(&unit.to_le_bytes()));
+        text.encode_utf16().flat_map(u16::to_le_bytes).collect()
     }
-    bytes
 }
 
 impl Document {
@@ -148,7 +148,8 @@ impl Document {
         }
     }
 
-    fn check_signature_under(&self, key: Option<&RsaPublicKey>) -> SignatureCheck {
+    /// Checks the signature under a key, or the digest alone without one.
+    pub(crate) fn check_signature_under(&self, key: Option<&RsaPublicKey>) -> SignatureCheck {
         let Some(signature) = self.signature() else { return SignatureCheck::UNSIGNED };
         let Some(hash) = signature.hash else { return SignatureCheck { signature_ok: Some(false), ..SignatureCheck::UNSIGNED } };
         let digest = body_digest(self.body_text(), hash);

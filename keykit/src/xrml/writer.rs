@@ -50,8 +50,13 @@ impl UnsignedDocument {
         if document.issuer_key() != Some(issuer) {
             return Err(Error::malformed(FORMAT, "the body names another issuer than the key that is to sign it"));
         }
+        Ok(Self::unread(body, issuer))
+    }
+
+    /// As [`Self::from_body`], for a caller who reads and verifies the whole document once it is signed.
+    pub(crate) fn unread(body: String, issuer: &RsaPublicKey) -> Self {
         let hash = CryptographicMode::of_modulus_bits(issuer.modulus_bits()).map_or(Hash::Sha256, CryptographicMode::signature_hash);
-        Ok(Self { digest: body_digest(&body, hash), body, issuer: issuer.clone() })
+        Self { digest: body_digest(&body, hash), body, issuer: issuer.clone() }
     }
 
     /// The same, to be signed with another hash: real roots of mode 1 have 2048 bits and sign with SHA-1.
@@ -95,13 +100,18 @@ impl UnsignedDocument {
             return Err(Error::negative(format!("a new signature does not verify under the key {}", self.issuer.id().short()))
                 .with_hint("the store signed with another key or in another way; nothing was written"));
         }
+        Ok(self.unverified_signature_element(signature))
+    }
+
+    /// `<SIGNATURE>` with a signature that the caller verifies in the whole document.
+    pub(crate) fn unverified_signature_element(&self, signature: &[u8]) -> String {
         let (name, digest_bits) = (digest_name(self.digest.hash()), self.digest.as_bytes().len() * 8);
         let (digest, bits, value) = (encode_base64(self.digest.as_bytes()), signature.len() * 8, encode_base64(signature));
-        Ok(format!(
+        format!(
             "<SIGNATURE><DIGEST><ALGORITHM>{name}</ALGORITHM><PARAMETER name=\"codingtype\"><VALUE encoding=\"string\">{CODING}</VALUE>\
              </PARAMETER><VALUE encoding=\"base64\" size=\"{digest_bits}\">{digest}</VALUE></DIGEST>\
              <ALGORITHM>{SIGNATURE_ALGORITHM}</ALGORITHM><VALUE encoding=\"base64\" size=\"{bits}\">{value}</VALUE></SIGNATURE>"
-        ))
+        )
     }
 
     /// The whole document with its signature (big-endian), without an XML declaration. The signature is verified first.

@@ -21,14 +21,7 @@ pub(crate) struct Keykit {
 impl Keykit {
     /// The key in a memory store, with the engine that [`ENGINE`] names.
     pub(crate) fn in_memory(key: &Key) -> Result<Self> {
-        let choice = match std::env::var(ENGINE).as_deref() {
-            Err(_) => EngineChoice::Fastest,
-            Ok("ifma") => EngineChoice::Ifma,
-            Ok("avx2") => EngineChoice::Avx2,
-            Ok("libraries") => EngineChoice::Libraries,
-            Ok(other) => return Err(format!("{ENGINE} is ifma, avx2 or libraries, and not {other}")),
-        };
-        let store = MemoryStore::new().with_engine(choice);
+        let store = MemoryStore::new().with_engine(engine_choice()?);
         store.import_plaintext(&key.secret, &KeyRequest::labelled("bench")).map_err(during("keykit takes the key"))?;
         Ok(Self::over("keykit", Box::new(store), key))
     }
@@ -42,6 +35,17 @@ impl Keykit {
     /// Signs digests that are there already.
     pub(crate) fn sign_digests(&self, digests: &[Digest]) -> Outputs {
         self.store.sign(&self.id, digests).map_err(during("keykit signs"))
+    }
+}
+
+/// The engine that [`ENGINE`] names.
+pub(crate) fn engine_choice() -> Result<EngineChoice> {
+    match std::env::var(ENGINE).as_deref() {
+        Err(_) => Ok(EngineChoice::Fastest),
+        Ok("ifma") => Ok(EngineChoice::Ifma),
+        Ok("avx2") => Ok(EngineChoice::Avx2),
+        Ok("libraries") => Ok(EngineChoice::Libraries),
+        Ok(other) => Err(format!("{ENGINE} is ifma, avx2 or libraries, and not {other}")),
     }
 }
 

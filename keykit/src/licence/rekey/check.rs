@@ -2,39 +2,40 @@
 
 use super::{Rekey, RekeyedLicence, Stored};
 use crate::error::{Error, Result};
-use crate::licence::publishing::{SealedToServer, open_rights};
+use crate::licence::publishing::SealedToServer;
 use crate::licence::{ContentKey, OpenedKey, enabling_bits};
 use crate::xrml::Document;
 
-/// What must come out when the result is opened.
+/// What must be found in a result.
 pub(super) struct Expected {
     content_key: ContentKey,
-    rights: Option<String>,
+    /// The enabling bits that the content key was sealed into.
+    sealed: Vec<u8>,
     /// The pieces of the body that no re-keying changes.
     kept: Vec<String>,
     other_urls: bool,
 }
 
 impl Expected {
-    pub(super) fn new(document: &Document, content_key: ContentKey, rights: Option<String>, other_urls: bool) -> Result<Self> {
-        Ok(Self { content_key, rights, kept: kept_pieces(document, other_urls)?, other_urls })
+    pub(super) fn new(document: &Document, content_key: ContentKey, sealed: Vec<u8>, other_urls: bool) -> Result<Self> {
+        Ok(Self { content_key, sealed, kept: kept_pieces(document, other_urls)?, other_urls })
     }
 
-    /// Compares. The content key of the result was opened with the active key.
-    fn compare(&self, document: &Document, opened: &OpenedKey, bound: bool) -> Result<()> {
-        let problem = if opened.key != self.content_key {
-            "the content key is another one"
-        } else if !bound {
-            "the content key is not bound to its server"
-        } else if open_rights(document, &opened.key)? != self.rights {
-            "the rights are not the same"
-        } else if kept_pieces(document, self.other_urls)? != self.kept {
-            "more was changed than what names the server"
+    /// Compares what was opened with the active key.
+    fn compare(&self, document: &Document, opened: &OpenedKey) -> Result<()> {
+        if opened.key != self.content_key {
+            Err(does_not_hold("the content key is another one"))
+        } else if !SealedToServer::of(document)?.is_bound(document, opened) {
+            Err(does_not_hold("the content key is not bound to its server"))
         } else {
-            return Ok(());
-        };
-        Err(Error::negative(format!("the re-keyed licence does not hold: {problem}")).with_hint("the original is as it was; report this"))
+            // The encrypted rights are among the kept pieces: the same bytes under the same content key are the same rights.
+            Ok(())
+        }
     }
+}
+
+fn does_not_hold(problem: &str) -> Error {
+    Error::negative(format!("the re-keyed licence does not hold: {problem}")).with_hint("the original is as it was; report this")
 }
 
 /// The pieces of a body without ISSUER and ISSUEDPRINCIPALS, and without addresses if those are to change.
@@ -53,52 +54,50 @@ fn kept_pieces(document: &Document, other_urls: bool) -> Result<Vec<String>> {
 }
 
 impl Rekey<'_> {
-    /// Opens every new licence with the active key, in one batch. A result that does not hold becomes an error.
+    /// Reads every new licence again, and opens those that are to be opened, in one batch. A result that does not hold becomes
+    /// an error.
     pub(super) fn check_results(&self, results: &mut [Result<RekeyedLicence>], expected: &[Option<Expected>]) -> Result<()> {
-        let outcomes = self.outcomes(results, expected)?;
-        for (result, outcome) in results.iter_mut().zip(outcomes) {
-            match (outcome, result.as_mut()) {
-                (Some(Ok(())), Ok(rekeyed)) => rekeyed.checks.opened_with_new_key = true,
-                (Some(Err(error)), _) => *result = Err(error),
-                _ => {}
+        let mut to_open = Vec::new();
+        for (result, expect) in results.iter_mut().zip(expected) {
+            let (Ok(rekeyed), Some(expect)) = (result.as_mut(), expect) else { continue };
+            match self.read_result(&rekeyed.text, expect) {
+                Ok(document) if self.opens_next() => to_open.push((document, expect, result)),
+                Ok(_) => {}
+                Err(error) => *result = Err(error),
+            }
+        }
+        if to_open.is_empty() {
+            return Ok(());
+        }
+        let sealed: Vec<_> = to_open.iter().map(|(_, expect, _)| expect.sealed.as_slice()).collect();
+        let opened = enabling_bits::open_batch(self.store, &self.key.id(), self.algorithm, &sealed)?;
+        for ((document, expect, result), opened) in to_open.into_iter().zip(opened) {
+            match (opened.and_then(|opened| expect.compare(&document, &opened)), result.as_mut()) {
+                (Ok(()), Ok(rekeyed)) => rekeyed.checks.opened_with_new_key = true,
+                (Err(error), _) => *result = Err(error),
+                (Ok(()), Err(_)) => {}
             }
         }
         Ok(())
     }
 
-    /// What the check of each result gave; `None` where nothing is to be checked.
-    fn outcomes(&self, results: &[Result<RekeyedLicence>], expected: &[Option<Expected>]) -> Result<Vec<Option<Result<()>>>> {
-        let read: Vec<Option<Result<Stored<'_>>>> = results
-            .iter()
-            .zip(expected)
-            .map(|(result, expect)| result.as_ref().ok().filter(|_| expect.is_some()).map(|new| self.read_result(&new.text)))
-            .collect();
-        let sealed = read.iter().flatten().flatten().map(|stored| SealedToServer::of(&stored.document)).collect::<Result<Vec<_>>>()?;
-        let bytes: Vec<_> = sealed.iter().map(|sealed| sealed.sealed.enabling_bits.bytes.as_slice()).collect();
-        let opened = if bytes.is_empty() { Vec::new() } else { enabling_bits::open_batch(self.store, &self.key.id(), self.algorithm, &bytes)? };
-        let (mut opened, mut sealed) = (opened.into_iter(), sealed.into_iter());
-        let mut compare = |stored: &Result<Stored<'_>>, expect: &Expected| {
-            let Ok(stored) = stored else { return None };
-            let (opened, sealed) = opened.next().zip(sealed.next())?;
-            Some(opened.and_then(|opened| expect.compare(&stored.document, &opened, sealed.is_bound(&stored.document, &opened))))
-        };
-        let compared: Vec<_> = read.iter().zip(expected).map(|(stored, expect)| compare(stored.as_ref()?, expect.as_ref()?)).collect();
-        let unread = || Error::Internal("a result was not checked".into());
-        Ok(read
-            .into_iter()
-            .zip(compared)
-            .map(|(stored, compared)| stored.map(|stored| stored.and_then(|_| compared.unwrap_or_else(|| Err(unread())))))
-            .collect())
-    }
-
-    /// Reads a result as anybody would.
-    fn read_result<'t>(&self, text: &'t [u8]) -> Result<Stored<'t>> {
-        let stored = Stored::read(text, super::FORMAT)?;
-        stored.document.verify_with(&self.key)?;
-        let sealed = SealedToServer::of(&stored.document)?;
-        if *sealed.key != self.key || sealed.algorithm != self.algorithm {
-            return Err(Error::Internal("a re-keyed licence is sealed to another key".into()));
+    /// Reads a result as anybody would: everything but the private operation.
+    fn read_result(&self, text: &[u8], expect: &Expected) -> Result<Document> {
+        let document = Stored::read(text, super::FORMAT)?.document;
+        document.verify_with(&self.key).map_err(|error| match error {
+            Error::Negative { .. } => Error::negative(format!("a new signature does not verify under the key {}", self.key.id().short()))
+                .with_hint("the store signed with another key or in another way; nothing was written"),
+            other => other,
+        })?;
+        let found = SealedToServer::of(&document)?;
+        if document.issuer_key() != Some(&self.key) || *found.key != self.key {
+            Err(does_not_hold("it names another key"))
+        } else if found.algorithm != self.algorithm || found.sealed.enabling_bits.bytes != expect.sealed {
+            Err(does_not_hold("the sealed content key was changed on its way into the licence"))
+        } else if kept_pieces(&document, expect.other_urls)? != expect.kept {
+            Err(does_not_hold("more was changed than what names the server"))
+        } else {
+            Ok(document)
         }
-        Ok(stored)
     }
 }

@@ -22,7 +22,7 @@ impl Rekey<'_> {
         let was_bound = sealed.is_bound(document, &opened);
 
         let server = Principal { internal_id: sealed.server.internal_id.clone(), ..self.server.clone() };
-        let (_, principals) = seal_to_server(&server, &opened.key)?;
+        let (server, principals) = seal_to_server(&server, &opened.key)?;
         let (Some(issuer_range), Some(principals_range)) = (document.issuer_range(), document.issued_principals_range()) else {
             return Err(Error::Internal("a licence without issuer or principals".into()));
         };
@@ -30,7 +30,7 @@ impl Rekey<'_> {
         if let Some(urls) = &self.licensing_urls {
             edits.extend(urls.edits(document)?);
         }
-        let unsigned = UnsignedDocument::from_body(stored.edited_body(edits)?, &self.key)?;
+        let unsigned = UnsignedDocument::unread(stored.edited_body(edits)?, &self.key);
 
         let kept = stored.keeps_following();
         let checks = RekeyChecks {
@@ -43,7 +43,8 @@ impl Rekey<'_> {
             documents_kept: if kept { stored.following.len() } else { 0 },
             within_chain: self.covers(document),
         };
-        let expected = Expected::new(document, opened.key, rights, self.licensing_urls.is_some())?;
+        let sealed = server.enabling_bits.into_iter().next().map(|bits| bits.bytes).unwrap_or_default();
+        let expected = Expected::new(document, opened.key, sealed, self.licensing_urls.is_some())?;
         Ok(Draft { source, unsigned, checks, expected })
     }
 
@@ -75,15 +76,15 @@ impl Rekey<'_> {
 }
 
 impl Draft<'_> {
-    /// The whole text, with a signature that is verified first.
-    pub(super) fn complete(&self, rekey: &Rekey<'_>, signature: &[u8]) -> Result<RekeyedLicence> {
-        let signature = self.unsigned.signature_element(signature)?;
-        Ok(RekeyedLicence {
+    /// The whole text with its signature, which the check of the result verifies.
+    pub(super) fn complete(&self, rekey: &Rekey<'_>, signature: &[u8]) -> RekeyedLicence {
+        let signature = self.unsigned.unverified_signature_element(signature);
+        RekeyedLicence {
             text: self.source.stored.rebuilt(self.unsigned.body(), &signature, &rekey.chain),
             from: self.source.key.id(),
             key_id: rekey.key.id(),
             checks: self.checks.clone(),
-        })
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::Edit;
 use crate::error::{Error, Result};
 use crate::xml::{self, Encoding};
-use crate::xrml::{Document, DocumentKind, MAX_BYTES, documents_in};
+use crate::xrml::{Document, DocumentKind, MAX_BYTES, documents_of};
 
 /// What may stand around documents without meaning anything.
 const BLANKS: [char; 6] = [' ', '\t', '\r', '\n', '\0', '\u{feff}'];
@@ -32,14 +32,13 @@ impl<'i> Stored<'i> {
             return Err(Error::malformed(format, format!("{} bytes; at most {MAX_BYTES} are read", item.len())));
         }
         let (text, encoding) = xml::decode(item, format)?;
-        let mut documents = documents_in(text.as_bytes())?.into_iter();
-        let document = documents.next().ok_or_else(|| Error::malformed(format, "there is no document"))?;
-        let following: Vec<_> = documents.map(|document| document.kind().clone()).collect();
+        let mut documents = documents_of(&text)?.into_iter();
+        let (start, document) = documents.next().ok_or_else(|| Error::malformed(format, "there is no document"))?;
+        let following: Vec<_> = documents.map(|(_, document)| document.kind().clone()).collect();
         if following.contains(document.kind()) {
             return Err(Error::malformed(format, format!("it is followed by another {}; give each in a text of its own", document.kind())));
         }
-        // Only an XML declaration may stand before it, so that the first match is the document and not a comment.
-        let start = text.find(document.text()).ok_or_else(|| Error::Internal("a document outside of its text".into()))?;
+        // Only an XML declaration may stand before it, so that who searches the text finds the document and not a comment.
         let before = text.get(..start).unwrap_or_default().trim_matches(BLANKS);
         let declaration = before.strip_prefix("<?xml").and_then(|rest| rest.strip_suffix("?>"));
         if !before.is_empty() && declaration.is_none_or(|inside| inside.contains(['<', '>'])) {

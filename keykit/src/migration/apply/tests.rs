@@ -141,17 +141,17 @@ fn one_process_holds_the_lock_and_says_who_it_is() {
 fn any_event() -> impl Strategy<Value = Event> {
     let text = any::<String>();
     prop_oneof![
-        (text.clone(), text.clone(), proptest::collection::vec(any::<String>(), 0..3)).prop_map(|(plan, program, approved_by)| Event::Started {
+        (text, text, proptest::collection::vec(any::<String>(), 0..3)).prop_map(|(plan, program, approved_by)| Event::Started {
             plan,
             program,
             approved_by
         }),
         (proptest::option::of(any::<String>()), 0_u64..1 << 40).prop_map(|(open, cut_bytes)| Event::Resumed { open, cut_bytes }),
-        (text.clone(), proptest::option::of(any::<String>())).prop_map(|(step, before)| Event::Intent { step, before }),
-        (text.clone(), text.clone(), any::<bool>()).prop_map(|(step, seen, adopted)| Event::Done { step, seen, adopted }),
-        (text.clone(), text.clone(), text.clone()).prop_map(|(step, code, message)| Event::Failed { step, code, message }),
-        text.clone().prop_map(|reason| Event::AbortStarted { reason }),
-        (text.clone(), text).prop_map(|(step, note)| Event::Undone { step, note }),
+        (text, proptest::option::of(any::<String>())).prop_map(|(step, before)| Event::Intent { step, before }),
+        (text, text, any::<bool>()).prop_map(|(step, seen, adopted)| Event::Done { step, seen, adopted }),
+        (text, text, text).prop_map(|(step, code, message)| Event::Failed { step, code, message }),
+        text.prop_map(|reason| Event::AbortStarted { reason }),
+        (text, text).prop_map(|(step, note)| Event::Undone { step, note }),
         Just(Event::Finished {}),
         Just(Event::Aborted {}),
     ]
