@@ -8,15 +8,14 @@
 //! - Constant time by construction: no branch, index or address depends on a secret. Exponents are read in fixed
 //!   windows; the table is scanned in full with masks. Lengths, the number of inputs and the modulus are public.
 //! - The base is blinded, in each lane with another number: random at first, squared from batch to batch,
-//!   random again after 256 batches.
-//! - Every result is checked with the public exponent before it leaves. A wrong one (a fault in the processor or in
+//!   random again after 256 batches or after a fault. Exponents are not blinded.
+//! - Every result is checked with the public exponent, after the blinding is taken off and before it leaves. A wrong one (a fault in the processor or in
 //!   memory would give the factors of the modulus away) is withheld and counted.
 //! - What is secret is wiped when dropped. Copies that the compiler leaves in registers and on the stack are not.
 //!
 //! # Speed
-//! RSA-2048 signatures a second on one 3.6 GHz Zen 4 core that other work shared, `examples/compare.rs`: AVX2 3,600, which
-//! is 2.3 times OpenSSL 3.0 as it runs on a processor without IFMA; IFMA 6,800, which is 4.3 times that and 1.8 times
-//! OpenSSL's own IFMA code.
+//! RSA-2048 signatures a second on one Zen 4 core that other work shared: AVX2 4,000, which is 2.4 times OpenSSL 3.0 without
+//! AVX-512; IFMA 7,000, which is 1.8 times OpenSSL's own IFMA code. ARCHITECTURE.md has the table.
 //!
 //! The results are raw: padding, and telling nobody how it failed, is the caller's business.
 

@@ -19,9 +19,9 @@ pub enum EngineChoice {
     /// What is fastest on this processor.
     #[default]
     Fastest,
-    /// Lanes of AVX-512 IFMA wherever lanes fit; the libraries on a processor without them.
+    /// Lanes of AVX-512 IFMA wherever lanes are worth it; the libraries on a processor without them.
     Ifma,
-    /// Lanes of AVX2 wherever lanes fit; the libraries on a processor without them.
+    /// Lanes of AVX2 wherever lanes are worth it; the libraries on a processor without them.
     Avx2,
     /// The libraries alone, one operation after the other.
     Libraries,
