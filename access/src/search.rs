@@ -27,7 +27,7 @@ pub struct Limits {
     pub depth: usize,
     /// Entries of archives and attachments that are looked at in one file. 100,000 by default.
     pub entries: usize,
-    /// Bytes of one thing that is held in memory. 64 MiB by default.
+    /// Bytes of one thing that is held in memory. 256 MiB by default.
     pub held: u64,
     /// Bytes that are unpacked in all. 1 GiB by default.
     pub unpacked: u64,
@@ -35,7 +35,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { depth: 6, entries: 100_000, held: 64 << 20, unpacked: 1 << 30 }
+        Self { depth: 6, entries: 100_000, held: 256 << 20, unpacked: 1 << 30 }
     }
 }
 
@@ -204,7 +204,7 @@ impl Search<'_> {
 
 /// The licences of a container, if it is a protected one.
 fn licences_in(bytes: &[u8]) -> Result<Option<Vec<u8>>> {
-    container::find_licences(bytes).map(|found| Some(found.licences.to_vec()))
+    Ok(container::find_licences_if_protected(bytes)?.map(|found| found.licences.into_owned()))
 }
 
 fn read_at_start(input: &mut dyn Input, limit: u64) -> Result<Vec<u8>> {

@@ -1,10 +1,17 @@
 //! The command line, as data.
 
+mod byok;
+
 use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+use keykit::artefact::legacy_toolset::{
+    KeyApplication, KeyFriendlyName, KeyIdentifier, Region, ResourceGroup, SubscriptionId, VaultName, WindowsPath,
+};
+
+pub(crate) use byok::*;
 
 mod issue;
 mod tenant;
@@ -31,9 +38,16 @@ pub(crate) struct Arguments {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// For people
+    #[value(alias = "table")]
     Text,
     /// One JSON object, for programs
     Json,
+    /// JUnit XML, for build servers
+    #[value(hide = true)]
+    Junit,
+    /// One HTML page
+    #[value(hide = true)]
+    Html,
 }
 
 /// What to do.
@@ -47,6 +61,21 @@ pub(crate) enum Command {
     /// Move keys by one of the three paths, and prove it
     #[command(subcommand)]
     Migrate(MigrateCommand),
+    /// Make a plan of a whole migration, show it, or compare two
+    Plan(PlanArguments),
+    /// Keys of the people who approve plans
+    #[command(subcommand)]
+    Ceremony(CeremonyCommand),
+    /// Approve a plan with a key of one's own
+    Approve(ApproveArguments),
+    /// Carry out an approved plan
+    Apply(ApplyArguments),
+    /// Go on with a run that was interrupted
+    Resume(ApplyArguments),
+    /// Give a run up: undo what can be undone, list what stays
+    Abort(AbortArguments),
+    /// Check stores and files against a plan, from the ground up
+    Verify(VerifyArguments),
     /// Make and show the tenant keyring
     #[command(subcommand)]
     Tenant(TenantCommand),
@@ -58,6 +87,12 @@ pub(crate) enum Command {
     /// Look into a key store
     #[command(subcommand)]
     Store(StoreCommand),
+    /// What concerns nShield modules only
+    #[command(subcommand)]
+    Nshield(NshieldCommand),
+    /// Bring a key to a cloud or a module of others: wrap, unwrap, rehearse, inspect
+    #[command(subcommand)]
+    Byok(ByokCommand),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -99,6 +134,141 @@ pub(crate) struct ProveAccessArguments {
     pub(crate) pin_source: Option<String>,
 }
 
+/// `keykit plan`
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct PlanArguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<PlanCommand>,
+    /// The migration file
+    #[arg(value_name = "MIGRATION.toml", required_unless_present = "init", value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+    /// Where the plan goes, beside the migration file: paths in both count from their folder
+    #[arg(long, short, required_unless_present_any = ["init", "check_only"], value_name = "PLAN.json", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+    /// Print a commented example of a migration file
+    #[arg(long, conflicts_with_all = ["file", "output"])]
+    pub(crate) init: bool,
+    /// Say what the rules find, and make no plan
+    #[arg(long, requires = "file", conflicts_with = "output")]
+    pub(crate) check_only: bool,
+    /// Look at the migration file only: open no exported domain, no token and no tenant
+    #[arg(long, requires = "check_only")]
+    pub(crate) file_only: bool,
+}
+
+/// `keykit plan show|diff`
+#[derive(Debug, Subcommand)]
+pub(crate) enum PlanCommand {
+    /// Show a plan to people
+    Show {
+        /// The plan
+        #[arg(value_hint = ValueHint::FilePath)]
+        plan: PathBuf,
+    },
+    /// Show what differs between two plans (exit code 1 if something does)
+    Diff {
+        /// One plan
+        #[arg(value_hint = ValueHint::FilePath)]
+        before: PathBuf,
+        /// The other
+        #[arg(value_hint = ValueHint::FilePath)]
+        after: PathBuf,
+    },
+}
+
+/// `keykit ceremony`
+#[derive(Debug, Subcommand)]
+pub(crate) enum CeremonyCommand {
+    /// Make a key for a person who approves plans (Ed25519, encrypted; OpenSSH reads it too)
+    Keygen {
+        /// Where the key goes (mode 0600); its public half goes beside it, with .pub at the end
+        #[arg(long, short, value_name = "KEY", value_hint = ValueHint::FilePath)]
+        output: PathBuf,
+        /// Who it belongs to
+        #[arg(long, default_value = "")]
+        comment: String,
+        /// Where its password comes from: prompt, fd:N, file:PATH, env:VAR or exec:CMD
+        #[arg(long, value_name = "SOURCE", default_value = "prompt")]
+        password_source: String,
+    },
+}
+
+/// `keykit approve`
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("how").required(true).args(["key", "statement_for", "statement"]))]
+pub(crate) struct ApproveArguments {
+    /// The plan
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) plan: PathBuf,
+    /// Private key of the person who approves: of `keykit ceremony keygen` or `ssh-keygen -t ed25519`
+    #[arg(long, value_hint = ValueHint::FilePath)]
+    pub(crate) key: Option<PathBuf>,
+    /// Write only what this person is to sign with `ssh-keygen -Y sign -n keykit-plan`, for keys in agents and in hardware
+    #[arg(long, value_name = "NAME")]
+    pub(crate) statement_for: Option<String>,
+    /// What was signed in that way
+    #[arg(long, requires = "signature", value_hint = ValueHint::FilePath)]
+    pub(crate) statement: Option<PathBuf>,
+    /// The signature of it
+    #[arg(long, requires = "statement", value_hint = ValueHint::FilePath)]
+    pub(crate) signature: Option<PathBuf>,
+    /// Where the approval goes
+    #[arg(long, short, value_name = "APPROVAL", value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+    /// For how many days it holds (default: as long as the plan allows)
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) valid_days: Option<u32>,
+    /// Where the key's password comes from: prompt, fd:N, file:PATH, env:VAR or exec:CMD
+    #[arg(long, value_name = "SOURCE", default_value = "prompt")]
+    pub(crate) password_source: String,
+}
+
+/// `keykit apply`, `keykit resume`
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArguments {
+    /// The plan
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) plan: PathBuf,
+    /// Approvals; without any, those that the run was begun with
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) approval: Vec<PathBuf>,
+    /// Steps that a person has done by hand
+    #[arg(long, value_name = "STEP")]
+    pub(crate) confirm: Vec<String>,
+    /// How long to wait for another process that works on the same tenant
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub(crate) wait: u64,
+    #[command(flatten)]
+    pub(crate) keyring: KeyringPassword,
+}
+
+/// `keykit abort`
+#[derive(Debug, Args)]
+pub(crate) struct AbortArguments {
+    /// The plan
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) plan: PathBuf,
+    /// Why, for the journal
+    #[arg(long, default_value = "")]
+    pub(crate) reason: String,
+    /// How long to wait for another process that works on the same tenant
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub(crate) wait: u64,
+    #[command(flatten)]
+    pub(crate) keyring: KeyringPassword,
+}
+
+/// `keykit verify`
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// The plan
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) plan: PathBuf,
+    #[command(flatten)]
+    pub(crate) keyring: KeyringPassword,
+}
+
 /// `keykit inspect`
 #[derive(Debug, Args)]
 pub(crate) struct InspectArguments {
@@ -135,16 +305,21 @@ pub(crate) struct SplitArguments {
     /// Where the domain without its key goes (same password)
     #[arg(long, value_hint = ValueHint::FilePath)]
     pub(crate) keyless: PathBuf,
-    /// Public key (PEM) to wrap the key under, for a transfer file
+    /// Public key to wrap the key under, for a transfer file: PEM, DER, certificate or JSON Web Key
     #[arg(long, requires = "transfer", requires = "kek_fingerprint", value_hint = ValueHint::FilePath)]
     pub(crate) wrap_to: Option<PathBuf>,
     /// SHA-256 of that public key's SubjectPublicKeyInfo, as its owner read it out
     #[arg(long, value_name = "SHA256")]
     pub(crate) kek_fingerprint: Option<String>,
     /// Identifier of the key encryption key at its provider (the `kid` of an Azure transfer file)
-    #[arg(long, value_name = "URL", default_value = "")]
-    pub(crate) kid: String,
-    /// Where the transfer file goes (Azure `.byok`)
+    #[arg(long, value_name = "URL")]
+    pub(crate) kid: Option<String>,
+    /// The receiver of the transfer file: see `keykit byok profiles`
+    #[arg(long, value_name = "NAME", default_value = "azure-key-vault")]
+    pub(crate) profile: String,
+    #[command(flatten)]
+    pub(crate) profile_file: ProfileFile,
+    /// Where the transfer file goes
     #[arg(long, requires = "wrap_to", value_hint = ValueHint::FilePath)]
     pub(crate) transfer: Option<PathBuf>,
     /// DANGER: write the key in the clear as PEM (mode 0600), for `generatekey --import`; erase it afterwards
@@ -346,6 +521,95 @@ pub(crate) enum StoreCommand {
         #[arg(long)]
         wrappable: bool,
     },
+    /// Say what a store really does, and which transfers it can serve; nothing is written to it
+    Doctor(CheckArguments),
+    /// Run published vectors and the suites of keykit on a store
+    ///
+    /// --format also takes `junit` and `html`. On a token only session objects are made, in memory only keys in memory, unless --allow-write names the store.
+    Conformance(ConformanceArguments),
+}
+
+/// What both examinations of a store take.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// The store: `memory:`, `file:DIR`, or a PKCS#11 URI with `module-path` and `pin-source`
+    #[arg(long, value_name = "URI")]
+    pub(crate) store: String,
+    #[command(flatten)]
+    pub(crate) keyring: KeyringPassword,
+    /// Write the result into this file instead of standard output
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+    /// Compare with a result that was stored as JSON; anything that got worse is a negative result
+    #[arg(long, value_name = "OLD.json", value_hint = ValueHint::FilePath)]
+    pub(crate) compare: Option<PathBuf>,
+}
+
+/// `keykit store conformance`
+#[derive(Debug, Args)]
+pub(crate) struct ConformanceArguments {
+    #[command(flatten)]
+    pub(crate) common: CheckArguments,
+    /// Run these suites only: sign, oaep, pkcs1-decrypt, contract, attributes, verify, kw, kwp
+    #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
+    pub(crate) suite: Vec<String>,
+    /// Allow token objects on the token with this serial number, or keys in the folder of this path
+    #[arg(long, value_name = "SERIAL")]
+    pub(crate) allow_write: Option<String>,
+    /// Leave out keys above this size (default: 4096 for tokens, 8192 otherwise)
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u16).range(1024..=8192))]
+    pub(crate) max_bits: Option<u16>,
+}
+
+/// `keykit nshield`
+#[derive(Debug, Subcommand)]
+pub(crate) enum NshieldCommand {
+    /// Write the run book of the legacy toolset with your own names, in Markdown (deprecated by its makers; for those who must)
+    RunBook(RunBookArguments),
+}
+
+/// `keykit nshield run-book`
+#[derive(Debug, Args)]
+pub(crate) struct RunBookArguments {
+    /// Exported domain: the one that holds the key, or with --application the one whose key is in the module
+    #[arg(long, value_name = "WINDOWS-PATH")]
+    pub(crate) domain: WindowsPath,
+    /// The key is in the module already, under this application: mscapi (AD RMS), caping or simple
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["keyless", "pem", "new_security_world"])]
+    pub(crate) application: Option<KeyApplication>,
+    /// Identifier of the key: lower-case letters, digits and dashes, at most 80
+    #[arg(long, value_name = "IDENT")]
+    pub(crate) identifier: KeyIdentifier,
+    /// Name for the key in the package and in the key vault
+    #[arg(long, value_name = "NAME")]
+    pub(crate) friendly_name: KeyFriendlyName,
+    /// Region of the tenant: NA, EU, AP, LATAM, JPN, KOREA, SA, UAE, AUS, USGOV, USDOD, CANADA, GERMANY, INDIA, FRANCE, UK or SUI
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Region,
+    /// Subscription of the key vault
+    #[arg(long, value_name = "GUID")]
+    pub(crate) subscription: SubscriptionId,
+    /// Key vault
+    #[arg(long, value_name = "NAME")]
+    pub(crate) vault: VaultName,
+    /// Resource group of the key vault
+    #[arg(long, value_name = "NAME")]
+    pub(crate) resource_group: ResourceGroup,
+    /// Organisation or tenant, for the title
+    #[arg(long, value_name = "NAME")]
+    pub(crate) organisation: String,
+    /// Name for the domain without its key (default: NAME_keyless.xml)
+    #[arg(long, value_name = "WINDOWS-PATH")]
+    pub(crate) keyless: Option<WindowsPath>,
+    /// Name for the key in the clear, which is erased in the course (default: NAME_key.pem)
+    #[arg(long, value_name = "WINDOWS-PATH")]
+    pub(crate) pem: Option<WindowsPath>,
+    /// Make a new Security World first; this erases the module
+    #[arg(long)]
+    pub(crate) new_security_world: bool,
+    /// File for the run book; without it, it goes to standard output
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// A store.

@@ -1,9 +1,11 @@
 //! What a file is, and whether it is sound.
 
+mod compound;
 mod documents;
 mod domain;
+mod nshield;
 pub(crate) mod samples;
-mod transfer;
+pub(crate) mod transfer;
 
 use std::path::Path;
 
@@ -13,7 +15,7 @@ use keykit::key::{RsaPublicKey, RsaSecretKey};
 use keykit::secret::Password;
 use keykit::tpd::is_trusted_publishing_domain;
 use keykit::{Error, Result};
-use keykit_hsm_backends::protection::nshield::Evidence;
+use keykit_hsm_backends::protection::nshield::{Evidence, is_attestation_bundle};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -79,7 +81,7 @@ pub(crate) fn inspect(path: &Path, password: Option<&Password>) -> Result<FileRe
         return domain::report(path, &bytes, password);
     }
     match container::find_licences(&bytes) {
-        Ok(found) => return Ok(licences(path, &found)),
+        Ok(found) => return Ok(compound::described(licences(path, &found), &bytes, found.kind)),
         Err(error) => {
             if let Some(kind) = ContainerKind::of(&bytes) {
                 let mut report = FileReport::new(path, kind.as_str());
@@ -92,31 +94,26 @@ pub(crate) fn inspect(path: &Path, password: Option<&Password>) -> Result<FileRe
     if text.is_some_and(|text| text.contains("-----BEGIN ")) {
         return Ok(pem(path, text.unwrap_or_default()));
     }
-    if bytes.trim_ascii_start().starts_with(b"{") {
-        if let Some(Ok(evidence)) = text.map(|text| Evidence::parse(text, path)) {
-            return Ok(nfkminfo(path, &evidence));
-        }
-        return Ok(transfer::report(path, &bytes));
+    if text.is_some_and(is_attestation_bundle) {
+        return Ok(nshield::attestation_bundle(path));
     }
     if let Some(Ok(evidence)) = text.map(|text| Evidence::parse(text, path)) {
-        return Ok(nfkminfo(path, &evidence));
+        return Ok(nshield::evidence(path, &evidence));
     }
-    let legacy = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("byok"));
-    let mut report = FileReport::new(path, if legacy { "byok-legacy-nshield" } else { "unknown" });
-    report.problem(if legacy {
-        Problem::new(
-            "legacy",
-            "a transfer file of the legacy nShield toolset (no JSON): today's services do not take it; wrap the key again for the new format",
-        )
-    } else {
-        Problem::new("unknown", "this is no file that keykit knows")
-    });
+    if let Some(report) = transfer::recognise(path, &bytes)? {
+        return Ok(report);
+    }
+    if nshield::is_legacy_package(path, &bytes) {
+        return Ok(nshield::legacy_package(path, bytes.len()));
+    }
+    let mut report = FileReport::new(path, "unknown");
+    report.problem(Problem::new("unknown", "this is no file that keykit knows"));
     Ok(report)
 }
 
 fn licences(path: &Path, found: &container::FoundLicences<'_>) -> FileReport {
     let mut report = FileReport::new(path, found.kind.as_str());
-    match report_documents(found.licences) {
+    match report_documents(&found.licences) {
         Ok(documents) => {
             for problem in &documents.problems {
                 report.problem(problem.clone());
@@ -154,10 +151,4 @@ fn describe_key(report: &mut FileReport, key: &RsaPublicKey) {
         "key",
         json!({ "key_id": key.id(), "words": key.id().words(), "modulus_bits": key.modulus_bits(), "public_exponent": key.exponent() }),
     );
-}
-
-fn nfkminfo(path: &Path, evidence: &Evidence) -> FileReport {
-    let mut report = FileReport::new(path, "nfkminfo");
-    report.detail("entries", evidence.len());
-    report
 }

@@ -5,12 +5,14 @@ mod arguments;
 mod command;
 mod confirm;
 mod exit;
+mod files;
 mod inspection;
 mod output;
 mod progress;
 mod rights;
 mod secrets;
 mod stores;
+mod transfers;
 
 use std::process::ExitCode;
 

@@ -4,13 +4,20 @@
 //! |---|---|---|
 //! | [`ContainerKind::Text`] | the XrML text itself: UTF-8 or UTF-16, with or without a byte order mark | yes |
 //! | [`ContainerKind::Pfile`] | a protected file: `.pfile`, and `.ptxt`, `.ppdf`, `.pjpg`… which have the same layout | yes |
-//! | [`ContainerKind::OfficeCompound`] | an Office document of either generation in a compound file | recognised |
-//! | [`ContainerKind::Rpmsg`] | the `message.rpmsg` attachment of a protected mail | recognised |
+//! | [`ContainerKind::OfficeCompound`] | an Office document of either generation in a compound file | yes |
+//! | [`ContainerKind::Rpmsg`] | the `message.rpmsg` attachment of a protected mail | yes |
 
+mod data_spaces;
+mod office;
 mod pfile;
+mod rpmsg;
 
+pub use data_spaces::EndUserLicence;
+pub use office::{CompoundLayout, NewProtectedDocument, ProtectedDocument, check_compound_tables};
 pub use pfile::{NewProtectedFile, PfileVersion, ProtectedFile};
+pub use rpmsg::{read_mail, write_mail};
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::error::{Error, Result};
@@ -19,8 +26,6 @@ use crate::xml::{self, Encoding};
 const FORMAT: &str = "container of licences";
 /// The first bytes of a compound file (MS-CFB §2.2).
 const COMPOUND_FILE: [u8; 8] = [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1];
-/// The first bytes of a `message.rpmsg` (MS-OXORMMS).
-const RPMSG: [u8; 8] = [0x76, 0xe8, 0x04, 0x60, 0xc4, 0x11, 0xe3, 0x86];
 
 /// What a file is, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,7 +50,7 @@ impl ContainerKind {
             Some(Self::Pfile)
         } else if bytes.starts_with(&COMPOUND_FILE) {
             Some(Self::OfficeCompound)
-        } else if bytes.starts_with(&RPMSG) {
+        } else if bytes.starts_with(&rpmsg::PREAMBLE) {
             Some(Self::Rpmsg)
         } else if marks.iter().any(|mark| bytes.starts_with(mark)) || bytes.trim_ascii_start().starts_with(b"<") {
             Some(Self::Text)
@@ -73,21 +78,21 @@ impl fmt::Display for ContainerKind {
 }
 
 /// Licences that were found in a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundLicences<'a> {
     /// What the file is.
     pub kind: ContainerKind,
     /// One or more XrML documents, one after the other, as they are stored: see [`xml::decode`] for the encoding. A
-    /// terminating NUL is left out.
-    pub licences: &'a [u8],
-    /// Where they begin in the file, in bytes.
-    pub offset: usize,
+    /// terminating NUL is left out. Borrowed from the file where they lie in it in one piece.
+    pub licences: Cow<'a, [u8]>,
+    /// Where they begin in the file, in bytes; `None` if they do not lie in it in one piece.
+    pub offset: Option<usize>,
 }
 
 /// Finds the licences in a file.
 ///
 /// # Errors
-/// [`Error::Malformed`] if the file is no container, is one that is not read yet, or is damaged.
+/// [`Error::Malformed`] if the file is no container, or is damaged.
 pub fn find_licences(bytes: &[u8]) -> Result<FoundLicences<'_>> {
     let kind = ContainerKind::of(bytes).ok_or_else(|| {
         Error::malformed(FORMAT, "its first bytes are those of no file that holds licences")
@@ -95,28 +100,54 @@ pub fn find_licences(bytes: &[u8]) -> Result<FoundLicences<'_>> {
             .with_hint("give XrML text, a .pfile, or another file that was protected by rights management")
     })?;
     let (licences, offset) = match kind {
-        ContainerKind::Text => (bytes, 0),
+        ContainerKind::Text => (Cow::Borrowed(bytes), Some(0)),
         ContainerKind::Pfile => {
             let file = ProtectedFile::parse(bytes)?;
-            (file.publishing_licence(), file.publishing_licence_offset())
+            (Cow::Borrowed(file.publishing_licence()), Some(file.publishing_licence_offset()))
         }
-        ContainerKind::OfficeCompound => return Err(not_read("a compound file, as Office documents are; their licences")),
-        ContainerKind::Rpmsg => return Err(not_read("a protected mail (message.rpmsg); its licences")),
+        ContainerKind::OfficeCompound => (Cow::Owned(ProtectedDocument::parse(bytes)?.publishing_licence), None),
+        ContainerKind::Rpmsg => (Cow::Owned(read_mail(bytes)?.publishing_licence), None),
     };
-    let (text, encoding) = xml::decode(licences, FORMAT)?;
+    let (text, encoding) = xml::decode(&licences, FORMAT)?;
     if !text.contains("<XrML") {
-        return Err(Error::malformed(FORMAT, "there is no <XrML> where the licence should be").at(offset as u64));
+        return Err(Error::malformed(FORMAT, "there is no <XrML> where the licence should be").at(offset.unwrap_or_default() as u64));
     }
     // Some writers store the terminator of their strings too.
     let terminator = text.len() - text.trim_end_matches('\0').len();
     let unit = if matches!(encoding, Encoding::Utf8 | Encoding::Utf8Bom) { 1 } else { 2 };
-    let licences = licences.get(..licences.len() - terminator * unit).unwrap_or_default();
+    let length = licences.len() - terminator * unit;
+    let licences = match licences {
+        Cow::Borrowed(licences) => Cow::Borrowed(licences.get(..length).unwrap_or_default()),
+        Cow::Owned(mut licences) => {
+            licences.truncate(length);
+            Cow::Owned(licences)
+        }
+    };
     Ok(FoundLicences { kind, licences, offset })
 }
 
-fn not_read(what: &str) -> Error {
-    Error::malformed(FORMAT, format!("it is {what} are recognised but not read yet"))
-        .with_hint("take the licence out with another tool and give it as a file of its own; the document itself is not changed")
+/// The same, but `None` for a sound compound file that rights management does not protect: an Office document in the clear, or
+/// under a password.
+///
+/// # Errors
+/// As for [`find_licences`].
+pub fn find_licences_if_protected(bytes: &[u8]) -> Result<Option<FoundLicences<'_>>> {
+    if ContainerKind::of(bytes) == Some(ContainerKind::OfficeCompound) && ProtectedDocument::find(bytes)?.is_none() {
+        return Ok(None);
+    }
+    find_licences(bytes).map(Some)
+}
+
+/// The same compound file or mail with another publishing licence; everything else in it stays as it is.
+///
+/// # Errors
+/// [`Error::Malformed`] if the file is neither, or is damaged.
+pub fn replace_compound_licence(bytes: &[u8], licence: &[u8]) -> Result<Vec<u8>> {
+    match ContainerKind::of(bytes) {
+        Some(ContainerKind::OfficeCompound) => office::replace_licence(bytes, licence),
+        Some(ContainerKind::Rpmsg) => rpmsg::replace_licence(bytes, licence),
+        _ => Err(Error::malformed(FORMAT, "it is neither a compound file nor a protected mail").at(0)),
+    }
 }
 
 #[cfg(test)]
@@ -144,8 +175,9 @@ mod tests {
             let bytes = vector(name);
             let found = find_licences(&bytes).unwrap();
             assert_eq!(found.kind, kind, "{name}");
-            assert_eq!(&bytes[found.offset..found.offset + found.licences.len()], found.licences);
-            let (text, _) = xml::decode(found.licences, "test").unwrap();
+            let offset = found.offset.unwrap();
+            assert_eq!(&bytes[offset..offset + found.licences.len()], &*found.licences);
+            let (text, _) = xml::decode(&found.licences, "test").unwrap();
             let roots = xml::parse_all(&text, "test").unwrap();
             assert!(roots.iter().all(|root| root.name == "XrML"), "{name}");
             assert_eq!(roots.len(), documents, "{name}");
@@ -158,17 +190,34 @@ mod tests {
         for encoding in [Encoding::Utf8, Encoding::Utf8Bom, Encoding::Utf16Le, Encoding::Utf16LeBom, Encoding::Utf16BeBom] {
             let bytes = xml::encode(LICENCE, encoding);
             let terminated = xml::encode(&format!("{LICENCE}\0"), encoding);
-            assert_eq!(find_licences(&terminated).unwrap().licences, bytes, "{encoding:?}");
+            assert_eq!(&*find_licences(&terminated).unwrap().licences, bytes, "{encoding:?}");
             let found = find_licences(&bytes).unwrap();
-            assert_eq!((found.kind, found.licences, found.offset), (ContainerKind::Text, bytes.as_slice(), 0), "{encoding:?}");
+            assert_eq!((found.kind, &*found.licences, found.offset), (ContainerKind::Text, bytes.as_slice(), Some(0)), "{encoding:?}");
         }
     }
 
     #[test]
-    fn what_is_not_read_yet_is_named() {
+    fn office_documents_and_mail_give_their_licences() {
+        let chain = vector("ca-chain-mode1.xml");
+        let new = NewProtectedDocument {
+            layout: CompoundLayout::OpenXml,
+            publishing_licence: &chain,
+            end_user_licences: &[],
+            original_size: 3,
+            content: &[0; 16],
+        };
+        for (bytes, kind) in [(new.to_bytes().unwrap(), ContainerKind::OfficeCompound), (write_mail(&new).unwrap(), ContainerKind::Rpmsg)] {
+            let found = find_licences(&bytes).unwrap();
+            assert_eq!((found.kind, &*found.licences, found.offset), (kind, chain.as_slice(), None));
+            let other = replace_compound_licence(&bytes, LICENCE.as_bytes()).unwrap();
+            assert_eq!(&*find_licences(&other).unwrap().licences, LICENCE.as_bytes());
+            let none = replace_compound_licence(&bytes, b"no licence\0").unwrap();
+            assert!(find_licences(&none).unwrap_err().to_string().contains("no <XrML>"));
+        }
+        assert!(replace_compound_licence(b"<XrML/>", b"").is_err());
         let office = [COMPOUND_FILE.as_slice(), &[0; 504]].concat();
         assert!(find_licences(&office).unwrap_err().to_string().contains("compound file"));
-        let mail = [RPMSG.as_slice(), &[0; 12]].concat();
+        let mail = [rpmsg::PREAMBLE.as_slice(), &[0; 12]].concat();
         assert!(find_licences(&mail).unwrap_err().to_string().contains("message.rpmsg"));
         assert_eq!(ContainerKind::of(&office).unwrap().to_string(), "office-irm");
         assert_eq!(ContainerKind::of(&mail).unwrap().to_string(), "rpmsg");
@@ -183,10 +232,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_input_panics(start in prop::sample::select(vec![b"".as_slice(), b".pfile", &COMPOUND_FILE, &RPMSG, b"<", b"<\0", b"\xff\xfe<\0"]), rest in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn no_input_panics(start in prop::sample::select(vec![b"".as_slice(), b".pfile", &COMPOUND_FILE, &rpmsg::PREAMBLE, b"<", b"<\0", b"\xff\xfe<\0"]), rest in prop::collection::vec(any::<u8>(), 0..200)) {
             let bytes = [start, &rest].concat();
-            if let Ok(found) = find_licences(&bytes) {
-                prop_assert_eq!(Some(found.licences), bytes.get(found.offset..found.offset + found.licences.len()));
+            if let Ok(FoundLicences { licences, offset: Some(offset), .. }) = find_licences(&bytes) {
+                prop_assert_eq!(Some(&*licences), bytes.get(offset..offset + licences.len()));
             }
         }
     }

@@ -12,7 +12,9 @@ pub mod protection;
 use std::fmt;
 
 pub use attributes::{KeyAttributes, KeyRecord, KeyRequest, StoreIdentity, Transferability};
-pub use capability::{Destroy, ExportPlaintext, Generate, ImportPlaintext, TransportKey, UnwrapIn, WrapOut, WrapOutcome, WrapPolicy, WrapRoute};
+pub use capability::{
+    Destroy, ExportPlaintext, Generate, ImportPlaintext, TransportKey, UnwrapIn, UnwrapOutcome, WrapOut, WrapOutcome, WrapPolicy, WrapRoute,
+};
 
 use crate::error::{Error, Result};
 use crate::key::{Digest, EncryptionScheme, KeyId};

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use keykit::Result;
-use keykit::container::{NewProtectedFile, PfileVersion};
+use keykit::container::{CompoundLayout, NewProtectedDocument, NewProtectedFile, PfileVersion, write_mail};
 use keykit::key::{CryptographicMode, Hash, RsaPublicKey, RsaSecretKey};
 use keykit::licence::{ContentCipher, ContentKey, SealAlgorithm, rights_data, seal};
 use keykit::store::{KeyRequest, KeyStore};
@@ -23,6 +23,12 @@ pub struct SampleLicence {
     pub text: String,
     /// The same in a `.pfile`, with content that is not encrypted (nobody reads it).
     pub pfile: Vec<u8>,
+    /// The same in an Office document (Office Open XML), with content that is none.
+    pub document: Vec<u8>,
+    /// The same in a binary Office document, with content that is none.
+    pub binary_document: Vec<u8>,
+    /// The same in a protected mail (`message.rpmsg`), with content that is none.
+    pub mail: Vec<u8>,
     /// What must come out when the licence is opened.
     pub content_key: ContentKey,
 }
@@ -136,7 +142,17 @@ impl SampleCluster {
             content: b"....",
         }
         .to_bytes()?;
-        Ok(SampleLicence { text, pfile, content_key })
+        let office = |layout| NewProtectedDocument {
+            layout,
+            publishing_licence: text.as_bytes(),
+            end_user_licences: &[],
+            original_size: 4,
+            content: &[0; 16],
+        };
+        let document = office(CompoundLayout::OpenXml).to_bytes()?;
+        let binary_document = office(CompoundLayout::Binary).to_bytes()?;
+        let mail = write_mail(&office(CompoundLayout::Binary))?;
+        Ok(SampleLicence { text, pfile, document, binary_document, mail, content_key })
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use cfb::CompoundFile;
 use keykit::Error;
+use keykit::container::check_compound_tables;
 
 use super::{FORMAT, Input, Search, join};
 
@@ -20,6 +21,9 @@ const NAME_LIMIT: u64 = 1 << 10;
 impl Search<'_> {
     /// False if the compound file is no message: then nothing was done.
     pub(super) fn look_into_outlook_message(&mut self, input: &mut dyn Input, inside: &str, depth: usize) -> bool {
+        if check_compound_tables(input).is_err() {
+            return false;
+        }
         let Ok(mut file) = CompoundFile::open(input) else { return false };
         if !file.is_stream(PROPERTIES) {
             return false;

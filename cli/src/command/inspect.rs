@@ -23,15 +23,20 @@ pub(super) fn run(arguments: &InspectArguments, output: Output) -> Result<u8> {
     let files = arguments.files.iter().enumerate().map(|(number, file)| inspect(file, password_of(number))).collect::<Result<Vec<_>>>()?;
     let reports = Reports { files };
     output.result("inspect", &reports, || reports.files.iter().map(text).collect::<Vec<_>>().join("\n"))?;
-    let has = |signature: bool| reports.files.iter().flat_map(|file| &file.problems).any(|problem| (problem.code == "signature") == signature);
-    Ok(match (has(false), has(true)) {
+    Ok(exit_code(&reports.files))
+}
+
+/// 3 if a file is malformed, 1 if a signature does not hold.
+pub(super) fn exit_code(files: &[FileReport]) -> u8 {
+    let has = |signature: bool| files.iter().flat_map(|file| &file.problems).any(|problem| (problem.code == "signature") == signature);
+    match (has(false), has(true)) {
         (true, _) => 3,
         (false, true) => exit::NEGATIVE,
         (false, false) => exit::DONE,
-    })
+    }
 }
 
-fn text(report: &FileReport) -> String {
+pub(super) fn text(report: &FileReport) -> String {
     let mut lines = vec![format!("{}: {}, {}", report.path, report.kind, if report.sound { "sound" } else { "NOT SOUND" })];
     lines.extend(report.problems.iter().map(|problem| format!("  problem: {}", problem.message)));
     lines.extend(report.details.iter().flat_map(|(name, value)| describe(name, value)));

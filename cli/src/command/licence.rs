@@ -83,7 +83,7 @@ fn verify(files: &[PathBuf], output: Output) -> Result<u8> {
 fn verify_one(file: &Path) -> Result<VerifiedFile> {
     let bytes = durable::read(file, LIMIT, "licence")?;
     let found = container::find_licences(&bytes).map_err(|error| error.in_file(file))?;
-    let report = report_documents(found.licences).map_err(|error| error.in_file(file))?;
+    let report = report_documents(&found.licences).map_err(|error| error.in_file(file))?;
     let all_signed = report.documents.iter().all(|document| document.digest_ok && document.signature_ok == Some(true));
     Ok(VerifiedFile {
         path: file.display().to_string(),

@@ -22,7 +22,7 @@ use crate::stores::{self, OWN_FOLDER};
 use crate::{exit, secrets};
 
 /// Largest exported domain that is read, in bytes.
-const DOMAIN_LIMIT: u64 = 16 << 20;
+pub(super) const DOMAIN_LIMIT: u64 = 16 << 20;
 /// Largest evidence file that is read, in bytes.
 const EVIDENCE_LIMIT: u64 = 16 << 20;
 
@@ -61,6 +61,7 @@ fn to_software(arguments: &SoftwareToSoftwareArguments) -> Result<MigrationOutco
 fn between_tokens(arguments: &HsmToHsmArguments) -> Result<MigrationOutcome> {
     let domains = read_domains(&arguments.common, MigrationPath::HsmToHsm)?;
     let evidence = arguments.evidence.iter().map(|file| read_evidence(file)).collect::<Result<Vec<_>>>()?;
+    evidence.iter().for_each(|evidence| warn(format!("{}: {}", evidence.file().display(), evidence.worth())));
     let samples = samples::read(&arguments.common.licence, &domains)?;
     let (source_uri, target_uri) = (Pkcs11Uri::parse(&arguments.source)?, Pkcs11Uri::parse(&arguments.target)?);
     let source = stores::token(&source_uri, None)?;
@@ -182,21 +183,23 @@ fn in_memory(domains: &[SourceDomain]) -> Result<MemoryStore> {
     Ok(store)
 }
 
-fn read_evidence(file: &Path) -> Result<Evidence> {
+/// Reads a file with evidence of how keys are protected.
+pub(super) fn read_evidence(file: &Path) -> Result<Evidence> {
     let bytes = durable::read(file, EVIDENCE_LIMIT, "protection evidence")?;
     let text = String::from_utf8(bytes).map_err(|_| Error::malformed("protection evidence", "not UTF-8 text").in_file(file))?;
     Evidence::parse(&text, file)
 }
 
-fn signals(evidence: &Evidence, domain: &SourceDomain, record: &KeyRecord) -> Vec<Signal> {
+/// What a file says of the key of a domain.
+pub(super) fn signals(evidence: &Evidence, domain: &SourceDomain, record: &KeyRecord) -> Vec<Signal> {
     // An nShield token names the key file itself; else the domain's key container is the file's identifier (rule 68).
     let container = Some(domain.domain().information.key_container.clone()).filter(|container| !container.is_empty());
-    let nfkm_id = record.attributes.nfkm_id.clone();
+    let attributes = record.attributes.clone();
     let identifiers = KeyIdentifiers {
-        app: nfkm_id.is_some().then(|| "pkcs11".to_owned()),
-        ident: nfkm_id.or(container),
-        label: Some(record.attributes.label.clone()),
-        nfkm_hash: None,
+        app: attributes.nfkm_id.is_some().then(|| attributes.nfkm_app.unwrap_or_else(|| "pkcs11".to_owned())),
+        ident: attributes.nfkm_id.or(container),
+        label: Some(attributes.label),
+        nfkm_hash: attributes.nfkm_hash,
     };
     evidence.signals_for(&record.public, &identifiers)
 }

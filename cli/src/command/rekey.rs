@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use keykit::bulk::{self, Counts, Files, Item, LinesOutput, Observer, Options, Output as Transformed, OutputFolder, Progress, Report};
-use keykit::container::{ContainerKind, find_licences};
+use keykit::container::{ContainerKind, find_licences, replace_compound_licence};
 use keykit::key::KeyId;
 use keykit::licence::rekey::replace_licence;
 use keykit::licence::{ActiveKey, Rekey};
@@ -86,7 +86,7 @@ fn open_stores(tenant: &TenantKeyring, arguments: &RekeyArguments) -> Result<BTr
 /// A batch of files or texts: the licences go through in one batch of the engine, and each back into its container.
 fn transform(rekey: &Rekey<'_>, items: &[Item]) -> Result<Vec<Result<Transformed>>> {
     let found: Vec<_> = items.iter().map(|item| find_licences(&item.bytes)).collect();
-    let licences: Vec<&[u8]> = found.iter().flatten().map(|found| found.licences).collect();
+    let licences: Vec<&[u8]> = found.iter().flatten().map(|found| found.licences.as_ref()).collect();
     let mut results = rekey.rekey_batch(&licences)?.into_iter();
     let finished = items.iter().zip(found).map(|(item, found)| {
         let kind = found?.kind;
@@ -96,6 +96,7 @@ fn transform(rekey: &Rekey<'_>, items: &[Item]) -> Result<Vec<Result<Transformed
         }
         Ok(Transformed::Changed(match kind {
             ContainerKind::Pfile => replace_licence(&item.bytes, &rekeyed.text)?,
+            ContainerKind::OfficeCompound | ContainerKind::Rpmsg => replace_compound_licence(&item.bytes, &rekeyed.text)?,
             _ => rekeyed.text,
         }))
     });

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use keykit::durable::{self, Access, Existing};
-use keykit::key::{Hash, KeyId, RsaPublicKey, RsaSecretKey};
+use keykit::key::{KeyId, RsaPublicKey, RsaSecretKey};
 use keykit::migration::SourceDomain;
 use keykit::migration::inventory::{documents_of, issued_key};
 use keykit::store::KeyStore;
 use keykit::tpd::{KeyDerivation, KeyInformation, TrustedPublishingDomain};
-use keykit::transfer::{AzureTransferFile, wrap_rsa_aes};
+use keykit::transfer::{Package, PackageOptions};
 use keykit::xrml;
 use keykit::{Error, Result};
 use keykit_hsm_backends::folder::FolderStore;
@@ -17,8 +17,9 @@ use keykit_hsm_backends::pkcs11::Pkcs11Uri;
 use serde::Serialize;
 
 use crate::arguments::{BuildArguments, SplitArguments, TpdCommand};
+use crate::files::refuse_overwriting;
 use crate::output::{Output, say, warn};
-use crate::{exit, secrets, stores};
+use crate::{exit, secrets, stores, transfers};
 
 /// Largest input that is read, in bytes.
 const LIMIT: u64 = 16 << 20;
@@ -48,8 +49,16 @@ fn split(arguments: &SplitArguments) -> Result<Written> {
         .flatten()
         .map(PathBuf::as_path)
         .collect();
-    refuse_overwriting(&arguments.input, &outputs)?;
-    let kek = arguments.wrap_to.as_deref().map(|file| read_kek(file, arguments.kek_fingerprint.as_deref())).transpose()?;
+    let inputs: Vec<&Path> = [Some(&arguments.input), arguments.wrap_to.as_ref()].into_iter().flatten().map(PathBuf::as_path).collect();
+    refuse_overwriting(&inputs, &outputs)?;
+    let transfer = match (&arguments.wrap_to, &arguments.transfer) {
+        (Some(kek), Some(transfer)) => {
+            let profile = transfers::profile(&arguments.profile, &arguments.profile_file)?;
+            let kek = transfers::confirmed_kek(kek, arguments.kid.as_deref(), arguments.kek_fingerprint.as_deref(), &profile)?;
+            Some((transfer, profile, kek))
+        }
+        _ => None,
+    };
     let bytes = durable::read(&arguments.input, LIMIT, "trusted publishing domain")?;
     let password = secrets::read(&arguments.password_source, &format!("password of {}", arguments.input.display()))?;
     let domain = TrustedPublishingDomain::open(&bytes, &password).map_err(|error| error.in_file(&arguments.input))?;
@@ -60,14 +69,17 @@ fn split(arguments: &SplitArguments) -> Result<Written> {
     let key = key.ok_or_else(|| {
         Error::refused(41, format!("{} holds no key", arguments.input.display()), "it is keyless already: nothing is to be split off")
     })?;
+    let package = match &transfer {
+        Some((_, profile, kek)) => {
+            let options = PackageOptions { kid: arguments.kid.clone(), ..PackageOptions::default() };
+            Some(Package::make(&transfers::in_memory(&key)?, &id, kek, profile, &options)?)
+        }
+        None => None,
+    };
     // The keyless domain first: it is no secret, and if it can't be written no key has been.
     durable::write(&arguments.keyless, &domain.seal(&password)?, Access::OwnerOnly, Existing::Keep)?;
-    if let (Some(kek), Some(transfer)) = (&kek, &arguments.transfer) {
-        let file = AzureTransferFile::new(&arguments.kid, &wrap_rsa_aes(&key, kek, Hash::Sha1)?);
-        durable::write(transfer, &file.to_bytes()?, Access::OwnerOnly, Existing::Keep)?;
-        if kek.modulus_bits() < 2048 {
-            warn("the key encryption key is smaller than 2048 bits: no provider takes that");
-        }
+    if let (Some(package), Some((transfer, profile, _))) = (&package, &transfer) {
+        transfers::write(transfer, package, profile)?;
     }
     if let Some(pem) = &arguments.danger_plaintext_pem {
         write_plaintext(pem, &key)?;
@@ -82,25 +94,8 @@ fn write_plaintext(path: &Path, key: &RsaSecretKey) -> Result<()> {
     Ok(())
 }
 
-fn read_kek(file: &Path, fingerprint: Option<&str>) -> Result<RsaPublicKey> {
-    let bytes = durable::read(file, LIMIT, "key encryption key")?;
-    let kek = match std::str::from_utf8(&bytes) {
-        Ok(text) if text.contains("-----BEGIN") => RsaPublicKey::from_pem(text),
-        _ => RsaPublicKey::from_spki_der(&bytes),
-    }
-    .map_err(|error| error.in_file(file))?;
-    let stated: KeyId = fingerprint.unwrap_or_default().replace([':', ' '], "").to_ascii_lowercase().parse()?;
-    if stated == kek.id() {
-        return Ok(kek);
-    }
-    Err(Error::refused_by_policy(
-        format!("{} is the key {}, not {}", file.display(), kek.id(), stated),
-        "have the owner of the key encryption key read its fingerprint out again; somebody may have exchanged the file",
-    ))
-}
-
 fn build(arguments: &BuildArguments) -> Result<Written> {
-    refuse_overwriting(&arguments.chain, &[&arguments.output])?;
+    refuse_overwriting(&[&arguments.chain], &[&arguments.output])?;
     let chain = read_documents(&arguments.chain)?;
     let documents = documents_of(&chain)?;
     let leaf = documents.first().ok_or_else(|| Error::malformed("certificate chain", "no certificate in it").in_file(&arguments.chain))?;
@@ -174,27 +169,4 @@ fn read_templates(folder: &Path) -> Result<Vec<String>> {
     files.sort();
     let documents = files.iter().map(|file| read_documents(file)).collect::<Result<Vec<_>>>()?;
     Ok(documents.into_iter().flatten().collect())
-}
-
-/// Rule 75: no output may be the input, nor exist.
-fn refuse_overwriting(input: &Path, outputs: &[&Path]) -> Result<()> {
-    let same = |left: &Path, right: &Path| {
-        left == right || matches!((fs::canonicalize(left), fs::canonicalize(right)), (Ok(left), Ok(right)) if left == right)
-    };
-    for (number, output) in outputs.iter().enumerate() {
-        if same(input, output) || outputs.iter().skip(number + 1).any(|other| same(output, other)) {
-            return Err(Error::refused(
-                75,
-                format!("{} would be written over another file of this command", output.display()),
-                "give every output a name of its own",
-            ));
-        }
-        if output.exists() {
-            return Err(Error::Conflict {
-                what: format!("{} exists already", output.display()),
-                hint: Some("choose another name; keykit does not overwrite".into()),
-            });
-        }
-    }
-    Ok(())
 }

@@ -179,23 +179,28 @@ fn licences_move_to_the_active_key_and_open_there() {
     for (name, sample) in [("contoso", contoso()), ("fabrikam", fabrikam()), ("woodgrove", woodgrove())] {
         desk.write(&format!("old/{name}.pfile"), &sample.cluster.licences[0].pfile);
         desk.write(&format!("old/{name}.xrml"), &sample.cluster.licences[1].text);
+        desk.write(&format!("old/{name}.docx"), &sample.cluster.licences[0].document);
+        desk.write(&format!("old/{name}.rpmsg"), &sample.cluster.licences[0].mail);
     }
     desk.write("old/letter.txt", "Dear all");
     desk.run("licence rekey old --tenant tenant -o new").exits(2).says("no active key");
     desk.run(&format!("tenant activate {} --tenant tenant", fabrikam().key.id())).exits(0);
     let before = desk.read("old/contoso.pfile");
     let value = desk.run("--format json licence rekey old --tenant tenant -o new").exits(1).says("letter.txt").json("licence-rekey");
-    assert_eq!((&value["done"], &value["unchanged"], &value["failed"]), (&4.into(), &2.into(), &1.into()));
+    assert_eq!((&value["done"], &value["unchanged"], &value["failed"]), (&8.into(), &4.into(), &1.into()));
     // The originals are untouched; the results open with the new key alone, and give the same content keys.
     assert_eq!(desk.read("old/contoso.pfile"), before);
     for (name, sample) in [("contoso", contoso()), ("fabrikam", fabrikam()), ("woodgrove", woodgrove())] {
-        desk.run(&format!("licence verify new/{name}.pfile new/{name}.xrml")).exits(0);
-        let opened = desk.run(&format!("--format json licence open new/{name}.pfile --tenant tenant -o {name}.key")).exits(0).json("licence-open");
-        assert_eq!(opened["key_id"], fabrikam().key.id().to_string(), "{name}");
-        assert_eq!(desk.read(&format!("{name}.key")), sample.cluster.licences[0].content_key.key().expose(), "{name}");
+        desk.run(&format!("licence verify new/{name}.pfile new/{name}.xrml new/{name}.docx new/{name}.rpmsg")).exits(0);
+        for kind in ["pfile", "docx", "rpmsg"] {
+            let opened =
+                desk.run(&format!("--format json licence open new/{name}.{kind} --tenant tenant -o {name}.{kind}.key")).exits(0).json("licence-open");
+            assert_eq!(opened["key_id"], fabrikam().key.id().to_string(), "{name}.{kind}");
+            assert_eq!(desk.read(&format!("{name}.{kind}.key")), sample.cluster.licences[0].content_key.key().expose(), "{name}.{kind}");
+        }
     }
     // Again: nothing is done twice.
     let again = desk.run("--format json licence rekey old --tenant tenant -o new").exits(1).json("licence-rekey");
-    assert_eq!((&again["done"], &again["skipped"]), (&0.into(), &6.into()));
+    assert_eq!((&again["done"], &again["skipped"]), (&0.into(), &12.into()));
     desk.run("licence rekey old --tenant tenant -o old/inside").exits(4);
 }

@@ -30,7 +30,7 @@ pub(crate) fn on_tokens(name: &str, body: impl FnOnce(&Bench)) {
 /// A desk beside a module.
 pub(crate) struct Bench<'a> {
     pub(crate) desk: Desk,
-    module: &'a Path,
+    pub(crate) module: &'a Path,
 }
 
 impl Bench<'_> {
@@ -44,7 +44,7 @@ impl Bench<'_> {
     }
 
     /// Makes a key in a token and a keyless domain around it: `LABEL.xml`, `LABEL.pfile`.
-    fn domain_around(&self, label: &str, transferability: Transferability) -> RsaPublicKey {
+    pub(crate) fn domain_around(&self, label: &str, transferability: Transferability) -> RsaPublicKey {
         let store = tokens::open(&Pkcs11Uri::parse(&self.uri(label)).unwrap()).unwrap();
         let request = KeyRequest { label: "slc".into(), local_id: None, transferability };
         let public = store.as_generate().unwrap().generate(2048, &request).unwrap().public;
@@ -79,7 +79,7 @@ impl Bench<'_> {
         self.desk.run_with(&arguments)
     }
 
-    fn between(&self, domain: &str, source: &str, target: &str, more: &[&str]) -> crate::support::Ran {
+    pub(crate) fn between(&self, domain: &str, source: &str, target: &str, more: &[&str]) -> crate::support::Ran {
         let (from, to) = (self.uri(source), self.uri(target));
         let mut arguments = vec!["--format", "json", "migrate", "hsm-to-hsm", "--password-source", "file:password", "--tenant", "tenant"];
         arguments.extend(["--source", &from, "--target", &to, domain]);

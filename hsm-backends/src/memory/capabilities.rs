@@ -1,11 +1,12 @@
 //! What a store of our own can do beside signing and decrypting: everything.
 
 use keykit::key::{EncryptionScheme, Hash, KeyId, RsaPublicKey, RsaSecretKey};
+use keykit::secret::SecretBytes;
 use keykit::store::{
-    Destroy, ExportPlaintext, Generate, ImportPlaintext, KeyRecord, KeyRequest, KeyStore, Transferability, TransportKey, UnwrapIn, WrapOut,
-    WrapOutcome, WrapPolicy, WrapRoute,
+    Destroy, ExportPlaintext, Generate, ImportPlaintext, KeyRecord, KeyRequest, KeyStore, Transferability, TransportKey, UnwrapIn, UnwrapOutcome,
+    WrapOut, WrapOutcome, WrapPolicy, WrapRoute,
 };
-use keykit::transfer::{unwrap_rsa_aes, wrap_rsa_aes};
+use keykit::transfer::{open_blob, unwrap_rsa_aes, wrap_rsa_aes};
 use keykit::{Error, Result};
 
 use super::engine::Engine;
@@ -52,8 +53,26 @@ impl<B: Backing> WrapOut for SoftwareStore<B> {
 
 impl<B: Backing> UnwrapIn for SoftwareStore<B> {
     fn transport_key(&self, modulus_bits: usize) -> Result<Box<dyn TransportKey + '_>> {
+        self.transport_key_with(modulus_bits, Hash::Sha256)
+    }
+
+    fn transport_key_with(&self, modulus_bits: usize, oaep_hash: Hash) -> Result<Box<dyn TransportKey + '_>> {
         let engine = Engine::new(generate(modulus_bits, &self.identity().uri)?, self.engine_choice())?;
-        Ok(Box::new(SoftwareTransportKey { store: self, engine }))
+        Ok(Box::new(SoftwareTransportKey { store: self, engine, oaep_hash }))
+    }
+
+    fn unwrap_under(
+        &self,
+        kek: &KeyId,
+        oaep_hash: Hash,
+        blob: &[u8],
+        expected: Option<&RsaPublicKey>,
+        request: &KeyRequest,
+    ) -> Result<UnwrapOutcome> {
+        let engine = self.engine(kek)?;
+        let opened = open_blob(blob, engine.key().public(), oaep_hash, &|scheme, sealed| decrypt_one(&engine, scheme, sealed))?;
+        check_expected(&opened.key, expected)?;
+        Ok(UnwrapOutcome { record: self.add(opened.key, request, false)?, findings: opened.findings })
     }
 }
 
@@ -68,6 +87,7 @@ impl<B: Backing> Destroy for SoftwareStore<B> {
 struct SoftwareTransportKey<'store, B> {
     store: &'store SoftwareStore<B>,
     engine: Engine,
+    oaep_hash: Hash,
 }
 
 impl<B: Backing> TransportKey for SoftwareTransportKey<'_, B> {
@@ -76,22 +96,28 @@ impl<B: Backing> TransportKey for SoftwareTransportKey<'_, B> {
     }
 
     fn oaep_hash(&self) -> Hash {
-        Hash::Sha256
+        self.oaep_hash
     }
 
     fn unwrap_in(&self, blob: &[u8], expected: &RsaPublicKey, request: &KeyRequest) -> Result<KeyRecord> {
-        let scheme = EncryptionScheme::oaep(self.oaep_hash());
-        let (key, _) = unwrap_rsa_aes(blob, self.public().modulus_bytes(), |sealed| {
-            let opened = self.engine.decrypt(&scheme, &[sealed])?;
-            opened.into_iter().next().and_then(Result::ok).ok_or(Error::Crypto)
-        })?;
-        if key.public() != expected {
-            return Err(Error::Conflict {
-                what: format!("the blob holds the key {}, not {}", key.id().short(), expected.id().short()),
-                hint: Some("take the blob that was made from the expected key; nothing was stored".into()),
-            });
-        }
+        let scheme = EncryptionScheme::oaep(self.oaep_hash);
+        let (key, _) = unwrap_rsa_aes(blob, self.public().modulus_bytes(), |sealed| decrypt_one(&self.engine, &scheme, sealed))?;
+        check_expected(&key, Some(expected))?;
         self.store.add(key, request, false)
+    }
+}
+
+fn decrypt_one(engine: &Engine, scheme: &EncryptionScheme, sealed: &[u8]) -> Result<SecretBytes> {
+    engine.decrypt(scheme, &[sealed])?.into_iter().next().and_then(Result::ok).ok_or(Error::Crypto)
+}
+
+fn check_expected(key: &RsaSecretKey, expected: Option<&RsaPublicKey>) -> Result<()> {
+    match expected.filter(|expected| *expected != key.public()) {
+        None => Ok(()),
+        Some(expected) => Err(Error::Conflict {
+            what: format!("the blob holds the key {}, not {}", key.id().short(), expected.id().short()),
+            hint: Some("take the blob that was made from the expected key; nothing was stored".into()),
+        }),
     }
 }
 

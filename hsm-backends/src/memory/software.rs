@@ -290,7 +290,9 @@ fn record(metadata: &Metadata) -> KeyRecord {
         can_sign: Some(true),
         can_decrypt: Some(true),
         can_unwrap: Some(false),
+        nfkm_app: None,
         nfkm_id: None,
+        nfkm_hash: None,
     };
     KeyRecord { public: metadata.public.clone(), attributes, protection: Assessment::software() }
 }

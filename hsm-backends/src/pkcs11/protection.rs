@@ -6,6 +6,8 @@
 use keykit::store::KeyAttributes;
 use keykit::store::protection::{Assessment, Protection, Signal};
 
+use crate::protection::nshield::protection_of_ident;
+
 /// What matters of a token and its slot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct TokenFacts {
@@ -22,9 +24,14 @@ pub(super) struct TokenFacts {
 /// Makers of tokens that live in software, whatever the slot says.
 const SOFTWARE_TOKENS: [&str; 3] = ["Kryoptic", "Mozilla", "NSS"];
 
+/// Whether this is the manufacturer that nShield modules name.
+pub(super) fn is_nshield(manufacturer: &str) -> bool {
+    manufacturer.starts_with("nCipher")
+}
+
 impl TokenFacts {
     pub(super) fn is_nshield(&self) -> bool {
-        self.manufacturer.starts_with("nCipher")
+        is_nshield(&self.manufacturer)
     }
 
     fn is_softhsm(&self) -> bool {
@@ -35,20 +42,31 @@ impl TokenFacts {
         !self.hardware_slot || SOFTWARE_TOKENS.iter().any(|maker| self.manufacturer.contains(maker))
     }
 
-    /// Protection by a logical token, as the token's label says which kind.
-    fn logical_token(&self, hash: Option<String>, name: Option<String>) -> Protection {
-        if self.label.starts_with("softcard") { Protection::SoftCard { hash, name } } else { Protection::CardSet { hash, name } }
-    }
-
+    /// What the token's label says. On nShield it is the name of the card set or softcard, which may be any.
     fn label_says(&self) -> Protection {
+        let (hash, name) = (None, Some(self.label.clone()));
         match self.label.as_str() {
             "accelerator" | "loadshared accelerator" => Protection::Module,
-            _ => self.logical_token(None, Some(self.label.clone())),
+            label if label.starts_with("softcard") => Protection::SoftCard { hash, name },
+            _ if self.is_nshield() => Protection::LogicalToken { hash, name },
+            _ => Protection::CardSet { hash, name },
         }
     }
 
-    /// The evidence about a key on this token. `nfkm_id` is the key's CKA_NFKM_ID, which only nShield has.
-    pub(super) fn assess(&self, key: &KeyAttributes, nfkm_id: Option<&str>) -> Assessment {
+    /// What the flags of an nShield slot say. Card readers are removable; virtual slots without a card need not be softcards,
+    /// since the library can be told to call card sets not removable (CKNFAST_NONREMOVABLE).
+    fn flags_say(&self) -> Protection {
+        let (hash, name) = (None, None);
+        match (self.removable, self.login_required) {
+            (false, false) => Protection::Module,
+            // Softcards are named after the rule that SoftHSM follows; the label decides.
+            (true, _) if !self.label.starts_with("softcard") => Protection::CardSet { hash, name },
+            _ => Protection::LogicalToken { hash, name },
+        }
+    }
+
+    /// The evidence about a key on this token, from its attributes; only nShield has CKA_NFKM_ID.
+    pub(super) fn assess(&self, key: &KeyAttributes) -> Assessment {
         // All of it is read from the key's own token and object: it is bound to the key.
         let signal = |source: String, says: Protection| Signal { source, says, bound_to_key: true };
         let mut signals = Vec::new();
@@ -56,17 +74,14 @@ impl TokenFacts {
             signals.push(signal(format!("token label '{}'", self.label), self.label_says()));
         }
         if self.is_nshield() {
-            let flags = match (self.removable, self.login_required) {
-                (false, false) => Protection::Module,
-                _ => self.logical_token(None, None),
-            };
-            signals.push(signal(format!("slot: removable {}, login required {}", self.removable, self.login_required), flags));
+            signals.push(signal(format!("slot: removable {}, login required {}", self.removable, self.login_required), self.flags_say()));
             if let Some(private) = key.private {
-                let says = if private { self.logical_token(None, None) } else { Protection::Module };
+                let says = if private { Protection::LogicalToken { hash: None, name: None } } else { Protection::Module };
                 signals.push(signal(format!("CKA_PRIVATE {private}"), says));
             }
-            if let Some(id) = nfkm_id {
-                signals.push(signal(format!("CKA_NFKM_ID {id}"), self.nfkm_id_says(id)));
+            if let Some(id) = &key.nfkm_id {
+                // An identifier that is not understood says nothing; the rest decides.
+                signals.push(signal(format!("CKA_NFKM_ID {id}"), protection_of_ident(id).unwrap_or(Protection::Unknown)));
             }
         } else if !self.is_softhsm() {
             signals.push(if self.is_software() {
@@ -79,18 +94,6 @@ impl TokenFacts {
             });
         }
         Assessment::weigh(signals)
-    }
-
-    /// `ua<40 hex>` is a module key, `uc<40 hex>-<40 hex>` one of a logical token, which the first hash names.
-    fn nfkm_id_says(&self, id: &str) -> Protection {
-        let is_hash = |text: &str| text.len() == 40 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
-        if id.strip_prefix("ua").is_some_and(is_hash) {
-            return Protection::Module;
-        }
-        match id.strip_prefix("uc").and_then(|rest| rest.split_once('-')) {
-            Some((token, key)) if is_hash(token) && is_hash(key) => self.logical_token(Some(token.to_ascii_lowercase()), None),
-            _ => Protection::Unknown,
-        }
     }
 }
 
@@ -108,7 +111,7 @@ mod tests {
             manufacturer: manufacturer.into(),
             label: label.into(),
             hardware_slot: true,
-            removable: false,
+            removable: manufacturer.starts_with("nCipher") && label.contains("OCS"),
             login_required: manufacturer.starts_with("SoftHSM") || !accelerator,
         }
     }
@@ -118,7 +121,7 @@ mod tests {
     }
 
     fn verdict(token: &TokenFacts, key: &KeyAttributes, id: Option<&str>) -> Protection {
-        token.assess(key, id).protection
+        token.assess(&KeyAttributes { nfkm_id: id.map(Into::into), ..key.clone() }).protection
     }
 
     #[test]
@@ -145,7 +148,6 @@ mod tests {
             let other = TokenFacts { removable, login_required, ..accelerator.clone() };
             assert_eq!(verdict(&other, &key(false), Some(MODULE_ID)), Protection::Conflict);
         }
-        // An identifier that is not understood says nothing; the rest decides.
         assert_eq!(verdict(&accelerator, &key(false), Some("ua123")), Protection::Module);
     }
 
@@ -155,6 +157,9 @@ mod tests {
         assert_eq!(verdict(&token("nCipher Corp. Ltd", "PKCS11OCS"), &key(true), Some(TOKEN_ID)), card_set);
         let softcard = Protection::SoftCard { hash: Some(TOKEN_HASH.into()), name: Some("softcard 2".into()) };
         assert_eq!(verdict(&token("nCipher Corp. Ltd", "softcard 2"), &key(true), Some(TOKEN_ID)), softcard);
+        // A softcard may have any name; what the slot does not say other evidence must.
+        let any_name = Protection::LogicalToken { hash: Some(TOKEN_HASH.into()), name: Some("hr keys".into()) };
+        assert_eq!(verdict(&token("nCipher Corp. Ltd", "hr keys"), &key(true), Some(TOKEN_ID)), any_name);
         assert_eq!(verdict(&token("nCipher Corp. Ltd", "PKCS11OCS"), &key(true), Some(MODULE_ID)), Protection::Conflict);
         assert_eq!(verdict(&token("nCipher Corp. Ltd", "PKCS11OCS"), &key(false), Some(TOKEN_ID)), Protection::Conflict);
     }

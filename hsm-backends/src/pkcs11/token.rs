@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::error::CallError;
 use super::module::Module;
-use super::protection::TokenFacts;
+use super::protection::{TokenFacts, is_nshield};
 use super::uri::Pkcs11Uri;
 
 /// A token as it describes itself (C_GetTokenInfo, C_GetSlotInfo; PKCS#11 3.1 §3.2).
@@ -80,7 +80,7 @@ impl TokenDescription {
     }
 }
 
-/// The initialised tokens of the module at this path, in slot order. No login is needed.
+/// The tokens of the module at this path that can hold keys, in slot order. No login is needed.
 ///
 /// # Errors
 /// [`Error::NotFound`] if there is no such module; [`Error::Token`] if it cannot be loaded or fails.
@@ -115,7 +115,15 @@ fn describe_all(module: &Module, path: &Path) -> Result<Vec<(Slot, TokenDescript
         })
     };
     let all = || -> Result<Vec<_>, CallError> {
-        module.context.get_slots_with_initialized_token()?.into_iter().map(|slot| Ok((slot, describe(slot)?))).collect()
+        let mut found = Vec::new();
+        for slot in module.context.get_slots_with_token()? {
+            let token = module.context.get_token_info(slot)?;
+            // nShield modules leave CKF_TOKEN_INITIALIZED away, on tokens that hold keys too.
+            if token.token_initialized() || is_nshield(token.manufacturer_id()) {
+                found.push((slot, describe(slot)?));
+            }
+        }
+        Ok(found)
     };
     all().map_err(|error| error.into_error(&path.display().to_string(), "list the tokens"))
 }

@@ -5,8 +5,8 @@ use std::fmt;
 use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use cryptoki_sys::CK_MECHANISM_TYPE;
-use keykit::key::{EncryptionScheme, Hash, RsaPublicKey};
-use keykit::store::{KeyRecord, KeyRequest, KeyStore, TransportKey, UnwrapIn};
+use keykit::key::{EncryptionScheme, Hash, KeyId, RsaPublicKey};
+use keykit::store::{KeyRecord, KeyRequest, KeyStore, TransportKey, UnwrapIn, UnwrapOutcome};
 use keykit::transfer::KeyEncryptionKey;
 use keykit::{Error, Result};
 
@@ -16,7 +16,7 @@ use super::self_test::{KwpVerdict, PairUse, SessionPair, TestError};
 use super::store::Pkcs11Store;
 use super::sys::{Mechanism, Oaep};
 
-const OPERATION: &str = "take a wrapped key";
+pub(super) const OPERATION: &str = "take a wrapped key";
 const DOING: &str = "unwrap a key";
 
 impl UnwrapIn for Pkcs11Store {
@@ -25,16 +25,24 @@ impl UnwrapIn for Pkcs11Store {
     /// Before it is handed out, the whole route is tried with an AES key and a secret of software: OAEP under this very
     /// key, then RFC 5649.
     fn transport_key(&self, modulus_bits: usize) -> Result<Box<dyn TransportKey + '_>> {
-        let session = self.pool.take().map_err(|error| self.failed(error, "open a session"))?;
-        let made = self.make_transport_key(&session, modulus_bits);
-        match made {
-            Ok((pair, oaep_hash, kwp)) => Ok(Box::new(SessionTransportKey { store: self, session: Some(session), pair, oaep_hash, kwp })),
-            Err(error) => {
-                // The session's objects go with it.
-                drop(session);
-                Err(error)
-            }
-        }
+        let hashes = self.options.transport_oaep_hash.map_or_else(|| vec![Hash::Sha1, Hash::Sha256], |hash| vec![hash]);
+        self.transport_key_of_any(modulus_bits, &hashes)
+    }
+
+    fn transport_key_with(&self, modulus_bits: usize, oaep_hash: Hash) -> Result<Box<dyn TransportKey + '_>> {
+        self.transport_key_of_any(modulus_bits, &[oaep_hash])
+    }
+
+    /// Both steps happen in the token: the key encryption key needs CKA_UNWRAP, and no secret is seen here.
+    fn unwrap_under(
+        &self,
+        kek: &KeyId,
+        oaep_hash: Hash,
+        blob: &[u8],
+        expected: Option<&RsaPublicKey>,
+        request: &KeyRequest,
+    ) -> Result<UnwrapOutcome> {
+        self.unwrap_under_stored_key(kek, oaep_hash, blob, expected, request)
     }
 
     fn complete(&self, key: &KeyRecord) -> Result<bool> {
@@ -43,31 +51,44 @@ impl UnwrapIn for Pkcs11Store {
 }
 
 impl Pkcs11Store {
+    fn transport_key_of_any(&self, modulus_bits: usize, hashes: &[Hash]) -> Result<Box<dyn TransportKey + '_>> {
+        let session = self.pool.take().map_err(|error| self.failed(error, "open a session"))?;
+        let made = self.make_transport_key(&session, modulus_bits, hashes);
+        match made {
+            Ok((pair, oaep_hash, kwp)) => Ok(Box::new(SessionTransportKey { store: self, session: Some(session), pair, oaep_hash, kwp })),
+            Err(error) => {
+                // What was made for the key encryption key is destroyed already.
+                self.pool.retire(session);
+                Err(error)
+            }
+        }
+    }
+
     /// Stores the public half of a key beside it if there is none, under its label and CKA_ID: what a transfer that was
     /// cut off after C_UnwrapKey left undone.
-    fn store_missing_public_half(&self, session: &Session, key: &KeyRecord) -> Result<Option<ObjectHandle>> {
+    pub(super) fn store_missing_public_half(&self, session: &Session, key: &KeyRecord) -> Result<Option<ObjectHandle>> {
         let doing = "store the public half";
-        let present = key::public_objects(session, &key.public).map_err(|error| self.failed(error, doing))?;
+        let present = key::public_objects(session, &key.public, self.options.objects).map_err(|error| self.failed(error, doing))?;
         if !present.is_empty() {
             return Ok(None);
         }
         let mut template = key::public_numbers(&key.public);
-        template.extend(key::public_template(&key.attributes.label, key::bytes_of_local_id(&key.attributes.local_id).as_deref()));
+        let id = key::bytes_of_local_id(&key.attributes.local_id);
+        template.extend(key::public_template(&key.attributes.label, id.as_deref(), self.options.objects));
         let public = session.create_object(&template).map_err(|error| self.failed(CallError::from(error), doing))?;
         Ok(Some(public))
     }
 
-    fn make_transport_key(&self, session: &Session, modulus_bits: usize) -> Result<(SessionPair, Hash, CK_MECHANISM_TYPE)> {
+    fn make_transport_key(&self, session: &Session, modulus_bits: usize, hashes: &[Hash]) -> Result<(SessionPair, Hash, CK_MECHANISM_TYPE)> {
         let failed = |error: TestError| match error {
             TestError::Call(error) => self.failed(error, "make a key encryption key"),
             TestError::Keykit(error) => error,
         };
         let mut new = NewObjects::new(session);
         let pair = self.test_key_pair(session, &mut new, modulus_bits, PairUse::Unwrap).map_err(failed)?;
-        let hashes = self.options.transport_oaep_hash.map_or_else(|| vec![Hash::Sha1, Hash::Sha256], |hash| vec![hash]);
         let mut reasons = Vec::new();
-        for hash in hashes {
-            match self.prove_route(session, &pair, hash).map_err(failed)? {
+        for &hash in hashes {
+            match self.prove_route(session, &pair.public, pair.private_handle, hash).map_err(failed)? {
                 Ok(kwp) => {
                     new.keep();
                     return Ok((pair, hash, kwp));
@@ -78,13 +99,19 @@ impl Pkcs11Store {
         Err(self.mechanism_missing(OPERATION, reasons.join("; ")))
     }
 
-    /// The RFC 5649 mechanism that works behind OAEP with this hash, or what is missing.
-    fn prove_route(&self, session: &Session, pair: &SessionPair, hash: Hash) -> Result<Result<CK_MECHANISM_TYPE, String>, TestError> {
+    /// The RFC 5649 mechanism that works behind OAEP with this hash under this key, or what is missing.
+    pub(super) fn prove_route(
+        &self,
+        session: &Session,
+        kek: &RsaPublicKey,
+        private: ObjectHandle,
+        hash: Hash,
+    ) -> Result<Result<CK_MECHANISM_TYPE, String>, TestError> {
         let mut new = NewObjects::new(session);
         let key = KeyEncryptionKey::random()?;
-        let sealed = pair.public.encrypt(&EncryptionScheme::oaep(hash), key.expose().expose())?;
+        let sealed = kek.encrypt(&EncryptionScheme::oaep(hash), key.expose().expose())?;
         let oaep = Mechanism::Oaep(Oaep::plain(hash));
-        let handle = match self.module.functions.unwrap_key(session, &oaep, pair.private_handle, &sealed, &self.wrapping_key_template(true)) {
+        let handle = match self.module.functions.unwrap_key(session, &oaep, private, &sealed, &self.wrapping_key_template(true)) {
             Ok(handle) => new.add(handle),
             Err(error) if error.is_loss() => return Err(error.into()),
             Err(error) => return Ok(Err(format!("CKM_RSA_PKCS_OAEP with {hash} ({})", error.name()))),
@@ -121,6 +148,8 @@ impl Drop for SessionTransportKey<'_> {
         // If an object did not go by itself, it goes with the session.
         if destroyed == [true, true] {
             self.store.pool.give_back(session);
+        } else {
+            self.store.pool.retire(session);
         }
     }
 }
@@ -152,52 +181,61 @@ impl TransportKey for SessionTransportKey<'_> {
             return Err(Error::Crypto);
         }
         let mut new = NewObjects::new(session);
-        let record = self.unwrap_and_prove(session, &mut new, sealed, wrapped, expected, request, &id)?;
+        let route = UnwrapRoute { kek: self.pair.private_handle, oaep_hash: self.oaep_hash, kwp: self.kwp };
+        let private = store.unwrap_private(session, &mut new, route, (sealed, wrapped), request, Some(&id))?;
+        let record = store.prove_new_key(session, private, request, Some(expected))?;
+        // A token that makes the public half by itself has it now.
+        if let Some(public) = store.store_missing_public_half(session, &record)? {
+            new.add(public);
+        }
         new.keep();
         store.forget_handles();
         Ok(record)
     }
 }
 
-impl SessionTransportKey<'_> {
-    #[expect(clippy::too_many_arguments, reason = "one step of `unwrap_in`, cut off so that what it made is removed on every error")]
-    fn unwrap_and_prove(
+/// The two steps by which a blob is opened in a token.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct UnwrapRoute {
+    /// The private half of the key encryption key.
+    pub(super) kek: ObjectHandle,
+    pub(super) oaep_hash: Hash,
+    /// The mechanism that is RFC 5649 here.
+    pub(super) kwp: CK_MECHANISM_TYPE,
+}
+
+impl Pkcs11Store {
+    /// Unwraps the AES key for this session, and with it the private key for good. What is new is in `new`.
+    pub(super) fn unwrap_private(
         &self,
         session: &Session,
         new: &mut NewObjects<'_>,
-        sealed: &[u8],
-        wrapped: &[u8],
-        expected: &RsaPublicKey,
+        route: UnwrapRoute,
+        (sealed, wrapped): (&[u8], &[u8]),
         request: &KeyRequest,
-        id: &[u8],
-    ) -> Result<KeyRecord> {
-        let store = self.store;
+        id: Option<&[u8]>,
+    ) -> Result<ObjectHandle> {
+        let store = self;
         let functions = &store.module.functions;
         let opaque = |error: CallError| error.into_unwrap_error(&store.identity.uri, DOING);
         // The ephemeral key has a guard of its own: it goes whether or not the unwrapped key stays.
         let mut passing = NewObjects::new(session);
-        let oaep = Mechanism::Oaep(Oaep::plain(self.oaep_hash));
-        let aes = functions.unwrap_key(session, &oaep, self.pair.private_handle, sealed, &store.wrapping_key_template(false)).map_err(opaque)?;
+        let oaep = Mechanism::Oaep(Oaep::plain(route.oaep_hash));
+        let aes = functions.unwrap_key(session, &oaep, route.kek, sealed, &store.wrapping_key_template(false)).map_err(opaque)?;
         let aes = passing.add(aes);
         let mut template = vec![Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::KeyType(KeyType::RSA)];
-        template.extend(key::private_template(request, Some(id), store.private_objects()));
-        let unwrap = |template: &[Attribute]| functions.unwrap_key(session, &Mechanism::Plain(self.kwp), aes, wrapped, template);
-        let private: ObjectHandle = match unwrap(&template) {
-            Ok(private) => new.add(private),
+        template.extend(key::private_template(request, id, store.private_objects(), store.options.objects));
+        let unwrap = |template: &[Attribute]| functions.unwrap_key(session, &Mechanism::Plain(route.kwp), aes, wrapped, template);
+        match unwrap(&template) {
+            Ok(private) => Ok(new.add(private)),
             Err(error) => {
                 // The same code may mean a wrapped key that is not sound, or a token that cannot store it. A key that opens for
                 // this session only tells them apart.
                 let for_session =
                     template.iter().map(|attribute| if *attribute == Attribute::Token(true) { Attribute::Token(false) } else { attribute.clone() });
                 let opens = error.blames_wrapped_key() && unwrap(&for_session.collect::<Vec<_>>()).map(|object| passing.add(object)).is_ok();
-                return Err(if opens { store.failed(error, "store the unwrapped key") } else { opaque(error) });
+                Err(if opens { store.failed(error, "store the unwrapped key") } else { opaque(error) })
             }
-        };
-        let record = store.prove_new_key(session, private, request, Some(expected))?;
-        // A token that makes the public half by itself has it now.
-        if let Some(public) = store.store_missing_public_half(session, &record)? {
-            new.add(public);
         }
-        Ok(record)
     }
 }

@@ -8,17 +8,24 @@
 //!
 //! The texts are made for people and differ between versions. What is not understood is skipped, and a key whose protection is
 //! not understood counts as [`Protection::Unknown`], which is refused. A file may hold several outputs after each other.
+//!
+//! None of it is proof against somebody who writes such a file by hand: `nfkminfo` prints unsigned text, and the signatures in an
+//! attestation are verified by `nfkmattest`, whose output says no more of them. Take the outputs under the eyes of a witness.
 
 mod attestation;
 mod text;
 
 use std::path::{Path, PathBuf};
 
-use keykit::key::RsaPublicKey;
-use keykit::store::protection::{Protection, Signal};
+use keykit::key::{KeyId, RsaPublicKey};
+use keykit::store::protection::{Assessment, Protection, Signal};
 use keykit::{Error, Result};
+use serde::Serialize;
 
 const FORMAT: &str = "nShield protection evidence";
+const TEXT_HINT: &str = "give the unchanged output of `nfkminfo -l`, `nfkminfo -k`, `nfkminfo -k APP IDENT` or `nfkmattest verify`";
+/// For who gives the bundle instead of what the tool says of it.
+const BUNDLE_HINT: &str = "this is an attestation bundle, which keykit cannot verify: run `nfkmattest verify FILE` on a machine with the vendor's tools and give its output";
 /// No list is longer, in bytes.
 const LIMIT: usize = 1 << 24;
 
@@ -42,6 +49,25 @@ pub struct KeyIdentifiers {
     pub nfkm_hash: Option<String>,
 }
 
+/// What a file says of one key, for people and reports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Statement<'a> {
+    /// The command whose output it is.
+    pub source: &'static str,
+    /// Application name.
+    pub app: &'a str,
+    /// Identifier.
+    pub ident: &'a str,
+    /// Name, if one is given.
+    pub name: Option<&'a str>,
+    /// Key hash in hex, if one is given.
+    pub nfkm_hash: Option<&'a str>,
+    /// The key's identity, if the public half is there.
+    pub key_id: Option<KeyId>,
+    /// How the key is protected, by the statement and the form of the identifier.
+    pub protection: Protection,
+}
+
 /// One statement about one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
@@ -53,6 +79,22 @@ struct Entry {
     says: Protection,
     /// Modulus and exponent as they stand in the attestation.
     public: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Entry {
+    fn statement(&self) -> Statement<'_> {
+        let says = from_ident(self).into_iter().chain([self.says.clone()]);
+        let signals = says.map(|says| Signal { source: String::new(), says, bound_to_key: true }).collect();
+        Statement {
+            source: self.source.words(),
+            app: &self.app,
+            ident: &self.ident,
+            name: self.name.as_deref(),
+            nfkm_hash: self.hash.as_deref(),
+            key_id: self.public.as_ref().and_then(|(modulus, exponent)| attestation::key_id(modulus, exponent)),
+            protection: Assessment::weigh(signals).protection,
+        }
+    }
 }
 
 /// Which output a statement comes from.
@@ -81,11 +123,8 @@ impl Evidence {
     /// # Errors
     /// [`Error::Malformed`] if nothing in it is about a key.
     pub fn parse(text: &str, file: &Path) -> Result<Self> {
-        let malformed = |problem: String| {
-            Error::malformed(FORMAT, problem)
-                .with_hint("give the unchanged output of `nfkminfo -l`, `nfkminfo -k`, `nfkminfo -k APP IDENT` or `nfkmattest verify`")
-                .in_file(file)
-        };
+        let hint = if is_attestation_bundle(text) { BUNDLE_HINT } else { TEXT_HINT };
+        let malformed = |problem: String| Error::malformed(FORMAT, problem).with_hint(hint).in_file(file);
         if text.len() > LIMIT {
             return Err(malformed(format!("larger than {LIMIT} bytes")));
         }
@@ -95,6 +134,12 @@ impl Evidence {
             return Err(malformed("nothing in it is about a key".into()));
         }
         Ok(Self { file: file.to_owned(), entries })
+    }
+
+    /// The file's name.
+    #[must_use]
+    pub fn file(&self) -> &Path {
+        &self.file
     }
 
     /// How many statements about keys there are.
@@ -107,6 +152,22 @@ impl Evidence {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// The statements, in the order of the file.
+    #[must_use]
+    pub fn statements(&self) -> Vec<Statement<'_>> {
+        self.entries.iter().map(Entry::statement).collect()
+    }
+
+    /// What this evidence is worth, in a sentence: who checked what.
+    #[must_use]
+    pub fn worth(&self) -> &'static str {
+        if self.entries.iter().any(|entry| entry.source == Source::Attestation) {
+            "the signatures of the attestation were verified by `nfkmattest verify`, not by keykit: let a witness see that command run"
+        } else {
+            "`nfkminfo` prints unsigned text: let a witness see that command run"
+        }
     }
 
     /// What the file says of a key. Statements that are not bound to it are there too, marked as such, where somebody may have
@@ -141,7 +202,7 @@ impl Evidence {
         let other_hash = entry.hash.is_some() && identifiers.nfkm_hash.is_some() && !same_hash;
         let named = same_app && !entry.ident.is_empty() && same(&identifiers.ident, &entry.ident);
         if same_hash || (named && !other_hash) {
-            let by_name = from_ident(entry).map(|says| self.signal("the identifier", &about, self.resolved(says), true));
+            let by_name = from_ident(entry).map(|says| self.signal("the identifier", &about, says, true));
             let stated = self.signal(source, &about, entry.says.clone(), true);
             // A plain list says nothing by itself.
             return if entry.source == Source::KeyList { vec![by_name.unwrap_or(stated)] } else { by_name.into_iter().chain([stated]).collect() };
@@ -158,26 +219,19 @@ impl Evidence {
         vec![self.signal(source, &format!("{about}{why}"), entry.says.clone(), false)]
     }
 
-    /// A logical token whose kind is not in the identifier: a softcard if the file says so of the same token, else a card set.
-    fn resolved(&self, says: Protection) -> Protection {
-        let Protection::CardSet { hash: Some(hash), name } = says else { return says };
-        let is_soft_card = self.entries.iter().any(|entry| {
-            let token = match from_ident(entry) {
-                Some(Protection::CardSet { hash, .. }) => hash,
-                _ => None,
-            };
-            matches!(&entry.says, Protection::SoftCard { hash: stated, .. }
-                if token.as_ref() == Some(&hash) || stated.as_ref().is_some_and(|stated| stated.eq_ignore_ascii_case(&hash)))
-        });
-        if is_soft_card { Protection::SoftCard { hash: Some(hash), name } } else { Protection::CardSet { hash: Some(hash), name } }
-    }
-
     fn signal(&self, source: &str, about: &str, says: Protection, bound_to_key: bool) -> Signal {
         Signal { source: format!("{source}{about} in {}", self.file.display()), says, bound_to_key }
     }
 }
 
-/// What the identifier of a PKCS#11 key says of its protection: `ua…` is the module, `uc<token>-…` a logical token.
+/// Whether this is the JSON of an attestation bundle (`nfkmattest bundle`), which is no evidence before `nfkmattest verify` has read it.
+#[must_use]
+pub fn is_attestation_bundle(text: &str) -> bool {
+    ["\"pubkeydata\"", "\"kcmsg\"", "\"modstatemsg\""].iter().all(|field| text.contains(field))
+}
+
+/// What the identifier of a PKCS#11 key says of its protection: `ua<40 hex>` is the module, `uc<40 hex>-<40 hex>` a logical
+/// token, which the first hash names.
 #[must_use]
 pub fn protection_of_ident(ident: &str) -> Option<Protection> {
     let is_hash = |text: &str| text.len() == 40 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
@@ -185,7 +239,7 @@ pub fn protection_of_ident(ident: &str) -> Option<Protection> {
         ("ua", hash) if is_hash(hash) => Some(Protection::Module),
         ("uc", rest) => {
             let (token, hash) = rest.split_once('-')?;
-            (is_hash(token) && is_hash(hash)).then(|| Protection::CardSet { hash: Some(token.to_ascii_lowercase()), name: None })
+            (is_hash(token) && is_hash(hash)).then(|| Protection::LogicalToken { hash: Some(token.to_ascii_lowercase()), name: None })
         }
         _ => None,
     }
@@ -195,11 +249,11 @@ fn from_ident(entry: &Entry) -> Option<Protection> {
     if entry.app.eq_ignore_ascii_case("pkcs11") { protection_of_ident(&entry.ident) } else { None }
 }
 
-/// Whether `stated` is the big-endian number `number`. Where the tool writes little-endian, it is that too: both say the same.
+/// Whether two big-endian numbers are the same.
 fn same_number(stated: &[u8], number: &[u8]) -> bool {
-    let significant = |bytes: &mut dyn Iterator<Item = u8>| bytes.skip_while(|&byte| byte == 0).collect::<Vec<u8>>();
-    let number = significant(&mut number.iter().copied());
-    !number.is_empty() && (significant(&mut stated.iter().copied()) == number || significant(&mut stated.iter().rev().copied()) == number)
+    let significant = |bytes: &[u8]| bytes.iter().copied().skip_while(|&byte| byte == 0).collect::<Vec<u8>>();
+    let number = significant(number);
+    !number.is_empty() && significant(stated) == number
 }
 
 #[cfg(test)]

@@ -223,7 +223,7 @@ impl<'a> Rekey<'a> {
     /// As for [`Self::rekey_batch`], and as for [`replace_licence`].
     pub fn rekey_pfile(&self, file: &[u8]) -> Result<RekeyedLicence> {
         ProtectedFile::parse(file)?;
-        let rekeyed = self.rekey(find_licences(file)?.licences)?;
+        let rekeyed = self.rekey(&find_licences(file)?.licences)?;
         let text = if rekeyed.checks.already_active { file.to_vec() } else { replace_licence(file, &rekeyed.text)? };
         Ok(RekeyedLicence { text, ..rekeyed })
     }

@@ -68,8 +68,12 @@ pub struct KeyAttributes {
     pub can_decrypt: Option<bool>,
     /// CKA_UNWRAP.
     pub can_unwrap: Option<bool>,
+    /// CKA_NFKM_APPNAME of nShield: the application of the key file.
+    pub nfkm_app: Option<String>,
     /// CKA_NFKM_ID of nShield: the identifier of the key file.
     pub nfkm_id: Option<String>,
+    /// CKA_NFKM_HASH of nShield: the module's hash of the key, in hex.
+    pub nfkm_hash: Option<String>,
 }
 
 /// How a key may leave its new store.

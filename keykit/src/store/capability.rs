@@ -3,8 +3,9 @@
 use std::fmt;
 
 use super::{KeyRecord, KeyRequest};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::key::{Hash, KeyId, RsaPublicKey, RsaSecretKey};
+use crate::transfer::Finding;
 
 /// Makes new keys.
 pub trait Generate {
@@ -109,6 +110,19 @@ pub trait TransportKey: fmt::Debug {
     fn unwrap_in(&self, blob: &[u8], expected: &RsaPublicKey, request: &KeyRequest) -> Result<KeyRecord>;
 }
 
+/// A key that was unwrapped.
+#[derive(Debug, Clone)]
+pub struct UnwrapOutcome {
+    /// The key as it is stored.
+    pub record: KeyRecord,
+    /// What its wrapping was not quite right in, where the store could see it.
+    pub findings: Vec<Finding>,
+}
+
+fn no_such_hash(oaep_hash: Hash) -> Error {
+    Error::Unsupported { operation: "take a wrapped key".into(), mechanism: format!("OAEP with {oaep_hash}"), store: "the store".into() }
+}
+
 /// Takes wrapped keys.
 pub trait UnwrapIn {
     /// Makes a key encryption key for one transfer, as a session object where the store knows such.
@@ -116,6 +130,36 @@ pub trait UnwrapIn {
     /// # Errors
     /// [`crate::Error::Unsupported`] if the store offers no unwrap route that is proven to work.
     fn transport_key(&self, modulus_bits: usize) -> Result<Box<dyn TransportKey + '_>>;
+
+    /// As [`Self::transport_key`], with this hash in the OAEP step.
+    ///
+    /// # Errors
+    /// As [`Self::transport_key`], and [`crate::Error::Unsupported`] for another hash than the store knows.
+    fn transport_key_with(&self, modulus_bits: usize, oaep_hash: Hash) -> Result<Box<dyn TransportKey + '_>> {
+        let transport = self.transport_key(modulus_bits)?;
+        if transport.oaep_hash() == oaep_hash { Ok(transport) } else { Err(no_such_hash(oaep_hash)) }
+    }
+
+    /// Unwraps a blob under a key encryption key that the store holds, and stores what was in it. `expected` is the public half
+    /// that the blob must hold, if it is known.
+    ///
+    /// A store that holds the same key already keeps it and changes nothing.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`] if there is no such key encryption key; [`crate::Error::Refused`] if it may not unwrap;
+    /// [`crate::Error::Unsupported`]; otherwise as [`TransportKey::unwrap_in`]. Stores that see the key themselves say more of what
+    /// is wrong (see [`crate::transfer::open_blob`]).
+    fn unwrap_under(
+        &self,
+        kek: &KeyId,
+        oaep_hash: Hash,
+        blob: &[u8],
+        expected: Option<&RsaPublicKey>,
+        request: &KeyRequest,
+    ) -> Result<UnwrapOutcome> {
+        let _ = (kek, blob, expected, request);
+        Err(no_such_hash(oaep_hash))
+    }
 
     /// Completes a key that an interrupted transfer left unfinished, and says whether there was anything to do. A token may
     /// hold the private half without the public object beside it; a store that writes a key in one step has nothing to do.

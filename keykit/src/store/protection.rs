@@ -31,6 +31,13 @@ pub enum Protection {
         /// Name of the softcard, if known.
         name: Option<String>,
     },
+    /// By a logical token of nShield, which is an operator card set or a softcard; nothing says which.
+    LogicalToken {
+        /// Hash of the logical token key, if known.
+        hash: Option<String>,
+        /// Name of the card set or softcard, if known.
+        name: Option<String>,
+    },
     /// Nothing says how.
     Unknown,
     /// The evidence contradicts itself.
@@ -54,6 +61,7 @@ impl fmt::Display for Protection {
             Self::Module => f.write_str("module"),
             Self::CardSet { hash, name } => detail(f, "operator card set", hash, name),
             Self::SoftCard { hash, name } => detail(f, "softcard", hash, name),
+            Self::LogicalToken { hash, name } => detail(f, "operator card set or softcard", hash, name),
             Self::Unknown => f.write_str("unknown"),
             Self::Conflict => f.write_str("in conflict"),
         }
@@ -107,17 +115,23 @@ impl Assessment {
 }
 
 fn agree(left: Protection, right: &Protection) -> Protection {
-    use Protection::{CardSet, Conflict, Module, SoftCard, Software, Unknown};
+    use Protection::{CardSet, Conflict, LogicalToken, Module, SoftCard, Software, Unknown};
     match (left, right) {
         (Conflict, _) | (_, Conflict) => Conflict,
         (Unknown, other) => other.clone(),
         (known, Unknown) => known,
         (Module, Module) => Module,
         (Software, Software) => Software,
-        (CardSet { hash: h1, name: n1 }, CardSet { hash: h2, name: n2 }) => {
+        (LogicalToken { hash: h1, name: n1 }, LogicalToken { hash: h2, name: n2 }) => {
+            merge(h1, h2, n1, n2).map_or(Conflict, |(hash, name)| LogicalToken { hash, name })
+        }
+        // The signal that knows the kind decides it.
+        (CardSet { hash: h1, name: n1 }, CardSet { hash: h2, name: n2 } | LogicalToken { hash: h2, name: n2 })
+        | (LogicalToken { hash: h1, name: n1 }, CardSet { hash: h2, name: n2 }) => {
             merge(h1, h2, n1, n2).map_or(Conflict, |(hash, name)| CardSet { hash, name })
         }
-        (SoftCard { hash: h1, name: n1 }, SoftCard { hash: h2, name: n2 }) => {
+        (SoftCard { hash: h1, name: n1 }, SoftCard { hash: h2, name: n2 } | LogicalToken { hash: h2, name: n2 })
+        | (LogicalToken { hash: h1, name: n1 }, SoftCard { hash: h2, name: n2 }) => {
             merge(h1, h2, n1, n2).map_or(Conflict, |(hash, name)| SoftCard { hash, name })
         }
         _ => Conflict,
@@ -162,6 +176,21 @@ mod tests {
         assert_eq!(verdict.protection, Protection::Conflict);
         let other_set = Assessment::weigh(vec![signal(card_set(Some("aa"), None), true), signal(card_set(Some("bb"), None), true)]);
         assert_eq!(other_set.protection, Protection::Conflict);
+    }
+
+    #[test]
+    fn a_logical_token_is_what_another_signal_says_that_it_is() {
+        let token = |hash: &str| Protection::LogicalToken { hash: Some(hash.into()), name: None };
+        let soft_card = || Protection::SoftCard { hash: None, name: Some("hr".into()) };
+        let weigh = |says: [Protection; 2]| Assessment::weigh(says.into_iter().map(|says| signal(says, true)).collect()).protection;
+        let resolved = Protection::SoftCard { hash: Some("aa".into()), name: Some("hr".into()) };
+        assert_eq!(weigh([token("aa"), soft_card()]), resolved);
+        assert_eq!(weigh([soft_card(), token("aa")]), resolved);
+        assert_eq!(weigh([card_set(None, None), token("aa")]), card_set(Some("aa"), None));
+        assert_eq!(weigh([token("aa"), card_set(Some("bb"), None)]), Protection::Conflict);
+        assert_eq!(weigh([token("aa"), token("bb")]), Protection::Conflict);
+        assert_eq!(weigh([token("aa"), Protection::Module]), Protection::Conflict);
+        assert_eq!(weigh([token("aa"), token("aa")]).to_string(), "operator card set or softcard (aa)");
     }
 
     #[test]

@@ -2,7 +2,12 @@
 //! (RFC 8017 §7.1, RFC 5649 §4.1; PKCS#11 3.1 §6.1.10 CKM_RSA_AES_KEY_WRAP).
 
 use aws_lc_rs::key_wrap::{AES_128, AES_256, AesKek, KeyWrap, KeyWrapPadded};
+use pkcs8::PrivateKeyInfoRef;
+use pkcs8::der::asn1::{AnyRef, ObjectIdentifier, SequenceRef};
+use pkcs8::der::{Decode, Reader, SliceReader, TagNumber, Tagged};
 
+use super::finding::Finding;
+use super::layout;
 use crate::error::{Error, Result};
 use crate::key::{EncryptionScheme, Hash, RsaPublicKey, RsaSecretKey};
 use crate::secret::SecretBytes;
@@ -124,13 +129,101 @@ pub fn wrap_rsa_aes(key: &RsaSecretKey, kek: &RsaPublicKey, oaep_hash: Hash) -> 
 /// [`Error::Crypto`], opaque; [`Error::Malformed`] if what was wrapped is no sound RSA key.
 pub fn unwrap_rsa_aes(blob: &[u8], kek_bytes: usize, decrypt: impl FnOnce(&[u8]) -> Result<SecretBytes>) -> Result<(RsaSecretKey, usize)> {
     let (sealed, wrapped) = blob.split_at_checked(kek_bytes).ok_or(Error::Crypto)?;
-    let ephemeral = decrypt(sealed)?;
+    let plaintext = unwrap_ephemeral(decrypt(sealed)?, wrapped)?;
+    let (pkcs8, padding) = strip_token_padding(plaintext.expose())?;
+    Ok((RsaSecretKey::from_pkcs8_der(pkcs8)?, padding))
+}
+
+/// Undoes the AES step.
+fn unwrap_ephemeral(ephemeral: SecretBytes, wrapped: &[u8]) -> Result<SecretBytes> {
     if ephemeral.len() != EPHEMERAL_KEY_BYTES {
         return Err(Error::Crypto);
     }
-    let plaintext = KeyEncryptionKey::new(ephemeral)?.unwrap_with_padding(wrapped)?;
-    let (pkcs8, padding) = strip_token_padding(plaintext.expose())?;
-    Ok((RsaSecretKey::from_pkcs8_der(pkcs8)?, padding))
+    KeyEncryptionKey::new(ephemeral)?.unwrap_with_padding(wrapped)
+}
+
+/// What came out of a blob.
+#[derive(Debug)]
+pub struct OpenedKey {
+    /// The key.
+    pub key: RsaSecretKey,
+    /// What its wrapping was not quite right in.
+    pub findings: Vec<Finding>,
+}
+
+/// Opens a blob as [`unwrap_rsa_aes`] does, and says more: which other hash OAEP was made with, what else than an RSA key was
+/// wrapped, what was added to it. `decrypt` undoes OAEP with the key encryption key, whose public half is `kek`.
+///
+/// Who has the key encryption key may know all of this; it is for the owner's own use, offline.
+///
+/// # Errors
+/// [`Error::Malformed`] if the blob's length is not possible, or for what was wrapped; [`Error::Negative`] if OAEP was made with
+/// another hash; [`Error::Crypto`], opaque, for everything else.
+pub fn open_blob(
+    blob: &[u8],
+    kek: &RsaPublicKey,
+    oaep_hash: Hash,
+    decrypt: &dyn Fn(&EncryptionScheme, &[u8]) -> Result<SecretBytes>,
+) -> Result<OpenedKey> {
+    if let Some(finding) = layout::check_length(blob.len(), &[kek.modulus_bits()]) {
+        return Err(finding.into_malformed("wrapped key"));
+    }
+    let (sealed, wrapped) = blob.split_at_checked(kek.modulus_bytes()).ok_or(Error::Crypto)?;
+    let ephemeral = match decrypt(&EncryptionScheme::oaep(oaep_hash), sealed) {
+        Err(Error::Crypto) => return Err(other_hash(sealed, oaep_hash, decrypt).unwrap_or(Error::Crypto)),
+        other => other?,
+    };
+    read_wrapped(&unwrap_ephemeral(ephemeral, wrapped)?)
+}
+
+/// The error for a blob that was sealed with another hash than it should be.
+fn other_hash(sealed: &[u8], wanted: Hash, decrypt: &dyn Fn(&EncryptionScheme, &[u8]) -> Result<SecretBytes>) -> Option<Error> {
+    let opens = |hash: &Hash| *hash != wanted && decrypt(&EncryptionScheme::oaep(*hash), sealed).is_ok();
+    let found = [Hash::Sha1, Hash::Sha256, Hash::Sha384, Hash::Sha512].into_iter().find(opens)?;
+    let error = Error::negative(format!("the AES key is sealed by OAEP with {found}; the profile wants {wanted} [oaep-hash]"));
+    Some(error.with_hint("wrap the key again for this profile, or take the profile that fits"))
+}
+
+/// The RSA key in what was wrapped.
+fn read_wrapped(plaintext: &SecretBytes) -> Result<OpenedKey> {
+    let mut findings = Vec::new();
+    let (pkcs8, zeros) = strip_token_padding(plaintext.expose())?;
+    if zeros > 0 {
+        findings.push(Finding::warning(
+            "trailing-zeros",
+            format!("{zeros} zero bytes were added to the key before it was wrapped (SoftHSM 2.6 does that); they were cut, but strict receivers refuse them"),
+        ));
+    }
+    if let Ok(info) = PrivateKeyInfoRef::try_from(pkcs8) {
+        if info.algorithm.oid != pkcs1::ALGORITHM_OID {
+            let kind = if info.algorithm.oid == EC_PUBLIC_KEY { "an EC key".into() } else { format!("a key of the kind {}", info.algorithm.oid) };
+            return Err(Error::malformed(WRAPPED_FORMAT, format!("{kind}, where an RSA key is needed [not-rsa]")));
+        }
+        if has_attributes(pkcs8) {
+            findings.push(Finding::warning(
+                "pkcs8-attributes",
+                "the wrapped PKCS#8 has attributes, which are dropped: receivers differ in whether they take such a key",
+            ));
+        }
+    }
+    Ok(OpenedKey { key: RsaSecretKey::from_pkcs8_der(pkcs8)?, findings })
+}
+
+/// id-ecPublicKey (RFC 5480 §2.1.1).
+const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const WRAPPED_FORMAT: &str = "wrapped PKCS#8 private key";
+
+/// Whether the attributes of PrivateKeyInfo are there (RFC 5208 §5: the field `[0]` after version, algorithm and key).
+fn has_attributes(pkcs8: &[u8]) -> bool {
+    let read = || -> pkcs8::der::Result<bool> {
+        let outer = <&SequenceRef>::from_der(pkcs8)?;
+        let mut reader = SliceReader::new(outer.as_bytes())?;
+        for _ in 0..3 {
+            AnyRef::decode(&mut reader)?;
+        }
+        Ok(!reader.is_finished() && AnyRef::decode(&mut reader)?.tag().number() == TagNumber(0))
+    };
+    read().unwrap_or(false)
 }
 
 /// Cuts up to seven zero bytes after the outer DER SEQUENCE, which SoftHSM 2.6 adds before it wraps, and says how many.
@@ -138,11 +231,11 @@ pub fn unwrap_rsa_aes(blob: &[u8], kek_bytes: usize, decrypt: impl FnOnce(&[u8])
 /// # Errors
 /// [`Error::Malformed`] if there are more, or if they are not zero.
 pub fn strip_token_padding(plaintext: &[u8]) -> Result<(&[u8], usize)> {
-    let malformed = |problem: &str| Error::malformed("wrapped PKCS#8 private key", problem);
+    let malformed = |problem: &str| Error::malformed(WRAPPED_FORMAT, problem);
     let length = der_sequence_length(plaintext).ok_or_else(|| malformed("no whole DER SEQUENCE"))?;
     let (der, padding) = plaintext.split_at_checked(length).ok_or_else(|| malformed("it is cut short"))?;
     if padding.len() > 7 || padding.iter().any(|&byte| byte != 0) {
-        return Err(malformed("other bytes follow the key"));
+        return Err(malformed("other bytes follow the key [trailing-bytes]"));
     }
     Ok((der, padding.len()))
 }

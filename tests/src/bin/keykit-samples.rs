@@ -72,6 +72,8 @@ fn write(folder: &Path, name: &str, cluster: &SampleCluster, domain: &[u8]) -> R
     for (number, licence) in cluster.licences.iter().enumerate() {
         file(format!("{name}-{}.xrml", number + 1), licence.text.as_bytes())?;
         file(format!("{name}-{}.pfile", number + 1), &licence.pfile)?;
+        file(format!("{name}-{}.docx", number + 1), &licence.document)?;
+        file(format!("{name}-{}.rpmsg", number + 1), &licence.mail)?;
     }
     Ok(())
 }

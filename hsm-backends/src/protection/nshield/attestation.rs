@@ -1,6 +1,7 @@
 //! The JSON of `nfkmattest verify`: one object, several after each other, or an array of them.
 
 use base64ct::{Base64Unpadded, Base64UrlUnpadded, Encoding};
+use keykit::key::{KeyId, RsaPublicKey};
 use keykit::store::protection::Protection;
 use serde_json::Value;
 
@@ -40,6 +41,13 @@ fn public(value: &Value) -> Option<(Vec<u8>, Vec<u8>)> {
     }
     let number = |name| decode(key.get("data")?.get(name)?.as_str()?);
     Some((number("n")?, number("e")?))
+}
+
+/// The identity of a key from its numbers; `None` if they make no RSA key.
+pub(super) fn key_id(modulus: &[u8], exponent: &[u8]) -> Option<KeyId> {
+    let significant = |bytes: &[u8]| bytes.iter().copied().skip_while(|&byte| byte == 0).collect::<Vec<u8>>();
+    let exponent = significant(exponent).iter().try_fold(0_u32, |value, &byte| value.checked_mul(256)?.checked_add(u32::from(byte)))?;
+    RsaPublicKey::from_components(&significant(modulus), exponent).ok().map(|key| key.id())
 }
 
 /// Base64 in either alphabet, padded or not, with line breaks or not.

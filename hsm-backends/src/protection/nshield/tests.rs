@@ -34,6 +34,10 @@ fn card_set(hash: Option<&str>) -> Protection {
     Protection::CardSet { hash: hash.map(Into::into), name: None }
 }
 
+fn logical_token(hash: Option<&str>) -> Protection {
+    Protection::LogicalToken { hash: hash.map(Into::into), name: None }
+}
+
 fn soft_card(hash: Option<&str>) -> Protection {
     Protection::SoftCard { hash: hash.map(Into::into), name: None }
 }
@@ -61,7 +65,10 @@ fn the_key_list_knows_what_identifiers_of_pkcs11_say_and_nothing_else() {
     assert_eq!(parse(KEY_LIST).len(), 4);
     assert_eq!(verdict(&[KEY_LIST], &ident("uac2dca1b681e776095cd902c81fb8d1ec4cd9b5c6")), Protection::Module);
     let token_key = format!("uc{CARD_SET_HASH}-06c70f2b0fa50c3799809248ffd5fcf9a740b169");
-    assert_eq!(verdict(&[KEY_LIST], &ident(&token_key)), card_set(Some(CARD_SET_HASH)));
+    assert_eq!(verdict(&[KEY_LIST], &ident(&token_key)), logical_token(Some(CARD_SET_HASH)));
+    // Another output knows which kind of token it is.
+    let cards = format!("Keys protected by cardsets:\nkey_pkcs11_{token_key} `x'\n");
+    assert_eq!(verdict(&[KEY_LIST, &cards], &ident(&token_key)), card_set(Some(CARD_SET_HASH)));
     assert_eq!(verdict(&[KEY_LIST], &ident(CONTAINER)), Protection::Unknown);
     assert_eq!(protection_of_ident("ua12"), None);
     assert_eq!(protection_of_ident("uc"), None);
@@ -98,12 +105,16 @@ fn an_attestation_is_bound_by_its_modulus_only() {
 }
 
 #[test]
-fn the_other_byte_order_the_other_alphabet_and_several_objects_are_read() {
+fn leading_zeros_the_other_alphabet_and_several_objects_are_read() {
     use base64ct::{Base64UrlUnpadded, Encoding};
-    let mut reversed: serde_json::Value = serde_json::from_str(ATTESTED_MODULE).unwrap();
-    let little_endian: Vec<u8> = key().modulus().iter().rev().copied().chain([0]).collect();
-    reversed["k"]["data"]["n"] = Base64UrlUnpadded::encode_string(&little_endian).into();
-    assert_eq!(verdict(&[&reversed.to_string()], &KeyIdentifiers::default()), Protection::Module);
+    let mut changed: serde_json::Value = serde_json::from_str(ATTESTED_MODULE).unwrap();
+    let padded: Vec<u8> = [0].into_iter().chain(key().modulus().iter().copied()).collect();
+    changed["k"]["data"]["n"] = Base64UrlUnpadded::encode_string(&padded).into();
+    assert_eq!(verdict(&[&changed.to_string()], &KeyIdentifiers::default()), Protection::Module);
+    // The documented byte order is the only one.
+    let reversed: Vec<u8> = key().modulus().iter().rev().copied().collect();
+    changed["k"]["data"]["n"] = Base64UrlUnpadded::encode_string(&reversed).into();
+    assert_eq!(verdict(&[&changed.to_string()], &KeyIdentifiers::default()), Protection::Unknown);
     let both = format!("{ATTESTED_OTHER}{ATTESTED_MODULE}");
     assert_eq!((parse(&both).len(), verdict(&[&both], &KeyIdentifiers::default())), (2, Protection::Module));
     let array = format!("\u{feff}[{ATTESTED_OTHER},{ATTESTED_MODULE}]");
@@ -157,8 +168,25 @@ fn files_without_a_key_are_malformed() {
         assert_eq!(error.code(), "malformed");
         assert!(error.to_string().contains("evidence.txt") && error.hint().is_some());
     }
+    let bundle =
+        Evidence::parse(r#"{"pubkeydata":"AA","kcmsg":"AA","kcsig":"AA","modstatemsg":"AA","root":"KWARN-1"}"#, Path::new("key.att")).unwrap_err();
+    assert!(bundle.hint().unwrap().contains("attestation bundle"), "{bundle}");
     let windows = NAME_LIST.replace('\n', "\r\n").replace("key_simple", "C:\\kmdata\\local\\key_simple");
     assert_eq!(verdict(&[&windows], &ident("contosobyok")), Protection::Module);
+}
+
+#[test]
+fn statements_are_listed_and_say_what_they_are_worth() {
+    let list = parse(NAME_LIST);
+    let statements = list.statements();
+    assert_eq!(statements.len(), 6);
+    assert_eq!((statements[0].app, statements[0].protection.clone()), ("pkcs11", Protection::Module));
+    assert_eq!(statements[2].name, Some("Contoso BYOK"));
+    assert_eq!(statements[5].protection, soft_card(SOFT_CARD_IDENT.get(2..42)));
+    assert!(list.worth().contains("unsigned text"));
+    let attested = parse(ATTESTED_MODULE);
+    assert_eq!(attested.statements()[0].key_id, Some(key().id()));
+    assert!(attested.worth().contains("not by keykit"));
 }
 
 /// Lines of the fixtures in any order, with any of them missing.

@@ -34,6 +34,10 @@ pub fn require_module_protection(assessment: &Assessment, key: &KeyId) -> Result
             "keys under a softcard are not supported: make a module-protected copy of the key with the tools of the HSM, or ask the \
              vendor of the HSM for a way",
         ),
+        token @ Protection::LogicalToken { .. } => (
+            format!("is protected by an {token}"),
+            "neither is supported: make a module-protected copy of the key with the tools of the HSM, or ask the vendor of the HSM for a way",
+        ),
         Protection::Conflict => (
             "has evidence that contradicts itself".to_owned(),
             "find out which piece of evidence is wrong or old: take `nfkminfo -k APP IDENT` and `nfkmattest verify` anew, for this very key",
@@ -175,6 +179,8 @@ mod tests {
         assert!(text.ends_with("operator card set 'ops' (7c99); evidence: nfkmattest verify says operator card set 'ops' (7c99)"), "{text}");
         assert!(instead.contains("module-protected copy"));
         assert!(refusal(&assessment(Protection::SoftCard { hash: None, name: None }, true)).0.contains("softcard"));
+        let token = Protection::LogicalToken { hash: Some("7c99".into()), name: None };
+        assert!(refusal(&assessment(token, true)).0.contains("operator card set or softcard (7c99)"));
         assert!(refusal(&Assessment::software()).1.contains("software to the HSM"));
         assert!(refusal(&Assessment::weigh(vec![])).0.ends_with("(no evidence was given)"));
         let (text, _) = refusal(&assessment(Protection::Module, false));

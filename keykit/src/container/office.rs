@@ -1,0 +1,321 @@
+//! Protected Office documents, and the payload of protected mail: compound files (MS-CFB) whose data spaces (MS-OFFCRYPTO §2.2)
+//! hold the publishing licence, beside a stream of encrypted content.
+//!
+//! | layout | content stream | transform |
+//! |---|---|---|
+//! | Office Open XML (`.docx`, `.xlsx`…) | `EncryptedPackage` | `DRMEncryptedTransform` |
+//! | binary Office (`.doc`, `.xls`, `.ppt`), and mail | `\x09DRMContent` | `\x09DRMTransform` |
+//!
+//! A transform is known by its identity, whatever it is called. Lengths are checked before anything is allocated, chains of sectors
+//! that go in circles are refused, and no part larger than its limit is read.
+
+use std::io::{Cursor, Read, Seek, SeekFrom, Write};
+
+use cfb::{CompoundFile, Version};
+
+use super::data_spaces::{self, EndUserLicence, Transform};
+use crate::error::{Error, Result};
+
+const FORMAT: &str = "protected Office document";
+/// Longest stream of licences, in bytes.
+const MAX_LICENCE: u64 = 16 << 20;
+/// Most entries of a storage that are looked at.
+const MAX_ENTRIES: usize = 1000;
+const TRANSFORMS: &str = "/\u{6}DataSpaces/TransformInfo";
+const PRIMARY: &str = "\u{6}Primary";
+const END_USER_LICENCE: &str = "EUL-";
+
+/// How a document is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CompoundLayout {
+    /// Office Open XML in a compound file.
+    OpenXml,
+    /// A binary document, or mail.
+    Binary,
+}
+
+impl CompoundLayout {
+    /// The name that reports use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenXml => "open-xml",
+            Self::Binary => "binary",
+        }
+    }
+
+    fn content(self) -> &'static str {
+        match self {
+            Self::OpenXml => "EncryptedPackage",
+            Self::Binary => "\u{9}DRMContent",
+        }
+    }
+
+    fn data_space(self) -> &'static str {
+        match self {
+            Self::OpenXml => "DRMEncryptedDataSpace",
+            Self::Binary => "\u{9}DRMDataSpace",
+        }
+    }
+
+    fn transform(self) -> &'static str {
+        match self {
+            Self::OpenXml => "DRMEncryptedTransform",
+            Self::Binary => "\u{9}DRMTransform",
+        }
+    }
+}
+
+/// A protected document. Its content is not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProtectedDocument {
+    /// How it is laid out.
+    pub layout: CompoundLayout,
+    /// The publishing licence and its chain, as they are stored: XrML texts one after the other, UTF-8.
+    pub publishing_licence: Vec<u8>,
+    /// Licences of users, as far as they are understood.
+    pub end_user_licences: Vec<EndUserLicence>,
+    /// How many licences of users are not understood.
+    pub damaged_end_user_licences: usize,
+    /// Size of the content in the clear, as it says, in bytes.
+    pub original_size: u64,
+    /// Size of the encrypted content without its length field, in bytes.
+    pub encrypted_size: u64,
+}
+
+impl ProtectedDocument {
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if it is no compound file, not protected by rights management, or damaged.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        Self::find(bytes)?.ok_or_else(not_protected)
+    }
+
+    /// Reads a compound file that may be a protected document; `None` if it is sound and rights management does not protect it:
+    /// it may be in the clear, or under a password.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if it is no compound file, or damaged.
+    pub fn find(bytes: &[u8]) -> Result<Option<Self>> {
+        let mut file = open(bytes)?;
+        let Some((path, primary)) = find_transform(&mut file)? else { return Ok(None) };
+        let publishing_licence = match data_spaces::read_transform(&primary)? {
+            Transform::RightsManagement(licence) => licence.to_vec(),
+            Transform::Other => return Err(Error::Internal("a transform that was found is another".into())),
+        };
+        let layout = [CompoundLayout::OpenXml, CompoundLayout::Binary]
+            .into_iter()
+            .find(|layout| file.is_stream(format!("/{}", layout.content())))
+            .ok_or_else(|| Error::malformed(FORMAT, "it has a publishing licence, but no stream of encrypted content"))?;
+        let (mut end_user_licences, mut damaged_end_user_licences) = (Vec::new(), 0);
+        for name in names_in(&file, &path)?.into_iter().filter(|name| name.starts_with(END_USER_LICENCE)) {
+            match read_stream(&mut file, &format!("{path}/{name}")).and_then(|bytes| EndUserLicence::parse(&bytes)) {
+                Ok(licence) => end_user_licences.push(licence),
+                // The publishing licence decides about access; a licence that a program keeps for later may be missing.
+                Err(_) => damaged_end_user_licences += 1,
+            }
+        }
+        let (original_size, encrypted_size) = sizes(&mut file, layout)?;
+        Ok(Some(Self { layout, publishing_licence, end_user_licences, damaged_end_user_licences, original_size, encrypted_size }))
+    }
+}
+
+/// A protected document that is to be written.
+#[derive(Debug, Clone, Copy)]
+pub struct NewProtectedDocument<'a> {
+    /// How it is laid out.
+    pub layout: CompoundLayout,
+    /// The publishing licence and its chain, UTF-8.
+    pub publishing_licence: &'a [u8],
+    /// Licences of users.
+    pub end_user_licences: &'a [EndUserLicence],
+    /// Size of the content in the clear, in bytes.
+    pub original_size: u64,
+    /// The encrypted content.
+    pub content: &'a [u8],
+}
+
+impl NewProtectedDocument<'_> {
+    /// The file.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if a part is too long.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let layout = self.layout;
+        let mut file = CompoundFile::create_with_version(Version::V3, Cursor::new(Vec::new())).map_err(|error| written(&error))?;
+        let transform = format!("{TRANSFORMS}/{}", layout.transform());
+        file.create_storage_all(&transform).map_err(|error| written(&error))?;
+        file.create_storage("/\u{6}DataSpaces/DataSpaceInfo").map_err(|error| written(&error))?;
+        put(&mut file, "/\u{6}DataSpaces/Version", &data_spaces::version_stream()?)?;
+        put(&mut file, "/\u{6}DataSpaces/DataSpaceMap", &data_spaces::map_stream(layout.content(), layout.data_space())?)?;
+        put(&mut file, &format!("/\u{6}DataSpaces/DataSpaceInfo/{}", layout.data_space()), &data_spaces::definition_stream(layout.transform())?)?;
+        put(&mut file, &format!("{transform}/{PRIMARY}"), &data_spaces::write_transform(self.publishing_licence)?)?;
+        for (number, licence) in self.end_user_licences.iter().enumerate() {
+            put(&mut file, &format!("{transform}/{END_USER_LICENCE}{number:026}"), &licence.to_bytes()?)?;
+        }
+        let content = [&self.original_size.to_le_bytes(), self.content].concat();
+        put(&mut file, &format!("/{}", layout.content()), &content)?;
+        file.flush().map_err(|error| written(&error))?;
+        Ok(file.into_inner().into_inner())
+    }
+}
+
+/// The same file with another publishing licence. All other streams stay as they are, licences of users too.
+///
+/// # Errors
+/// As for [`ProtectedDocument::parse`]; [`Error::Usage`] if the licence is too long.
+pub(super) fn replace_licence(bytes: &[u8], licence: &[u8]) -> Result<Vec<u8>> {
+    let mut file = open(bytes)?;
+    let (path, _) = find_transform(&mut file)?.ok_or_else(not_protected)?;
+    // Written into a copy: a compound file is changed in place.
+    let mut copy = open(bytes.to_vec())?;
+    put(&mut copy, &format!("{path}/{PRIMARY}"), &data_spaces::write_transform(licence)?)?;
+    copy.flush().map_err(|error| written(&error))?;
+    Ok(copy.into_inner().into_inner())
+}
+
+fn open<B: AsRef<[u8]>>(bytes: B) -> Result<CompoundFile<Cursor<B>>>
+where
+    Cursor<B>: Read + Seek,
+{
+    check_compound_tables(&mut Cursor::new(bytes.as_ref()))?;
+    CompoundFile::open(Cursor::new(bytes)).map_err(|error| read(&error))
+}
+
+fn not_protected() -> Error {
+    Error::malformed(FORMAT, "it is a compound file that rights management does not protect")
+        .with_hint("it is in the clear, or encrypted under a password: either way no key of rights management is needed for it")
+}
+
+/// The path of the transform of rights management, and its stream; `None` if there is none.
+fn find_transform<F: Read + Seek>(file: &mut CompoundFile<F>) -> Result<Option<(String, Vec<u8>)>> {
+    if !file.is_storage(TRANSFORMS) {
+        return Ok(None);
+    }
+    let mut damaged = None;
+    for name in names_in(file, TRANSFORMS)? {
+        let path = format!("{TRANSFORMS}/{name}");
+        let stream = format!("{path}/{PRIMARY}");
+        if !file.is_stream(&stream) {
+            continue;
+        }
+        let primary = read_stream(file, &stream)?;
+        match data_spaces::read_transform(&primary) {
+            Ok(Transform::RightsManagement(_)) => return Ok(Some((path, primary))),
+            Ok(Transform::Other) => {}
+            // Transforms of other kinds have forms of their own.
+            Err(error) => damaged = damaged.or(Some(error)),
+        }
+    }
+    damaged.map_or(Ok(None), Err)
+}
+
+fn names_in<F>(file: &CompoundFile<F>, storage: &str) -> Result<Vec<String>> {
+    let names: Vec<String> =
+        file.read_storage(storage).map_err(|error| read(&error))?.take(MAX_ENTRIES + 1).map(|entry| entry.name().to_owned()).collect();
+    if names.len() > MAX_ENTRIES {
+        return Err(Error::malformed(FORMAT, format!("more than {MAX_ENTRIES} entries where licences are")));
+    }
+    Ok(names)
+}
+
+fn read_stream<F: Read + Seek>(file: &mut CompoundFile<F>, path: &str) -> Result<Vec<u8>> {
+    let stream = file.open_stream(path).map_err(|error| read(&error))?;
+    if stream.len() > MAX_LICENCE {
+        return Err(Error::malformed(FORMAT, format!("a stream of licences has {} bytes; {MAX_LICENCE} are the limit", stream.len())));
+    }
+    let mut bytes = Vec::new();
+    stream.take(MAX_LICENCE).read_to_end(&mut bytes).map_err(|error| read(&error))?;
+    Ok(bytes)
+}
+
+/// Size in the clear and encrypted size, from the content stream.
+fn sizes<F: Read + Seek>(file: &mut CompoundFile<F>, layout: CompoundLayout) -> Result<(u64, u64)> {
+    let mut stream = file.open_stream(format!("/{}", layout.content())).map_err(|error| read(&error))?;
+    let mut size = [0; 8];
+    let encrypted = stream.len().checked_sub(8).ok_or_else(|| Error::malformed(FORMAT, "the encrypted content has no length"))?;
+    stream.read_exact(&mut size).map_err(|error| read(&error))?;
+    Ok((u64::from_le_bytes(size), encrypted))
+}
+
+fn put<F: Read + Write + Seek>(file: &mut CompoundFile<F>, path: &str, bytes: &[u8]) -> Result<()> {
+    file.create_stream(path).and_then(|mut stream| stream.write_all(bytes)).map_err(|error| written(&error))
+}
+
+fn read(error: &std::io::Error) -> Error {
+    Error::malformed(FORMAT, format!("the compound file is damaged: {error}"))
+}
+
+fn written(error: &std::io::Error) -> Error {
+    Error::Internal(format!("writing a compound file into memory: {error}"))
+}
+
+/// Bounds what the reader of compound files (package `cfb`) allocates: sectors of the allocation table that are listed again and
+/// again would make a small file a large table (MS-CFB §2.2, §2.5). What is wrong otherwise the reader finds. Call this first.
+///
+/// # Errors
+/// [`Error::Malformed`].
+pub fn check_compound_tables(input: &mut (impl Read + Seek + ?Sized)) -> Result<()> {
+    const HEADER: usize = 512;
+    const ENTRIES_IN_HEADER: usize = 76;
+    const LAST_REGULAR: u32 = 0xffff_fffa;
+    let malformed = |what: &str| Error::malformed(FORMAT, format!("the compound file is damaged: {what}"));
+    let length = input.seek(SeekFrom::End(0)).map_err(|_| malformed("its length is not known"))?;
+    let mut read_at = |offset: u64, length: usize| -> Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        let done = input.seek(SeekFrom::Start(offset)).and_then(|_| input.read_exact(&mut bytes));
+        done.map(|()| bytes).map_err(|_| malformed("a part of its tables is beyond its end"))
+    };
+    let header = read_at(0, HEADER)?;
+    let number = |offset: usize| header.get(offset..offset + 4).map_or(0, little_endian);
+    let shift = number(30) & 0xffff;
+    if shift != 9 && shift != 12 {
+        return Err(malformed("its sectors have neither 512 nor 4096 bytes"));
+    }
+    let sector = 1_usize << shift;
+    let mut next = number(68);
+    let claimed = u64::from(number(44));
+    let mut listed = Listed::default();
+    listed.count(header.get(ENTRIES_IN_HEADER..).unwrap_or_default());
+    let sectors = length.div_ceil(sector as u64);
+    // Each sector of the table describes a quarter of its length in sectors. Some room for files that have more than they need.
+    let most = sectors / (sector as u64 / 4) + 8;
+    let mut visited = 0;
+    while claimed <= most && listed.used <= most && next < LAST_REGULAR {
+        visited += 1;
+        if visited > sectors {
+            return Err(malformed("its allocation table goes in a circle"));
+        }
+        let bytes = read_at((u64::from(next) + 1) * sector as u64, sector)?;
+        let (entries, last) = bytes.split_at(sector - 4);
+        listed.count(entries);
+        next = little_endian(last);
+    }
+    if claimed <= most && listed.used <= most { Ok(()) } else { Err(malformed("its allocation table is larger than the file")) }
+}
+
+/// Entries of the list of table sectors, up to the last one that is used: some writers fill the end with zeros.
+#[derive(Default)]
+struct Listed {
+    seen: u64,
+    used: u64,
+}
+
+impl Listed {
+    fn count(&mut self, bytes: &[u8]) {
+        for entry in bytes.chunks_exact(4) {
+            self.seen += 1;
+            if !matches!(little_endian(entry), 0 | u32::MAX) {
+                self.used = self.seen;
+            }
+        }
+    }
+}
+
+fn little_endian(bytes: &[u8]) -> u32 {
+    bytes.iter().rev().fold(0, |number, &byte| number << 8 | u32::from(byte))
+}
+
+#[cfg(test)]
+mod tests;

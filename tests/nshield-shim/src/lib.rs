@@ -1,0 +1,4 @@
+//! SoftHSM with the face of an nShield module, for tests. `README.md` says what is imitated and how well it is known.
+
+pub mod identity;
+mod module;
