@@ -133,17 +133,25 @@ impl Backing for EncryptedFolder {
         Ok(Some(all))
     }
 
+    /// The metadata first: a key is never listed without the name by which a run that was cut off finds it again, and metadata
+    /// without a key is not listed at all.
     fn persist(&self, key: &RsaSecretKey, metadata: &Metadata) -> Result<()> {
         self.prove_password()?;
         let (password, cost) = self.credentials()?;
-        let path = files::key(&self.folder, &key.id());
+        let (path, metadata_path) = (files::key(&self.folder, &key.id()), files::metadata(&self.folder, &key.id()));
         // A key file that is there is the same key: its name says so, and it has been listed or rebuilt.
-        if !path.exists() {
-            let sealed = encryption::seal(key, &password, cost)?;
-            durable::write(&path, sealed.as_bytes(), Access::OwnerOnly, Existing::Keep)?;
-            self.opened().insert(key.id(), fingerprint(sealed.as_bytes()));
+        if path.exists() {
+            return metadata::write(&metadata_path, metadata);
         }
-        metadata::write(&files::metadata(&self.folder, &key.id()), metadata)
+        let sealed = encryption::seal(key, &password, cost)?;
+        metadata::write(&metadata_path, metadata)?;
+        if let Err(error) = durable::write(&path, sealed.as_bytes(), Access::OwnerOnly, Existing::Keep) {
+            // What is left alone is of no use; if it stays, it does no harm.
+            files::remove(&metadata_path).unwrap_or_default();
+            return Err(error);
+        }
+        self.opened().insert(key.id(), fingerprint(sealed.as_bytes()));
+        Ok(())
     }
 
     fn load(&self, id: &KeyId) -> Result<RsaSecretKey> {
