@@ -120,7 +120,7 @@ impl LintReport {
     /// Text that is neither JSON nor PEM.
     fn of_text(text: &str, bytes: &[u8], named_byok: bool) -> Self {
         let joined: String = text.chars().filter(|character| !character.is_ascii_whitespace()).collect();
-        let of_hex = (joined.len() % 2 == 0 && joined.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(joined.len() / 2);
+        let of_hex = (joined.len().is_multiple_of(2) && joined.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(joined.len() / 2);
         if of_hex.is_some_and(|length| !possible_sizes(length).is_empty()) {
             let finding = Finding::problem("hex", "it is hex; every service takes bytes or base64").with_hint("turn it into bytes: xxd -r -p");
             return Self::wrong(TransferKind::WrappedKey(Envelope::Raw), finding);
