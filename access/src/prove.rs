@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use keykit::bulk::{FileInput, Survey};
+use keykit::container::ContainerKind;
 use keykit::key::KeyId;
 use keykit::licence::{SealAlgorithm, SealedContentKey, enabling_bits, rights_data};
 use keykit::store::KeyStore;
@@ -234,8 +235,9 @@ fn read_licences(hit: &Hit) -> Result<Vec<Document>, String> {
 /// A container that can't be read is damaged: it was protected. What may hold one is not read.
 fn unread(hit: &Hit, problem: &str) -> LicenceProblem {
     let verdict = match hit.kind {
-        Some(_) => LicenceVerdict::Damaged,
-        None => LicenceVerdict::NotRead,
+        Some(ContainerKind::Pfile | ContainerKind::Rpmsg | ContainerKind::Text) => LicenceVerdict::Damaged,
+        // A compound file that is damaged may have been protected or not.
+        _ => LicenceVerdict::NotRead,
     };
     LicenceProblem { inside: hit.inside.clone(), verdict, key_id: None, problem: problem.to_owned() }
 }

@@ -11,7 +11,6 @@ use std::fs::File;
 use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use cfb::CompoundFile;
 use keykit::container::{self, ContainerKind};
 use keykit::{Error, Result};
 
@@ -132,14 +131,12 @@ impl Search<'_> {
     }
 
     fn look_into_container(&mut self, input: &mut dyn Input, kind: ContainerKind, length: u64, inside: &str, depth: usize) {
+        if kind == ContainerKind::OfficeCompound && self.look_into_outlook_message(input, inside, depth) {
+            return;
+        }
         let licences = match kind {
             // The licence stands before the content, which can be as long as it likes.
             ContainerKind::Pfile => self.licences_in_prefix(input, length),
-            ContainerKind::OfficeCompound => match self.read_whole(input, length).and_then(container::open_compound_file) {
-                Ok(file) => self.licences_in_compound_file(file, inside, depth),
-                // It may be protected or not: nothing was seen of it.
-                Err(error) => return self.problem(inside, None, error),
-            },
             _ => self.read_whole(input, length).and_then(|bytes| licences_in(&bytes)),
         };
         match licences {
@@ -147,15 +144,6 @@ impl Search<'_> {
             Ok(Some(licences)) => self.hits.push(Hit { inside: inside.to_owned(), kind: Some(kind), licences: Ok(licences) }),
             Err(error) => self.problem(inside, Some(kind), error),
         }
-    }
-
-    /// The licences of an Office document, if it is a protected one. The attachments of a message are looked at.
-    fn licences_in_compound_file(&mut self, mut file: CompoundFile<Cursor<Vec<u8>>>, inside: &str, depth: usize) -> Result<Option<Vec<u8>>> {
-        if outlook::is_message(&file) {
-            self.look_into_outlook_message(file, inside, depth);
-            return Ok(None);
-        }
-        if container::is_rights_protected(&mut file)? { licences_in(file.into_inner().get_ref()) } else { Ok(None) }
     }
 
     fn licences_in_prefix(&self, input: &mut dyn Input, length: u64) -> Result<Option<Vec<u8>>> {
@@ -216,7 +204,7 @@ impl Search<'_> {
 
 /// The licences of a container, if it is a protected one.
 fn licences_in(bytes: &[u8]) -> Result<Option<Vec<u8>>> {
-    container::find_licences(bytes).map(|found| Some(found.licences.into_owned()))
+    Ok(container::find_licences_if_protected(bytes)?.map(|found| found.licences.into_owned()))
 }
 
 fn read_at_start(input: &mut dyn Input, limit: u64) -> Result<Vec<u8>> {

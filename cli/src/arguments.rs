@@ -13,6 +13,12 @@ use keykit::artefact::legacy_toolset::{
 
 pub(crate) use byok::*;
 
+mod issue;
+mod tenant;
+
+pub(crate) use issue::{CipherArgument, IssueArguments, PublishingArguments, UseArguments};
+pub(crate) use tenant::{ActivateArguments, ExportArguments, RekeyTenantArguments, TemplateCommand, TenantCommand, TokenSecrets};
+
 /// Moves the keys of a rights-management service to where they must live next, and proves that nothing was lost.
 #[derive(Debug, Parser)]
 #[command(name = "keykit", version, propagate_version = true, max_term_width = 110)]
@@ -32,9 +38,16 @@ pub(crate) struct Arguments {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// For people
+    #[value(alias = "table")]
     Text,
     /// One JSON object, for programs
     Json,
+    /// JUnit XML, for build servers
+    #[value(hide = true)]
+    Junit,
+    /// One HTML page
+    #[value(hide = true)]
+    Html,
 }
 
 /// What to do.
@@ -48,6 +61,21 @@ pub(crate) enum Command {
     /// Move keys by one of the three paths, and prove it
     #[command(subcommand)]
     Migrate(MigrateCommand),
+    /// Make a plan of a whole migration, show it, or compare two
+    Plan(PlanArguments),
+    /// Keys of the people who approve plans
+    #[command(subcommand)]
+    Ceremony(CeremonyCommand),
+    /// Approve a plan with a key of one's own
+    Approve(ApproveArguments),
+    /// Carry out an approved plan
+    Apply(ApplyArguments),
+    /// Go on with a run that was interrupted
+    Resume(ApplyArguments),
+    /// Give a run up: undo what can be undone, list what stays
+    Abort(AbortArguments),
+    /// Check stores and files against a plan, from the ground up
+    Verify(VerifyArguments),
     /// Make and show the tenant keyring
     #[command(subcommand)]
     Tenant(TenantCommand),
@@ -104,6 +132,141 @@ pub(crate) struct ProveAccessArguments {
     /// Where the PIN of a token comes from: prompt, fd:N, file:PATH, env:VAR or exec:CMD
     #[arg(long, value_name = "SOURCE")]
     pub(crate) pin_source: Option<String>,
+}
+
+/// `keykit plan`
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct PlanArguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<PlanCommand>,
+    /// The migration file
+    #[arg(value_name = "MIGRATION.toml", required_unless_present = "init", value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+    /// Where the plan goes, beside the migration file: paths in both count from their folder
+    #[arg(long, short, required_unless_present_any = ["init", "check_only"], value_name = "PLAN.json", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+    /// Print a commented example of a migration file
+    #[arg(long, conflicts_with_all = ["file", "output"])]
+    pub(crate) init: bool,
+    /// Say what the rules find, and make no plan
+    #[arg(long, requires = "file", conflicts_with = "output")]
+    pub(crate) check_only: bool,
+    /// Look at the migration file only: open no exported domain, no token and no tenant
+    #[arg(long, requires = "check_only")]
+    pub(crate) file_only: bool,
+}
+
+/// `keykit plan show|diff`
+#[derive(Debug, Subcommand)]
+pub(crate) enum PlanCommand {
+    /// Show a plan to people
+    Show {
+        /// The plan
+        #[arg(value_hint = ValueHint::FilePath)]
+        plan: PathBuf,
+    },
+    /// Show what differs between two plans (exit code 1 if something does)
+    Diff {
+        /// One plan
+        #[arg(value_hint = ValueHint::FilePath)]
+        before: PathBuf,
+        /// The other
+        #[arg(value_hint = ValueHint::FilePath)]
+        after: PathBuf,
+    },
+}
+
+/// `keykit ceremony`
+#[derive(Debug, Subcommand)]
+pub(crate) enum CeremonyCommand {
+    /// Make a key for a person who approves plans (Ed25519, encrypted; OpenSSH reads it too)
+    Keygen {
+        /// Where the key goes (mode 0600); its public half goes beside it, with .pub at the end
+        #[arg(long, short, value_name = "KEY", value_hint = ValueHint::FilePath)]
+        output: PathBuf,
+        /// Who it belongs to
+        #[arg(long, default_value = "")]
+        comment: String,
+        /// Where its password comes from: prompt, fd:N, file:PATH, env:VAR or exec:CMD
+        #[arg(long, value_name = "SOURCE", default_value = "prompt")]
+        password_source: String,
+    },
+}
+
+/// `keykit approve`
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("how").required(true).args(["key", "statement_for", "statement"]))]
+pub(crate) struct ApproveArguments {
+    /// The plan
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) plan: PathBuf,
+    /// Private key of the person who approves: of `keykit ceremony keygen` or `ssh-keygen -t ed25519`
+    #[arg(long, value_hint = ValueHint::FilePath)]
+    pub(crate) key: Option<PathBuf>,
+    /// Write only what this person is to sign with `ssh-keygen -Y sign -n keykit-plan`, for keys in agents and in hardware
+    #[arg(long, value_name = "NAME")]
+    pub(crate) statement_for: Option<String>,
+    /// What was signed in that way
+    #[arg(long, requires = "signature", value_hint = ValueHint::FilePath)]
+    pub(crate) statement: Option<PathBuf>,
+    /// The signature of it
+    #[arg(long, requires = "statement", value_hint = ValueHint::FilePath)]
+    pub(crate) signature: Option<PathBuf>,
+    /// Where the approval goes
+    #[arg(long, short, value_name = "APPROVAL", value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+    /// For how many days it holds (default: as long as the plan allows)
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) valid_days: Option<u32>,
+    /// Where the key's password comes from: prompt, fd:N, file:PATH, env:VAR or exec:CMD
+    #[arg(long, value_name = "SOURCE", default_value = "prompt")]
+    pub(crate) password_source: String,
+}
+
+/// `keykit apply`, `keykit resume`
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArguments {
+    /// The plan
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) plan: PathBuf,
+    /// Approvals; without any, those that the run was begun with
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) approval: Vec<PathBuf>,
+    /// Steps that a person has done by hand
+    #[arg(long, value_name = "STEP")]
+    pub(crate) confirm: Vec<String>,
+    /// How long to wait for another process that works on the same tenant
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub(crate) wait: u64,
+    #[command(flatten)]
+    pub(crate) keyring: KeyringPassword,
+}
+
+/// `keykit abort`
+#[derive(Debug, Args)]
+pub(crate) struct AbortArguments {
+    /// The plan
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) plan: PathBuf,
+    /// Why, for the journal
+    #[arg(long, default_value = "")]
+    pub(crate) reason: String,
+    /// How long to wait for another process that works on the same tenant
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub(crate) wait: u64,
+    #[command(flatten)]
+    pub(crate) keyring: KeyringPassword,
+}
+
+/// `keykit verify`
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// The plan
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) plan: PathBuf,
+    #[command(flatten)]
+    pub(crate) keyring: KeyringPassword,
 }
 
 /// `keykit inspect`
@@ -285,45 +448,6 @@ pub(crate) struct SoftwareToHsmArguments {
     pub(crate) keep_transferable: bool,
 }
 
-/// `keykit tenant`
-#[derive(Debug, Subcommand)]
-pub(crate) enum TenantCommand {
-    /// Make a tenant folder
-    Init {
-        /// The folder
-        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-        tenant: PathBuf,
-        /// Import rules: 2016 makes the first key active, current leaves all archived
-        #[arg(long, value_enum, default_value_t = EraArgument::Current)]
-        era: EraArgument,
-    },
-    /// Show keys and templates
-    Show {
-        /// The folder
-        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-        tenant: PathBuf,
-    },
-    /// Make a key the active one; the one that was active is archived
-    Activate {
-        /// The key's identity, or the start of it
-        key: String,
-        /// The folder
-        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-        tenant: PathBuf,
-    },
-    /// Change the keyring password
-    Repassword {
-        /// The folder
-        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-        tenant: PathBuf,
-        #[command(flatten)]
-        keyring: KeyringPassword,
-        /// Where the new password comes from
-        #[arg(long, value_name = "SOURCE", default_value = "prompt")]
-        new_password_source: String,
-    },
-}
-
 /// `keykit licence`
 #[derive(Debug, Subcommand)]
 pub(crate) enum LicenceCommand {
@@ -333,6 +457,8 @@ pub(crate) enum LicenceCommand {
         #[arg(required = true, value_hint = ValueHint::FilePath)]
         files: Vec<PathBuf>,
     },
+    /// Issue a publishing licence under the active key, or a use licence for one user
+    Issue(Box<IssueArguments>),
     /// Move licences from archived keys to the active one; the originals stay as they are
     Rekey(RekeyArguments),
     /// Open the content key of a licence with a key of the tenant
@@ -395,6 +521,44 @@ pub(crate) enum StoreCommand {
         #[arg(long)]
         wrappable: bool,
     },
+    /// Say what a store really does, and which transfers it can serve; nothing is written to it
+    Doctor(CheckArguments),
+    /// Run published vectors and the suites of keykit on a store
+    ///
+    /// --format also takes `junit` and `html`. On a token only session objects are made, in memory only keys in memory, unless --allow-write names the store.
+    Conformance(ConformanceArguments),
+}
+
+/// What both examinations of a store take.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// The store: `memory:`, `file:DIR`, or a PKCS#11 URI with `module-path` and `pin-source`
+    #[arg(long, value_name = "URI")]
+    pub(crate) store: String,
+    #[command(flatten)]
+    pub(crate) keyring: KeyringPassword,
+    /// Write the result into this file instead of standard output
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+    /// Compare with a result that was stored as JSON; anything that got worse is a negative result
+    #[arg(long, value_name = "OLD.json", value_hint = ValueHint::FilePath)]
+    pub(crate) compare: Option<PathBuf>,
+}
+
+/// `keykit store conformance`
+#[derive(Debug, Args)]
+pub(crate) struct ConformanceArguments {
+    #[command(flatten)]
+    pub(crate) common: CheckArguments,
+    /// Run these suites only: sign, oaep, pkcs1-decrypt, contract, attributes, verify, kw, kwp
+    #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
+    pub(crate) suite: Vec<String>,
+    /// Allow token objects on the token with this serial number, or keys in the folder of this path
+    #[arg(long, value_name = "SERIAL")]
+    pub(crate) allow_write: Option<String>,
+    /// Leave out keys above this size (default: 4096 for tokens, 8192 otherwise)
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u16).range(1024..=8192))]
+    pub(crate) max_bits: Option<u16>,
 }
 
 /// `keykit nshield`

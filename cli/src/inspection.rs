@@ -94,13 +94,8 @@ pub(crate) fn inspect(path: &Path, password: Option<&Password>) -> Result<FileRe
     if text.is_some_and(|text| text.contains("-----BEGIN ")) {
         return Ok(pem(path, text.unwrap_or_default()));
     }
-    if bytes.trim_ascii_start().starts_with(b"{") {
-        if let Some(Ok(evidence)) = text.map(|text| Evidence::parse(text, path)) {
-            return Ok(nshield::evidence(path, &evidence));
-        }
-        if text.is_some_and(is_attestation_bundle) {
-            return Ok(nshield::attestation_bundle(path));
-        }
+    if text.is_some_and(is_attestation_bundle) {
+        return Ok(nshield::attestation_bundle(path));
     }
     if let Some(Ok(evidence)) = text.map(|text| Evidence::parse(text, path)) {
         return Ok(nshield::evidence(path, &evidence));

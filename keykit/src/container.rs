@@ -13,7 +13,7 @@ mod pfile;
 mod rpmsg;
 
 pub use data_spaces::EndUserLicence;
-pub use office::{CompoundLayout, NewProtectedDocument, ProtectedDocument, is_rights_protected, open_compound_file};
+pub use office::{CompoundLayout, NewProtectedDocument, ProtectedDocument, check_compound_tables};
 pub use pfile::{NewProtectedFile, PfileVersion, ProtectedFile};
 pub use rpmsg::{read_mail, write_mail};
 
@@ -124,6 +124,18 @@ pub fn find_licences(bytes: &[u8]) -> Result<FoundLicences<'_>> {
         }
     };
     Ok(FoundLicences { kind, licences, offset })
+}
+
+/// The same, but `None` for a sound compound file that rights management does not protect: an Office document in the clear, or
+/// under a password.
+///
+/// # Errors
+/// As for [`find_licences`].
+pub fn find_licences_if_protected(bytes: &[u8]) -> Result<Option<FoundLicences<'_>>> {
+    if ContainerKind::of(bytes) == Some(ContainerKind::OfficeCompound) && ProtectedDocument::find(bytes)?.is_none() {
+        return Ok(None);
+    }
+    find_licences(bytes).map(Some)
 }
 
 /// The same compound file or mail with another publishing licence; everything else in it stays as it is.

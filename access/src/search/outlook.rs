@@ -1,12 +1,13 @@
 //! Outlook messages (.msg): the attachments, in compound files (MS-OXMSG §2.2.2).
 
-use std::io::{Cursor, Read as _};
+use std::io::Read as _;
 use std::path::PathBuf;
 
 use cfb::CompoundFile;
 use keykit::Error;
+use keykit::container::check_compound_tables;
 
-use super::{FORMAT, Search, join};
+use super::{FORMAT, Input, Search, join};
 
 /// The stream that every message has (MS-OXMSG §2.4).
 const PROPERTIES: &str = "/__properties_version1.0";
@@ -18,7 +19,15 @@ const ATTACHMENT_NAME: &str = "__substg1.0_3707001F";
 const NAME_LIMIT: u64 = 1 << 10;
 
 impl Search<'_> {
-    pub(super) fn look_into_outlook_message(&mut self, mut file: CompoundFile<Cursor<Vec<u8>>>, inside: &str, depth: usize) {
+    /// False if the compound file is no message: then nothing was done.
+    pub(super) fn look_into_outlook_message(&mut self, input: &mut dyn Input, inside: &str, depth: usize) -> bool {
+        if check_compound_tables(input).is_err() {
+            return false;
+        }
+        let Ok(mut file) = CompoundFile::open(input) else { return false };
+        if !file.is_stream(PROPERTIES) {
+            return false;
+        }
         // Messages in messages have their attachments in the same file, further down: all are found.
         let mut attachments: Vec<PathBuf> = Vec::new();
         for entry in file.walk() {
@@ -43,10 +52,6 @@ impl Search<'_> {
                 Err(error) => self.problem(&name, None, Error::malformed(FORMAT, format!("the attachment can't be read: {error}"))),
             }
         }
+        true
     }
-}
-
-/// Whether a compound file is a message.
-pub(super) fn is_message(file: &CompoundFile<Cursor<Vec<u8>>>) -> bool {
-    file.is_stream(PROPERTIES)
 }

@@ -75,6 +75,32 @@ fn a_licence_is_found_wherever_it_lies() {
 }
 
 #[test]
+fn office_documents_and_protected_mail_are_found_and_others_are_no_problem() {
+    let new = container::NewProtectedDocument {
+        layout: container::CompoundLayout::OpenXml,
+        publishing_licence: LICENCE,
+        end_user_licences: &[],
+        original_size: 3,
+        content: &[0; 16],
+    };
+    let (document, message) = (new.to_bytes().unwrap(), container::write_mail(&new).unwrap());
+    let limits = Limits::default();
+    assert_eq!(found(&document, &limits), [licence_at("")]);
+    let letter = mail(&[("message.rpmsg", &message)]);
+    let bytes = zip(&[("plan.docx", &document), ("letter.eml", &letter)]);
+    assert_eq!(found(&bytes, &limits), [licence_at("plan.docx"), licence_at("letter.eml / message.rpmsg")]);
+    assert_eq!(found(&outlook(&[("plan.docx", &document)]), &limits), [licence_at("plan.docx")]);
+    // Not protected: nothing to find, nothing wrong.
+    let mut plain = CompoundFile::create(Cursor::new(Vec::new())).unwrap();
+    plain.create_stream("/WordDocument").unwrap().write_all(b"text").unwrap();
+    plain.flush().unwrap();
+    assert!(found(&plain.into_inner().into_inner(), &limits).is_empty());
+    // Damaged: nobody can say.
+    assert!(matches!(found(&document[..1000], &limits).as_slice(), [(_, Err(_))]));
+    assert!(matches!(found(&message[..message.len() - 1], &limits).as_slice(), [(_, Err(_))]));
+}
+
+#[test]
 fn every_limit_is_named_when_it_is_met() {
     let problem = |bytes: &[u8], limits: Limits| {
         let mut found = found(bytes, &limits);

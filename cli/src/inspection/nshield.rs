@@ -38,12 +38,11 @@ pub(super) fn attestation_bundle(path: &Path) -> FileReport {
     report
 }
 
-/// Whether a file is a package of the legacy toolset, as far as that can be told: its format is not public. It is no text, and its
-/// name is that of a transfer file.
+/// Whether a file that is no transfer file by its extension is a package of the legacy toolset, as far as that can be told: its
+/// format is not public. It is no text, and has the name that the toolset gives.
 pub(super) fn is_legacy_package(path: &Path, bytes: &[u8]) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    let named = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("byok")) || name.starts_with(PACKAGE);
-    named && !bytes.is_empty() && bytes.iter().any(|byte| !matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n'))
+    name.starts_with(PACKAGE) && !bytes.is_empty() && bytes.iter().any(|byte| !matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n'))
 }
 
 /// Reports on a package of the legacy toolset.

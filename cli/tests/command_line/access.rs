@@ -34,6 +34,19 @@ fn a_share_whose_licences_all_open_is_proven() {
 }
 
 #[test]
+fn office_documents_and_mail_are_proven_too() {
+    let desk = desk();
+    let licences = &contoso().cluster.licences;
+    desk.write("share/plan.docx", &licences[0].document);
+    desk.write("share/deep/message.rpmsg", &licences[1].mail);
+    let proof = desk.run(&format!("{PROVE} share")).exits(0).json("prove-access");
+    assert_eq!((&proof["proven"], &proof["files"], &proof["opens"]), (&true.into(), &6.into(), &5.into()));
+    desk.write("share/lost.docx", &fabrikam().cluster.licences[0].document);
+    let proof = desk.run(&format!("{PROVE} share")).exits(1).json("prove-access");
+    assert_eq!((&proof["bad"][0]["id"], &proof["bad"][0]["problems"][0]["verdict"]), (&"lost.docx".into(), &"key-missing".into()));
+}
+
+#[test]
 fn a_missing_key_is_named_with_its_files() {
     let desk = desk();
     desk.write("share/=cmd.pfile", &fabrikam().cluster.licences[0].pfile);

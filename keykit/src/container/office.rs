@@ -9,7 +9,7 @@
 //! A transform is known by its identity, whatever it is called. Lengths are checked before anything is allocated, chains of sectors
 //! that go in circles are refused, and no part larger than its limit is read.
 
-use std::io::{Cursor, Read, Write};
+use std::io::{Cursor, Read, Seek, SeekFrom, Write};
 
 use cfb::{CompoundFile, Version};
 
@@ -89,8 +89,17 @@ impl ProtectedDocument {
     /// # Errors
     /// [`Error::Malformed`] if it is no compound file, not protected by rights management, or damaged.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let mut file = open_compound_file(bytes)?;
-        let (path, primary) = the_transform(&mut file)?;
+        Self::find(bytes)?.ok_or_else(not_protected)
+    }
+
+    /// Reads a compound file that may be a protected document; `None` if it is sound and rights management does not protect it:
+    /// it may be in the clear, or under a password.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if it is no compound file, or damaged.
+    pub fn find(bytes: &[u8]) -> Result<Option<Self>> {
+        let mut file = open(bytes)?;
+        let Some((path, primary)) = find_transform(&mut file)? else { return Ok(None) };
         let publishing_licence = match data_spaces::read_transform(&primary)? {
             Transform::RightsManagement(licence) => licence.to_vec(),
             Transform::Other => return Err(Error::Internal("a transform that was found is another".into())),
@@ -108,7 +117,7 @@ impl ProtectedDocument {
             }
         }
         let (original_size, encrypted_size) = sizes(&mut file, layout)?;
-        Ok(Self { layout, publishing_licence, end_user_licences, damaged_end_user_licences, original_size, encrypted_size })
+        Ok(Some(Self { layout, publishing_licence, end_user_licences, damaged_end_user_licences, original_size, encrypted_size }))
     }
 }
 
@@ -157,63 +166,49 @@ impl NewProtectedDocument<'_> {
 /// # Errors
 /// As for [`ProtectedDocument::parse`]; [`Error::Usage`] if the licence is too long.
 pub(super) fn replace_licence(bytes: &[u8], licence: &[u8]) -> Result<Vec<u8>> {
-    let mut file = open_compound_file(bytes)?;
-    let (path, _) = the_transform(&mut file)?;
+    let mut file = open(bytes)?;
+    let (path, _) = find_transform(&mut file)?.ok_or_else(not_protected)?;
     // Written into a copy: a compound file is changed in place.
-    let mut copy = open_compound_file(bytes.to_vec())?;
+    let mut copy = open(bytes.to_vec())?;
     put(&mut copy, &format!("{path}/{PRIMARY}"), &data_spaces::write_transform(licence)?)?;
     copy.flush().map_err(|error| written(&error))?;
     Ok(copy.into_inner().into_inner())
 }
 
-/// Opens any compound file, protected or not, without believing its tables.
-///
-/// # Errors
-/// [`Error::Malformed`] if it is none, or is damaged.
-pub fn open_compound_file<B: AsRef<[u8]>>(bytes: B) -> Result<CompoundFile<Cursor<B>>>
+fn open<B: AsRef<[u8]>>(bytes: B) -> Result<CompoundFile<Cursor<B>>>
 where
-    Cursor<B>: Read + std::io::Seek,
+    Cursor<B>: Read + Seek,
 {
-    check_tables(bytes.as_ref())?;
+    check_compound_tables(&mut Cursor::new(bytes.as_ref()))?;
     CompoundFile::open(Cursor::new(bytes)).map_err(|error| read(&error))
 }
 
-/// Whether rights management protects an open compound file. One that is encrypted in another way, under a password, is not.
-///
-/// # Errors
-/// [`Error::Malformed`] if what says so is damaged.
-pub fn is_rights_protected<F: Read + std::io::Seek>(file: &mut CompoundFile<F>) -> Result<bool> {
-    find_transform(file).map(|found| found.is_some())
+fn not_protected() -> Error {
+    Error::malformed(FORMAT, "it is a compound file that rights management does not protect")
+        .with_hint("it is in the clear, or encrypted under a password: either way no key of rights management is needed for it")
 }
 
-/// The path of the transform of rights management, and its stream.
-fn find_transform<F: Read + std::io::Seek>(file: &mut CompoundFile<F>) -> Result<Option<(String, Vec<u8>)>> {
+/// The path of the transform of rights management, and its stream; `None` if there is none.
+fn find_transform<F: Read + Seek>(file: &mut CompoundFile<F>) -> Result<Option<(String, Vec<u8>)>> {
     if !file.is_storage(TRANSFORMS) {
         return Ok(None);
     }
+    let mut damaged = None;
     for name in names_in(file, TRANSFORMS)? {
         let path = format!("{TRANSFORMS}/{name}");
         let stream = format!("{path}/{PRIMARY}");
-        if file.is_stream(&stream) {
-            let primary = read_stream(file, &stream)?;
-            if matches!(data_spaces::read_transform(&primary)?, Transform::RightsManagement(_)) {
-                return Ok(Some((path, primary)));
-            }
+        if !file.is_stream(&stream) {
+            continue;
+        }
+        let primary = read_stream(file, &stream)?;
+        match data_spaces::read_transform(&primary) {
+            Ok(Transform::RightsManagement(_)) => return Ok(Some((path, primary))),
+            Ok(Transform::Other) => {}
+            // Transforms of other kinds have forms of their own.
+            Err(error) => damaged = damaged.or(Some(error)),
         }
     }
-    Ok(None)
-}
-
-/// As [`find_transform`], of a document that must be protected.
-fn the_transform<F: Read + std::io::Seek>(file: &mut CompoundFile<F>) -> Result<(String, Vec<u8>)> {
-    find_transform(file)?.ok_or_else(|| {
-        let hint = if file.is_storage(TRANSFORMS) {
-            "it is encrypted in another way, for example under a password: no key of rights management opens it"
-        } else {
-            "a document that is not protected needs no key"
-        };
-        Error::malformed(FORMAT, "it is a compound file that rights management does not protect").with_hint(hint)
-    })
+    damaged.map_or(Ok(None), Err)
 }
 
 fn names_in<F>(file: &CompoundFile<F>, storage: &str) -> Result<Vec<String>> {
@@ -225,7 +220,7 @@ fn names_in<F>(file: &CompoundFile<F>, storage: &str) -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn read_stream<F: Read + std::io::Seek>(file: &mut CompoundFile<F>, path: &str) -> Result<Vec<u8>> {
+fn read_stream<F: Read + Seek>(file: &mut CompoundFile<F>, path: &str) -> Result<Vec<u8>> {
     let stream = file.open_stream(path).map_err(|error| read(&error))?;
     if stream.len() > MAX_LICENCE {
         return Err(Error::malformed(FORMAT, format!("a stream of licences has {} bytes; {MAX_LICENCE} are the limit", stream.len())));
@@ -236,7 +231,7 @@ fn read_stream<F: Read + std::io::Seek>(file: &mut CompoundFile<F>, path: &str) 
 }
 
 /// Size in the clear and encrypted size, from the content stream.
-fn sizes<F: Read + std::io::Seek>(file: &mut CompoundFile<F>, layout: CompoundLayout) -> Result<(u64, u64)> {
+fn sizes<F: Read + Seek>(file: &mut CompoundFile<F>, layout: CompoundLayout) -> Result<(u64, u64)> {
     let mut stream = file.open_stream(format!("/{}", layout.content())).map_err(|error| read(&error))?;
     let mut size = [0; 8];
     let encrypted = stream.len().checked_sub(8).ok_or_else(|| Error::malformed(FORMAT, "the encrypted content has no length"))?;
@@ -244,7 +239,7 @@ fn sizes<F: Read + std::io::Seek>(file: &mut CompoundFile<F>, layout: CompoundLa
     Ok((u64::from_le_bytes(size), encrypted))
 }
 
-fn put<F: Read + Write + std::io::Seek>(file: &mut CompoundFile<F>, path: &str, bytes: &[u8]) -> Result<()> {
+fn put<F: Read + Write + Seek>(file: &mut CompoundFile<F>, path: &str, bytes: &[u8]) -> Result<()> {
     file.create_stream(path).and_then(|mut stream| stream.write_all(bytes)).map_err(|error| written(&error))
 }
 
@@ -256,47 +251,70 @@ fn written(error: &std::io::Error) -> Error {
     Error::Internal(format!("writing a compound file into memory: {error}"))
 }
 
-/// Bounds what the reader of compound files allocates: sectors of the allocation table that are listed again and again would make
-/// a small file a large table (MS-CFB §2.2, §2.5). What is wrong otherwise the reader finds.
-fn check_tables(bytes: &[u8]) -> Result<()> {
-    const ENTRIES_IN_HEADER: usize = 109;
-    const FREE: u32 = u32::MAX;
+/// Bounds what the reader of compound files (package `cfb`) allocates: sectors of the allocation table that are listed again and
+/// again would make a small file a large table (MS-CFB §2.2, §2.5). What is wrong otherwise the reader finds. Call this first.
+///
+/// # Errors
+/// [`Error::Malformed`].
+pub fn check_compound_tables(input: &mut (impl Read + Seek + ?Sized)) -> Result<()> {
+    const HEADER: usize = 512;
+    const ENTRIES_IN_HEADER: usize = 76;
     const LAST_REGULAR: u32 = 0xffff_fffa;
     let malformed = |what: &str| Error::malformed(FORMAT, format!("the compound file is damaged: {what}"));
-    let number = |offset: usize| -> Option<u32> {
-        let bytes = bytes.get(offset..offset.checked_add(4)?)?;
-        Some(bytes.iter().rev().fold(0, |number, &byte| number << 8 | u32::from(byte)))
+    let length = input.seek(SeekFrom::End(0)).map_err(|_| malformed("its length is not known"))?;
+    let mut read_at = |offset: u64, length: usize| -> Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        let done = input.seek(SeekFrom::Start(offset)).and_then(|_| input.read_exact(&mut bytes));
+        done.map(|()| bytes).map_err(|_| malformed("a part of its tables is beyond its end"))
     };
-    let shift = number(30).ok_or_else(|| malformed("its header is cut off"))? & 0xffff;
+    let header = read_at(0, HEADER)?;
+    let number = |offset: usize| header.get(offset..offset + 4).map_or(0, little_endian);
+    let shift = number(30) & 0xffff;
     if shift != 9 && shift != 12 {
         return Err(malformed("its sectors have neither 512 nor 4096 bytes"));
     }
     let sector = 1_usize << shift;
-    let sectors = bytes.len().div_ceil(sector);
+    let mut next = number(68);
+    let claimed = u64::from(number(44));
+    let mut listed = Listed::default();
+    listed.count(header.get(ENTRIES_IN_HEADER..).unwrap_or_default());
+    let sectors = length.div_ceil(sector as u64);
     // Each sector of the table describes a quarter of its length in sectors. Some room for files that have more than they need.
-    let most = sectors / (sector / 4) + 8;
-    // Entries up to the last one that is used: some writers fill the end with zeros.
-    let (mut seen, mut used) = (0, 0);
-    let mut count = |start: usize, entries: usize| {
-        for entry in 0..entries {
-            seen += 1;
-            if number(start + entry * 4).is_some_and(|entry| entry != FREE && entry != 0) {
-                used = seen;
+    let most = sectors / (sector as u64 / 4) + 8;
+    let mut visited = 0;
+    while claimed <= most && listed.used <= most && next < LAST_REGULAR {
+        visited += 1;
+        if visited > sectors {
+            return Err(malformed("its allocation table goes in a circle"));
+        }
+        let bytes = read_at((u64::from(next) + 1) * sector as u64, sector)?;
+        let (entries, last) = bytes.split_at(sector - 4);
+        listed.count(entries);
+        next = little_endian(last);
+    }
+    if claimed <= most && listed.used <= most { Ok(()) } else { Err(malformed("its allocation table is larger than the file")) }
+}
+
+/// Entries of the list of table sectors, up to the last one that is used: some writers fill the end with zeros.
+#[derive(Default)]
+struct Listed {
+    seen: u64,
+    used: u64,
+}
+
+impl Listed {
+    fn count(&mut self, bytes: &[u8]) {
+        for entry in bytes.chunks_exact(4) {
+            self.seen += 1;
+            if !matches!(little_endian(entry), 0 | u32::MAX) {
+                self.used = self.seen;
             }
         }
-        used <= most
-    };
-    let claimed = number(44).and_then(|claimed| usize::try_from(claimed).ok()).unwrap_or(usize::MAX);
-    let mut fits = claimed <= most && count(76, ENTRIES_IN_HEADER);
-    let (mut next, mut visited) = (number(68).unwrap_or(FREE), 0);
-    while fits && next < LAST_REGULAR {
-        let start = usize::try_from(next).ok().and_then(|next| next.checked_add(1)?.checked_mul(sector)).filter(|&start| start < bytes.len());
-        let start = start.ok_or_else(|| malformed("a part of its allocation table is beyond its end"))?;
-        visited += 1;
-        fits = visited <= sectors && count(start, sector / 4 - 1);
-        next = number(start + sector - 4).unwrap_or(FREE);
     }
-    if fits { Ok(()) } else { Err(malformed("its allocation table is larger than the file")) }
+}
+
+fn little_endian(bytes: &[u8]) -> u32 {
+    bytes.iter().rev().fold(0, |number, &byte| number << 8 | u32::from(byte))
 }
 
 #[cfg(test)]

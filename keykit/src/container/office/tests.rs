@@ -53,8 +53,10 @@ fn what_is_not_protected_or_protected_otherwise_is_said() {
     let mut plain = CompoundFile::create(Cursor::new(Vec::new())).unwrap();
     put(&mut plain, "/WordDocument", b"text").unwrap();
     plain.flush().unwrap();
-    let error = ProtectedDocument::parse(&plain.into_inner().into_inner()).unwrap_err();
-    assert!(error.to_string().contains("does not protect") && error.hint().unwrap().contains("needs no key"));
+    let plain = plain.into_inner().into_inner();
+    assert_eq!(ProtectedDocument::find(&plain).unwrap(), None);
+    let error = ProtectedDocument::parse(&plain).unwrap_err();
+    assert!(error.to_string().contains("does not protect") && error.hint().unwrap().contains("no key"));
     let mut file = open(document(CompoundLayout::OpenXml, b"x")).unwrap();
     let path = format!("{TRANSFORMS}/DRMEncryptedTransform/{PRIMARY}");
     let mut primary = read_stream(&mut file, &path).unwrap();
@@ -62,12 +64,26 @@ fn what_is_not_protected_or_protected_otherwise_is_said() {
     primary[14] = b'D';
     put(&mut file, &path, &primary).unwrap();
     file.flush().unwrap();
-    let error = ProtectedDocument::parse(&file.into_inner().into_inner()).unwrap_err();
-    assert!(error.hint().unwrap().contains("password"), "{error}");
+    assert_eq!(ProtectedDocument::find(&file.into_inner().into_inner()).unwrap(), None);
     let mut no_content = open(document(CompoundLayout::OpenXml, b"x")).unwrap();
     no_content.remove_stream("/EncryptedPackage").unwrap();
     no_content.flush().unwrap();
     assert!(ProtectedDocument::parse(&no_content.into_inner().into_inner()).unwrap_err().to_string().contains("no stream of encrypted content"));
+}
+
+#[test]
+fn a_transform_of_another_form_does_not_hide_the_licence() {
+    let mut file = open(document(CompoundLayout::Binary, b"x")).unwrap();
+    file.create_storage(format!("{TRANSFORMS}/\u{8}Other")).unwrap();
+    put(&mut file, &format!("{TRANSFORMS}/\u{8}Other/{PRIMARY}"), &[1, 2, 3]).unwrap();
+    file.flush().unwrap();
+    let bytes = file.into_inner().into_inner();
+    assert_eq!(ProtectedDocument::parse(&bytes).unwrap().publishing_licence, LICENCE);
+    assert_eq!(ProtectedDocument::parse(&replace_licence(&bytes, b"<XrML/>").unwrap()).unwrap().publishing_licence, b"<XrML/>");
+    let mut file = open(bytes).unwrap();
+    file.remove_stream(format!("{TRANSFORMS}/\u{9}DRMTransform/{PRIMARY}")).unwrap();
+    file.flush().unwrap();
+    assert!(ProtectedDocument::parse(&file.into_inner().into_inner()).unwrap_err().to_string().contains("ends beyond its stream"));
 }
 
 #[test]

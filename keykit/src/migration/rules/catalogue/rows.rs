@@ -80,7 +80,7 @@ pub(super) const ROWS: &[Entry] = rows! {
     60 Simulate Templates "A B H P" "imported templates are archived" code "keykit/src/tenant/keyring.rs" "add_templates" "templates_arrive_archived_with_their_guids_and_are_not_doubled";
     61 Enforce Keys "A B H" "cmdlets ask before they act" outside "a habit of the cmdlets";
     62 Enforce Keys "A B H" "import first, activate then" code "keykit/src/migration/run.rs" "Migration" "three_domains_go_into_a_new_tenant_and_their_licences_open";
-    63 Warn Keys "H P" "the documents misprint the parameter for the URL of a key" outside "a misprint; keykit writes no such command";
+    63 Warn Keys "H P" "the documents misprint the parameter for the URL of a key" code "keykit/src/artefact/legacy_toolset/steps.rs" "import_domain" "the_documentations_misprints_are_not_repeated";
     64 Simulate Keys "C" "the service checks that a key is not in use already" code "keykit/src/migration/rules/refusals.rs" "in_another_tenant" "a_key_may_not_go_into_a_second_tenant";
     65 Simulate Keys "A B C" "software to software: the key travels in the exported domain" code "keykit/src/migration/paths/software_to_software.rs" "software_to_software" "three_domains_go_into_a_new_tenant_and_their_licences_open";
     66 Enforce Keys "A B H" "HSM to HSM: no new key is made" code "keykit/src/migration/paths/hsm_to_hsm.rs" "hsm_to_hsm" "a_module_protected_key_goes_from_token_to_token";
@@ -91,13 +91,13 @@ pub(super) const ROWS: &[Entry] = rows! {
     71 Enforce Keys "A B C KV" "the import of a software key needs nShield software 11.62" decided;
     72 Enforce Keys "A" "identifiers of 2016 are lower-case ASCII" decided;
     73 Enforce Keys "A2 B H" "the domain is split on the disconnected computer" code "cli/src/command/tpd.rs" "split" "split_writes_the_domain_without_its_key_and_the_key_only_where_asked";
-    74 Simulate Keys "H" "default names of the splitting tool's outputs" outside "keykit asks for the names of its outputs";
+    74 Simulate Keys "H" "default names of the splitting tool's outputs" code "keykit/src/artefact/legacy_toolset.rs" "in_domain" "run_books_are_as_they_were_approved";
     75 Warn Keys "H" "the keyless domain must not overwrite its input" code "cli/src/command/tpd.rs" "split" "an_output_that_is_the_input_is_refused_by_rule_75";
     76 Enforce Keys "H" "a key is imported into the module with protect=module" decided;
     77 Enforce Keys "KV I" "identifiers are digits, hyphens and lower-case letters, at most 80" decided;
     78 Enforce Keys "H" "of several keys, the one for new content is chosen" outside "the same as rule 56: the domain that is marked as active";
     79 Enforce Keys "A2 H" "the key in the clear is erased after its import" code "cli/src/command/tpd.rs" "split" "split_writes_the_domain_without_its_key_and_the_key_only_where_asked";
-    80 Enforce Keys "H KV" "the nShield tool must print Result: SUCCESS" outside "the output of another program; keykit proves the transferred key itself instead";
+    80 Enforce Keys "H KV" "the nShield tool must print Result: SUCCESS" code "keykit/src/artefact/legacy_toolset/steps.rs" "reduce_permissions" "both_transfers_need_success_and_the_packages_are_of_one_region";
     81 Enforce Keys "A H" "a keyless domain is a pointer, and needs its key" code "keykit/src/migration/run.rs" "Migration" "a_key_that_cannot_leave_and_a_key_of_another_token_are_refused";
 
     82 Enforce Activate "A B H P" "the service is activated after the import" outside "keykit does not activate the service: it sees only what the migration file says (rules 5, 83, 84)";
@@ -106,21 +106,21 @@ pub(super) const ROWS: &[Entry] = rows! {
     85 Simulate Activate "C" "after the activation everyone can protect, unless controls are set" outside "a behaviour of the service; rule 150 asks for the controls";
 
     90 Check Keys "A KV" "the disconnected computer is fit for the toolset" decided;
-    91 Check Keys "A KV" "the toolset's packages have published digests" outside "keykit does not use the toolset and does not see its packages";
-    92 Check Keys "A KV" "what the toolset's packages hold" outside "keykit does not use the toolset and does not see its packages";
-    93 Enforce Keys "A KV" "the search path of the disconnected computer" outside "a setting of another computer";
-    94 Enforce Keys "KV" "the module's modes, in order" outside "a switch on the module";
+    91 Check Keys "A KV" "the toolset's packages have published digests" code "keykit/src/artefact/legacy_toolset/region.rs" "archives" "regions_are_found_and_their_hashes_are_hashes";
+    92 Check Keys "A KV" "what the toolset's packages hold" code "keykit/src/artefact/legacy_toolset/steps.rs" "toolset" "run_books_are_as_they_were_approved";
+    93 Enforce Keys "A KV" "the search path of the disconnected computer" code "keykit/src/artefact/legacy_toolset/steps.rs" "workstation" "run_books_are_as_they_were_approved";
+    94 Enforce Keys "KV" "the module's modes, in order" code "keykit/src/artefact/legacy_toolset/steps.rs" "new_world" "run_books_are_as_they_were_approved";
     95 Enforce Keys "A KV" "the quorum of administrator cards can be met" decided;
     96 Warn Keys "KV" "versions of the nShield software and firmware that do not fit" decided;
     97 Warn Keys "A KV" "world file and cards are backed up, and nobody has two cards" decided;
     98 Check Keys "A KV" "the key exchange package is verified" decided;
     99 Enforce Keys "A KV" "how a new key is made in the module" outside "a command of another program; sizes are checked by rule 32";
-    100 Enforce Keys "A KV" "the copy of the key with fewer permissions" outside "a command of another program";
-    101 Check Keys "A KV" "how to look at a key's permissions" outside "a command of another program";
-    102 Enforce Keys "A KV" "how the key is packed" outside "a command of another program; keykit makes its own transfer files";
+    100 Enforce Keys "A KV" "the copy of the key with fewer permissions" code "keykit/src/artefact/legacy_toolset/steps.rs" "reduce_permissions" "run_books_are_as_they_were_approved";
+    101 Check Keys "A KV" "how to look at a key's permissions" code "keykit/src/artefact/legacy_toolset/steps.rs" "look_at_permissions" "run_books_are_as_they_were_approved";
+    102 Enforce Keys "A KV" "how the key is packed" code "keykit/src/artefact/legacy_toolset/steps.rs" "package" "run_books_are_as_they_were_approved";
     103 Enforce Keys "KV" "both packages are of the tenant's region" decided;
     104 Enforce Keys "A P B" "the upload of 2016, which can't be undone" outside "keykit talks to no service; the cmdlet is gone";
-    105 Enforce Keys "KV" "the upload into a vault" outside "keykit talks to no service";
+    105 Enforce Keys "KV" "the upload into a vault" code "keykit/src/artefact/legacy_toolset/steps.rs" "upload" "run_books_are_as_they_were_approved";
     106 Enforce Keys "KV" "a key encryption key has 2048, 3072 or 4096 bits, and may only import" decided;
     107 Check Keys "B C" "the URL of a key names its version" decided;
     108 Enforce Keys "A2 B C H" "the service may get, decrypt and sign with the key" decided;
