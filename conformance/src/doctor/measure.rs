@@ -149,7 +149,7 @@ fn works(store: &dyn KeyStore, bits: usize, record: &keykit::store::KeyRecord, a
     Ok(record.public.modulus_bits() == bits && signs(Hash::Sha256)?)
 }
 
-/// The route names of wrapping in the token; used by the texts.
+/// Whether neither the key nor the AES key around it is in this process on this way.
 pub(super) fn stays_in_token(way: Way) -> bool {
     matches!(way, Way::RsaAesKeyWrap | Way::OaepAndKeyWrap)
 }
