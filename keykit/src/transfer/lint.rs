@@ -165,7 +165,7 @@ impl LintReport {
             }
             return report;
         }
-        if named_byok {
+        if named_byok && !bytes.is_empty() {
             return Self::wrong(
                 TransferKind::LegacyNShield,
                 Finding::problem(
