@@ -236,6 +236,7 @@ fn read_licences(hit: &Hit) -> Result<Vec<Document>, String> {
 fn unread(hit: &Hit, problem: &str) -> LicenceProblem {
     let verdict = match hit.kind {
         Some(ContainerKind::Pfile | ContainerKind::Rpmsg | ContainerKind::Text) => LicenceVerdict::Damaged,
+        // A compound file that is damaged may have been protected or not.
         _ => LicenceVerdict::NotRead,
     };
     LicenceProblem { inside: hit.inside.clone(), verdict, key_id: None, problem: problem.to_owned() }

@@ -27,7 +27,7 @@ pub struct Limits {
     pub depth: usize,
     /// Entries of archives and attachments that are looked at in one file. 100,000 by default.
     pub entries: usize,
-    /// Bytes of one thing that is held in memory. 64 MiB by default.
+    /// Bytes of one thing that is held in memory. 256 MiB by default.
     pub held: u64,
     /// Bytes that are unpacked in all. 1 GiB by default.
     pub unpacked: u64,
@@ -35,7 +35,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { depth: 6, entries: 100_000, held: 64 << 20, unpacked: 1 << 30 }
+        Self { depth: 6, entries: 100_000, held: 256 << 20, unpacked: 1 << 30 }
     }
 }
 

@@ -60,6 +60,13 @@ fn zip(name: &str, bytes: &[u8]) -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
+/// A compound file that nothing protects.
+fn plain_document() -> Vec<u8> {
+    let mut file = cfb::CompoundFile::create(Cursor::new(Vec::new())).unwrap();
+    file.create_stream("/WordDocument").unwrap().write_all(b"a letter").unwrap();
+    file.into_inner().into_inner()
+}
+
 /// A file of the share: its name, its bytes, and the problem that must be named.
 fn file(world: &World, number: usize) -> (String, Vec<u8>, Option<LicenceVerdict>) {
     let cluster = number / 7 % 2;
@@ -81,7 +88,16 @@ fn file(world: &World, number: usize) -> (String, Vec<u8>, Option<LicenceVerdict
             let whole = zip("a.pfile", world.pfile(cluster, number));
             (format!("{number}.zip"), whole[..whole.len() - 40].to_vec(), Some(LicenceVerdict::NotRead))
         }
+        78 => {
+            let whole = &licence.document;
+            (format!("{number}.docx"), whole[..whole.len() / 4].to_vec(), Some(LicenceVerdict::NotRead))
+        }
         // What is well.
+        1 | 5 => (format!("{number}.docx"), licence.document.clone(), None),
+        9 | 17 => (format!("{number}.doc"), licence.binary_document.clone(), None),
+        21 => (format!("{number}.rpmsg"), licence.mail.clone(), None),
+        25 => (format!("{number}.zip"), zip("in.docx", &licence.document), None),
+        29 => (format!("{number}.doc"), plain_document(), None),
         n if n % 4 == 0 => (format!("{number}.pfile"), world.pfile(cluster, number).to_vec(), None),
         n if n % 4 == 1 => (format!("{number}.xml"), licence.text.clone().into_bytes(), None),
         n if n % 4 == 2 => (format!("{number}.zip"), zip("a.pfile", world.pfile(cluster, number)), None),
@@ -154,23 +170,23 @@ fn exactly_the_losses_of_a_share_are_named_and_a_stopped_run_goes_on() {
 
     let (summary, losses, csv) = named(&ledger).unwrap();
     assert_eq!(losses, expected);
-    assert_eq!(losses.len(), 500);
-    assert_eq!((summary.files, summary.lost, summary.unknown), (COUNT as u64, 400, 100));
-    assert_eq!(summary.opens + summary.not_protected, COUNT as u64 - 500);
+    assert_eq!(losses.len(), 600);
+    assert_eq!((summary.files, summary.lost, summary.unknown), (COUNT as u64, 400, 200));
+    assert_eq!(summary.opens + summary.not_protected, COUNT as u64 - 600);
     assert!(summary.not_protected > 2000 && !summary.proves_access());
     assert_eq!(summary.keys[&world.keys[2]].fails, 200);
     assert_eq!(summary.keys[&world.keys[0]].opens + summary.keys[&world.keys[1]].opens, summary.opens);
-    assert_eq!(csv.lines().count(), 501);
+    assert_eq!(csv.lines().count(), 601);
     assert!(csv.lines().any(|line| line.contains("\"lost.pfile\",\"key-missing\"")), "{}", &csv[..500]);
 
     // Again: only the bad ones are looked at once more, and the sum is the same.
     let counts = bulk::survey(files(), &mut ledger, &survey, &Options::default(), &mut ()).into_result().unwrap();
-    assert_eq!((counts.skipped, counts.failed), (COUNT as u64 - 500, 500));
+    assert_eq!((counts.skipped, counts.failed), (COUNT as u64 - 600, 600));
     assert_eq!(named(&ledger).unwrap().0, summary);
     // A file that was changed since is looked at again.
     fs::write(share.join("department 0/0.pfile"), "nothing is left of it").unwrap();
     let counts = bulk::survey(files(), &mut ledger, &survey, &Options::default(), &mut ()).into_result().unwrap();
-    assert_eq!((counts.done, counts.skipped), (1, COUNT as u64 - 501));
+    assert_eq!((counts.done, counts.skipped), (1, COUNT as u64 - 601));
     assert_eq!(named(&ledger).unwrap().0.opens, summary.opens - 1);
 }
 

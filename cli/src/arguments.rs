@@ -13,6 +13,12 @@ use keykit::artefact::legacy_toolset::{
 
 pub(crate) use byok::*;
 
+mod issue;
+mod tenant;
+
+pub(crate) use issue::{CipherArgument, IssueArguments, PublishingArguments, UseArguments};
+pub(crate) use tenant::{ActivateArguments, ExportArguments, RekeyTenantArguments, TemplateCommand, TenantCommand, TokenSecrets};
+
 /// Moves the keys of a rights-management service to where they must live next, and proves that nothing was lost.
 #[derive(Debug, Parser)]
 #[command(name = "keykit", version, propagate_version = true, max_term_width = 110)]
@@ -32,9 +38,16 @@ pub(crate) struct Arguments {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// For people
+    #[value(alias = "table")]
     Text,
     /// One JSON object, for programs
     Json,
+    /// JUnit XML, for build servers
+    #[value(hide = true)]
+    Junit,
+    /// One HTML page
+    #[value(hide = true)]
+    Html,
 }
 
 /// What to do.
@@ -45,6 +58,8 @@ pub(crate) enum Command {
     /// Take a trusted publishing domain apart, or make one
     #[command(subcommand)]
     Tpd(TpdCommand),
+    /// Hold a migration file against the rules of the documented process
+    Plan(PlanArguments),
     /// Move keys by one of the three paths, and prove it
     #[command(subcommand)]
     Migrate(MigrateCommand),
@@ -104,6 +119,23 @@ pub(crate) struct ProveAccessArguments {
     /// Where the PIN of a token comes from: prompt, fd:N, file:PATH, env:VAR or exec:CMD
     #[arg(long, value_name = "SOURCE")]
     pub(crate) pin_source: Option<String>,
+}
+
+/// `keykit plan`
+#[derive(Debug, Args)]
+pub(crate) struct PlanArguments {
+    /// The migration file
+    #[arg(value_name = "MIGRATION.toml", required_unless_present = "init", value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+    /// Print a commented example of a migration file
+    #[arg(long, conflicts_with = "file")]
+    pub(crate) init: bool,
+    /// Say what the rules find, and make no plan
+    #[arg(long, requires = "file")]
+    pub(crate) check_only: bool,
+    /// Look at the migration file only: open no exported domain, no token and no tenant
+    #[arg(long, requires = "check_only")]
+    pub(crate) file_only: bool,
 }
 
 /// `keykit inspect`
@@ -285,45 +317,6 @@ pub(crate) struct SoftwareToHsmArguments {
     pub(crate) keep_transferable: bool,
 }
 
-/// `keykit tenant`
-#[derive(Debug, Subcommand)]
-pub(crate) enum TenantCommand {
-    /// Make a tenant folder
-    Init {
-        /// The folder
-        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-        tenant: PathBuf,
-        /// Import rules: 2016 makes the first key active, current leaves all archived
-        #[arg(long, value_enum, default_value_t = EraArgument::Current)]
-        era: EraArgument,
-    },
-    /// Show keys and templates
-    Show {
-        /// The folder
-        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-        tenant: PathBuf,
-    },
-    /// Make a key the active one; the one that was active is archived
-    Activate {
-        /// The key's identity, or the start of it
-        key: String,
-        /// The folder
-        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-        tenant: PathBuf,
-    },
-    /// Change the keyring password
-    Repassword {
-        /// The folder
-        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-        tenant: PathBuf,
-        #[command(flatten)]
-        keyring: KeyringPassword,
-        /// Where the new password comes from
-        #[arg(long, value_name = "SOURCE", default_value = "prompt")]
-        new_password_source: String,
-    },
-}
-
 /// `keykit licence`
 #[derive(Debug, Subcommand)]
 pub(crate) enum LicenceCommand {
@@ -333,6 +326,8 @@ pub(crate) enum LicenceCommand {
         #[arg(required = true, value_hint = ValueHint::FilePath)]
         files: Vec<PathBuf>,
     },
+    /// Issue a publishing licence under the active key, or a use licence for one user
+    Issue(Box<IssueArguments>),
     /// Move licences from archived keys to the active one; the originals stay as they are
     Rekey(RekeyArguments),
     /// Open the content key of a licence with a key of the tenant
@@ -395,6 +390,44 @@ pub(crate) enum StoreCommand {
         #[arg(long)]
         wrappable: bool,
     },
+    /// Say what a store really does, and which transfers it can serve; nothing is written to it
+    Doctor(CheckArguments),
+    /// Run published vectors and the suites of keykit on a store
+    ///
+    /// --format also takes `junit` and `html`. On a token only session objects are made, in memory only keys in memory, unless --allow-write names the store.
+    Conformance(ConformanceArguments),
+}
+
+/// What both examinations of a store take.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// The store: `memory:`, `file:DIR`, or a PKCS#11 URI with `module-path` and `pin-source`
+    #[arg(long, value_name = "URI")]
+    pub(crate) store: String,
+    #[command(flatten)]
+    pub(crate) keyring: KeyringPassword,
+    /// Write the result into this file instead of standard output
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
+    /// Compare with a result that was stored as JSON; anything that got worse is a negative result
+    #[arg(long, value_name = "OLD.json", value_hint = ValueHint::FilePath)]
+    pub(crate) compare: Option<PathBuf>,
+}
+
+/// `keykit store conformance`
+#[derive(Debug, Args)]
+pub(crate) struct ConformanceArguments {
+    #[command(flatten)]
+    pub(crate) common: CheckArguments,
+    /// Run these suites only: sign, oaep, pkcs1-decrypt, contract, attributes, verify, kw, kwp
+    #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
+    pub(crate) suite: Vec<String>,
+    /// Allow token objects on the token with this serial number, or keys in the folder of this path
+    #[arg(long, value_name = "SERIAL")]
+    pub(crate) allow_write: Option<String>,
+    /// Leave out keys above this size (default: 4096 for tokens, 8192 otherwise)
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u16).range(1024..=8192))]
+    pub(crate) max_bits: Option<u16>,
 }
 
 /// `keykit nshield`

@@ -2,26 +2,33 @@
 
 mod byok;
 mod inspect;
+mod issue;
 mod licence;
 mod manual;
 mod migrate;
 mod nshield;
+mod plan;
 mod prove_access;
 mod rekey;
 mod store;
 mod tenant;
 mod tpd;
 
-use keykit::Result;
+use keykit::{Error, Result};
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Arguments, Command, Format, StoreCommand};
 use crate::output::Output;
 
 /// Runs a command; the result is its exit code.
 pub(crate) fn run(arguments: Arguments, output: Output) -> Result<u8> {
+    let reports = matches!(arguments.command, Command::Store(StoreCommand::Conformance(_)));
+    if matches!(output.format, Format::Junit | Format::Html) && !reports {
+        return Err(Error::usage("--format junit and --format html are for `keykit store conformance`").with_hint("use text or json here"));
+    }
     match arguments.command {
         Command::Inspect(arguments) => inspect::run(&arguments, output),
         Command::Tpd(command) => tpd::run(&command, output),
+        Command::Plan(arguments) => plan::run(&arguments, output),
         Command::Migrate(command) => migrate::run(&command, output),
         Command::Tenant(command) => tenant::run(&command, output),
         Command::Licence(command) => licence::run(&command, output),

@@ -9,13 +9,16 @@ pub(crate) const NEGATIVE: u8 = 1;
 /// The command line can't be understood.
 pub(crate) const USAGE: u8 = 2;
 
+/// A rule refuses.
+pub(crate) const REFUSED: u8 = 4;
+
 /// The exit code of an error.
 pub(crate) fn code_of(error: &Error) -> u8 {
     match error {
         Error::Negative { .. } | Error::Crypto => NEGATIVE,
         Error::Usage { .. } | Error::Read { .. } | Error::NotFound { .. } => USAGE,
         Error::Malformed(_) => 3,
-        Error::Refused(_) => 4,
+        Error::Refused(_) => REFUSED,
         Error::Token(_) => 5,
         Error::WrongPin { .. } | Error::WrongPassword { .. } => 6,
         Error::Unsupported { .. } => 7,

@@ -3,11 +3,13 @@
 
 mod arguments;
 mod command;
+mod confirm;
 mod exit;
 mod files;
 mod inspection;
 mod output;
 mod progress;
+mod rights;
 mod secrets;
 mod stores;
 mod transfers;

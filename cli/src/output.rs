@@ -23,15 +23,9 @@ impl Output {
     pub(crate) fn result(self, schema: &str, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<()> {
         let printed = match self.format {
             Format::Json => to_json(schema, value)?,
-            Format::Text => text(),
+            _ => text(),
         };
-        let mut stdout = io::stdout().lock();
-        match writeln!(stdout, "{}", printed.trim_end()).and_then(|()| stdout.flush()) {
-            // Nobody reads any more: not our fault, and not worth a word.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            Err(source) => Err(Error::Write { path: "standard output".into(), source }),
-            Ok(()) => Ok(()),
-        }
+        print(&printed)
     }
 
     /// Prints an error, with its hint.
@@ -50,6 +44,20 @@ impl Output {
     }
 }
 
+/// Prints a text on standard output.
+///
+/// # Errors
+/// [`Error::Write`] if standard output can't take it.
+pub(crate) fn print(text: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    match writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush()) {
+        // Nobody reads any more: not our fault, and not worth a word.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(source) => Err(Error::Write { path: "standard output".into(), source }),
+        Ok(()) => Ok(()),
+    }
+}
+
 /// Says something to people.
 pub(crate) fn say(text: impl AsRef<str>) {
     say_raw(&mut io::stderr().lock(), &format!("keykit: {}", text.as_ref()));
@@ -65,7 +73,11 @@ fn say_raw(stream: &mut impl Write, text: &str) {
     drop(writeln!(stream, "{text}"));
 }
 
-fn to_json(schema: &str, value: &impl Serialize) -> Result<String> {
+/// One JSON object with its schema.
+///
+/// # Errors
+/// [`Error::Internal`].
+pub(crate) fn to_json(schema: &str, value: &impl Serialize) -> Result<String> {
     let failed = |error: serde_json::Error| Error::Internal(format!("encoding the result: {error}"));
     let mut object = serde_json::Map::new();
     object.insert("schema".into(), format!("keykit/{schema}/1").into());

@@ -28,10 +28,23 @@ pub(crate) fn open(name: &str, keyring: &KeyringPassword) -> Result<Box<dyn KeyS
     match name {
         "memory:" => Ok(Box::new(MemoryStore::new())),
         uri if uri.starts_with("pkcs11:") => Ok(Box::new(token(&Pkcs11Uri::parse(uri)?, None)?)),
-        other => Err(Error::Usage {
-            what: format!("'{other}' names no store"),
-            hint: Some("file:DIR, or pkcs11:token=NAME?module-path=/path/to/module.so&pin-source=file:/path/to/pin".into()),
-        }),
+        other => Err(no_such_store(other)),
+    }
+}
+
+/// The error for a name that is no store's.
+pub(crate) fn no_such_store(name: &str) -> Error {
+    Error::Usage {
+        what: format!("'{name}' names no store"),
+        hint: Some("file:DIR, or pkcs11:token=NAME?module-path=/path/to/module.so&pin-source=file:/path/to/pin".into()),
+    }
+}
+
+/// Opens the store with this name; a folder must be there already.
+pub(crate) fn open_existing(name: &str, keyring: &KeyringPassword) -> Result<Box<dyn KeyStore>> {
+    match name.strip_prefix("file:") {
+        Some(folder) => Ok(Box::new(FolderStore::open(Path::new(folder), &secrets::of_keyring(keyring)?, scrypt_cost()?)?)),
+        None => open(name, keyring),
     }
 }
 
@@ -43,8 +56,13 @@ pub(crate) fn folder_store(folder: &Path, password: &Password) -> Result<FolderS
 /// Opens a token. The PIN comes from `pin_source`, else from the URI's `pin-source`, else from KEYKIT_PIN_SOURCE, else, if the
 /// token wants one, from the prompt.
 pub(crate) fn token(uri: &Pkcs11Uri, pin_source: Option<&str>) -> Result<Pkcs11Store> {
+    token_with(uri, pin_source, Pkcs11Options::default())
+}
+
+/// As [`token`], with options.
+pub(crate) fn token_with(uri: &Pkcs11Uri, pin_source: Option<&str>, options: Pkcs11Options) -> Result<Pkcs11Store> {
     let label = format!("PIN of {}", uri.token.as_deref().unwrap_or("the token"));
-    let open = |pin| Pkcs11Store::open(uri, pin, Pkcs11Options::default());
+    let open = |pin| Pkcs11Store::open(uri, pin, options);
     match (pin_source, &uri.pin_source, std::env::var("KEYKIT_PIN_SOURCE")) {
         (Some(source), _, _) => open(Some(secrets::read(source, &label)?)),
         (None, Some(source), _) => open(Some(source.read(&|_| secrets::prompt(&label))?)),

@@ -9,17 +9,29 @@ mod support;
 mod access;
 #[path = "command_line/bad_input.rs"]
 mod bad_input;
+#[path = "command_line/byok.rs"]
+mod byok;
+#[path = "command_line/checks.rs"]
+mod checks;
 #[path = "command_line/domains.rs"]
 mod domains;
 #[path = "command_line/inspect.rs"]
 mod inspect;
+#[path = "command_line/issue.rs"]
+mod issue;
 #[path = "command_line/killed.rs"]
 mod killed;
+#[path = "command_line/killed_tenant.rs"]
+mod killed_tenant;
 #[path = "command_line/manual.rs"]
 mod manual;
 #[path = "command_line/nshield.rs"]
 mod nshield;
+#[path = "command_line/plan.rs"]
+mod plan;
 #[path = "command_line/software.rs"]
 mod software;
+#[path = "command_line/tenant.rs"]
+mod tenant;
 #[path = "command_line/tokens.rs"]
 mod tokens;

@@ -8,6 +8,7 @@
 //! | `store` | list, sign, decrypt, generate, destroy |
 //! | `wrap`, `unwrap`, `stored_kek`, `self_test` | transfers under a key encryption key, by proven routes only |
 //! | `secret_wrap` | AES key wrap of throwaway secrets, for self-tests and published vectors |
+//! | `examine` | what a token says and what it really does |
 //! | `mechanism`, `quirks`, `error` | what tokens offer, what is odd about them, how they fail |
 //! | `sys` | the only unsafe code |
 //!
@@ -15,6 +16,7 @@
 //! [`keykit::transfer::wrap_rsa_aes`] and [`keykit::store::TransportKey::unwrap_in`].
 
 mod error;
+mod examine;
 mod key;
 mod mechanism;
 mod module;
@@ -32,9 +34,10 @@ mod unwrap;
 mod uri;
 mod wrap;
 
+pub use examine::{Examination, Measurement, ModuleDescription, SlotFacts, Verdict};
 pub use mechanism::{MechanismDescription, mechanism_name};
 pub use quirks::{Quirk, quirks_of};
 pub use self_test::{KwpAbility, KwpVerdict};
-pub use store::{Pkcs11Options, Pkcs11Store};
+pub use store::{ObjectLifetime, Pkcs11Options, Pkcs11Store};
 pub use token::{TokenDescription, tokens};
 pub use uri::{ObjectType, Pkcs11Uri};

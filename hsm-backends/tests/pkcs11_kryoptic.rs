@@ -25,7 +25,7 @@ fn on_kryoptic(name: &str, body: impl FnOnce(&Path)) {
 
 fn open(module: &Path, token: &str, transport_oaep_hash: Option<Hash>) -> Pkcs11Store {
     let uri = Pkcs11Uri { token: Some(token.into()), module_path: Some(module.into()), ..Pkcs11Uri::default() };
-    Pkcs11Store::open(&uri, Some(Password::new(PIN.into())), Pkcs11Options { sessions: 2, transport_oaep_hash }).unwrap()
+    Pkcs11Store::open(&uri, Some(Password::new(PIN.into())), Pkcs11Options { sessions: 2, transport_oaep_hash, ..Pkcs11Options::default() }).unwrap()
 }
 
 #[test]

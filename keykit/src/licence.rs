@@ -6,9 +6,11 @@
 //! | [`rights_data`] | rights encrypted under the content key |
 //! | `rights` | the vocabulary of rights |
 //! | `publishing` | publishing licences: content key and rights, for the server |
+//! | `grant` | what a publishing licence grants to one user |
 //! | `use_licence` | use licences: content key and rights, for one user |
 //! | [`rekey`] | publishing licences from an archived key to the active one |
 //! | `templates` | rights templates signed anew when the active key changes |
+//! | `template_rights` | rights templates with other rights |
 //!
 //! [`enabling_bits`] is where a migrated key proves itself: a licence sealed to the key before the migration
 //! must open after it.
@@ -16,10 +18,12 @@
 mod content_key;
 mod ecb;
 pub mod enabling_bits;
+mod grant;
 mod publishing;
 pub mod rekey;
 mod rights;
 pub mod rights_data;
+mod template_rights;
 mod templates;
 #[cfg(test)]
 mod testing;
@@ -27,8 +31,10 @@ mod use_licence;
 
 pub use content_key::{ContentCipher, ContentKey};
 pub use enabling_bits::{OpenedKey, Payload, SealAlgorithm, open, open_batch, seal};
+pub use grant::addresses_of;
 pub use publishing::{NewPublishingLicence, OpenedPublishingLicence, SealedContentKey, open_publishing_licence};
 pub use rekey::{ActiveKey, Rekey, RekeyedLicence};
 pub use rights::UsageRight;
+pub use template_rights::{RightsChange, changed_rights};
 pub use templates::{IssueTime, ResignedTemplate};
 pub use use_licence::{GrantedRight, NewUseLicence, OpenedUseLicence, open_use_licence, use_licence_text};

@@ -1,11 +1,12 @@
-//! What the suites of several crates share: conformance, sample clusters, tokens.
+//! What the suites of several crates share: sample clusters, tokens, tables of the documentation.
 #![forbid(unsafe_code)]
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 pub mod child;
-pub mod conformance;
+pub mod documentation;
 pub mod kryoptic;
 pub mod nshield;
 pub mod samples;
 pub mod softhsm;
 pub mod tokens;
+pub mod transfers;

@@ -25,6 +25,8 @@ pub struct SampleLicence {
     pub pfile: Vec<u8>,
     /// The same in an Office document (Office Open XML), with content that is none.
     pub document: Vec<u8>,
+    /// The same in a binary Office document, with content that is none.
+    pub binary_document: Vec<u8>,
     /// The same in a protected mail (`message.rpmsg`), with content that is none.
     pub mail: Vec<u8>,
     /// What must come out when the licence is opened.
@@ -148,8 +150,9 @@ impl SampleCluster {
             content: &[0; 16],
         };
         let document = office(CompoundLayout::OpenXml).to_bytes()?;
+        let binary_document = office(CompoundLayout::Binary).to_bytes()?;
         let mail = write_mail(&office(CompoundLayout::Binary))?;
-        Ok(SampleLicence { text, pfile, document, mail, content_key })
+        Ok(SampleLicence { text, pfile, document, binary_document, mail, content_key })
     }
 }
 

@@ -1,53 +1,53 @@
-//! Wycheproof and the store contract, on SoftHSM. Keys go in wrapped, as in a migration.
+//! Published vectors, the store contract, attributes and errors, on SoftHSM. Keys go in wrapped, as in a migration.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::path::Path;
-
+use keykit::secret::Password;
 use keykit::store::KeyStore;
-use keykit_hsm_backends::pkcs11::Pkcs11Store;
-use keykit_tests::conformance::report::table;
-use keykit_tests::conformance::{Options, Report, Wrapped, run_all, run_token_key_wrap};
+use keykit_conformance::document::Document;
+use keykit_conformance::report::table;
+use keykit_conformance::{Options, Report, Subject, Suite, Wrapped, render, run};
+use keykit_hsm_backends::pkcs11::{ObjectLifetime, Pkcs11Options, Pkcs11Store, Pkcs11Uri};
+use keykit_tests::documentation;
 use keykit_tests::softhsm::{PIN, on_softhsm};
 use keykit_tests::tokens::open_labelled;
 
 const LABEL: &str = "conformance";
-
-fn open(module: &Path) -> Pkcs11Store {
-    open_labelled(module, LABEL, PIN).unwrap()
-}
 
 fn assert_success(reports: &[Report]) {
     println!("{}", table(reports));
     assert!(reports.iter().all(Report::is_success), "{}", table(reports));
 }
 
-/// Suites with how many cases ran, and how many of these deviated, so that a set that is lost is noticed.
-fn counts(reports: &[Report]) -> Vec<(&str, usize, usize)> {
-    reports.iter().map(|report| (report.suite.as_str(), report.ran(), report.deviated_count())).collect()
-}
-
+/// Everything, with session objects only: the counts are those of docs/conformance.md, and the token is as it was.
 #[test]
-fn keys() {
-    on_softhsm("keys", &[LABEL], |module| {
-        let options = Options { max_modulus_bits: 2048, ..Options::default() };
-        let reports = run_all(&open(module), &Wrapped::default(), &options);
-        let expected =
-            [("RSASSA-PKCS1-v1_5 sign", 104, 0), ("RSAES-OAEP decrypt", 75, 0), ("RSAES-PKCS1-v1_5 decrypt", 67, 0), ("store contract", 16, 0)];
+fn every_suite_with_session_objects() {
+    on_softhsm("every_suite_with_session_objects", &[LABEL], |module| {
+        let uri = Pkcs11Uri { token: Some(LABEL.into()), module_path: Some(module.into()), ..Pkcs11Uri::default() };
+        let options = Pkcs11Options { objects: ObjectLifetime::Session, ..Pkcs11Options::default() };
+        let store = Pkcs11Store::open(&uri, Some(Password::new(PIN.into())), options).unwrap();
+        let subject = Subject { store: &store, loader: &Wrapped::default(), token: Some(&store) };
+        let options = Options { max_modulus_bits: 4096, ..Options::default() };
+        let reports = run(&subject, &Suite::ALL, &options, &mut |_| {});
         assert_success(&reports);
-        assert_eq!(counts(&reports), expected);
+        assert!(reports.iter().all(|report| report.skipped.keys().all(|reason| !reason.trim().is_empty())));
+        let document = Document::new(store.identity(), "session-objects", options.max_modulus_bits, &reports, Vec::new());
+        documentation::check_section("docs/conformance.md", "softhsm", &render::markdown(&document));
+        assert!(open_labelled(module, LABEL, PIN).unwrap().keys().unwrap().is_empty(), "nothing is left in the token");
     });
 }
 
+/// The same with keys that live in the token, as a migration leaves them.
 #[test]
-fn key_wrap() {
-    on_softhsm("key_wrap", &[LABEL], |module| {
-        let store = open(module);
-        let reports = run_token_key_wrap(&store);
+fn keys_with_token_objects() {
+    on_softhsm("keys_with_token_objects", &[LABEL], |module| {
+        let store = open_labelled(module, LABEL, PIN).unwrap();
+        let subject = Subject { store: &store, loader: &Wrapped::default(), token: Some(&store) };
+        let options = Options { max_modulus_bits: 2048, ..Options::default() };
+        let reports = run(&subject, &[Suite::Sign, Suite::Contract, Suite::Attributes], &options, &mut |_| {});
         assert_success(&reports);
-        // Zeros where padding is due, and where a message should be refused. Mended in 2.7.
-        let (refusable, padded) = if store.identity().firmware.starts_with("2.6") { (3, 44) } else { (0, 0) };
-        assert_eq!(counts(&reports), [("AES-KW through CKM_AES_KEY_WRAP", 165, refusable), ("AES-KWP through CKM_AES_KEY_WRAP_PAD", 254, padded)]);
+        let ran: Vec<usize> = reports.iter().map(Report::ran).collect();
+        assert_eq!(ran, [104, 16, 54]);
         assert!(store.keys().unwrap().is_empty());
     });
 }

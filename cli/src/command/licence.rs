@@ -1,4 +1,4 @@
-//! `keykit licence`: verify and open.
+//! `keykit licence`: verify, open, issue, re-key.
 
 use std::path::{Path, PathBuf};
 
@@ -44,6 +44,7 @@ struct Opened {
 pub(super) fn run(command: &LicenceCommand, output: Output) -> Result<u8> {
     match command {
         LicenceCommand::Verify { files } => verify(files, output),
+        LicenceCommand::Issue(arguments) => super::issue::run(arguments, output),
         LicenceCommand::Rekey(arguments) => super::rekey::run(arguments, output),
         LicenceCommand::Open { file, tenant, output: key_file, keyring, pin_source } => {
             let opened = open(file, tenant, key_file.as_deref(), keyring, pin_source.as_deref())?;

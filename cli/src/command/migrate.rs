@@ -22,7 +22,7 @@ use crate::stores::{self, OWN_FOLDER};
 use crate::{exit, secrets};
 
 /// Largest exported domain that is read, in bytes.
-const DOMAIN_LIMIT: u64 = 16 << 20;
+pub(super) const DOMAIN_LIMIT: u64 = 16 << 20;
 /// Largest evidence file that is read, in bytes.
 const EVIDENCE_LIMIT: u64 = 16 << 20;
 
@@ -183,13 +183,15 @@ fn in_memory(domains: &[SourceDomain]) -> Result<MemoryStore> {
     Ok(store)
 }
 
-fn read_evidence(file: &Path) -> Result<Evidence> {
+/// Reads a file with evidence of how keys are protected.
+pub(super) fn read_evidence(file: &Path) -> Result<Evidence> {
     let bytes = durable::read(file, EVIDENCE_LIMIT, "protection evidence")?;
     let text = String::from_utf8(bytes).map_err(|_| Error::malformed("protection evidence", "not UTF-8 text").in_file(file))?;
     Evidence::parse(&text, file)
 }
 
-fn signals(evidence: &Evidence, domain: &SourceDomain, record: &KeyRecord) -> Vec<Signal> {
+/// What a file says of the key of a domain.
+pub(super) fn signals(evidence: &Evidence, domain: &SourceDomain, record: &KeyRecord) -> Vec<Signal> {
     // An nShield token names the key file itself; else the domain's key container is the file's identifier (rule 68).
     let container = Some(domain.domain().information.key_container.clone()).filter(|container| !container.is_empty());
     let attributes = record.attributes.clone();

@@ -10,7 +10,6 @@ use keykit::licence::rekey::replace_licence;
 use keykit::licence::{ActiveKey, Rekey};
 use keykit::store::KeyStore;
 use keykit::tenant::TenantKeyring;
-use keykit::xrml::{self, Principal};
 use keykit::{Error, Result};
 use serde::Serialize;
 
@@ -42,8 +41,8 @@ pub(super) fn run(arguments: &RekeyArguments, output: Output) -> Result<u8> {
         .filter(|key| key.key_id != active.key_id)
         .map(|key| Ok((store_of(&key.store)?, key.key_id)))
         .collect::<Result<Vec<(&dyn KeyStore, KeyId)>>>()?;
-    let (server, chain) = server_of(&tenant, &active.key_id)?;
-    let mut rekey = Rekey::new(&archived, ActiveKey { store: store_of(&active.store)?, server: &server, chain: &chain })?;
+    let licensor = tenant.licensor(&active.key_id)?;
+    let mut rekey = Rekey::new(&archived, ActiveKey { store: store_of(&active.store)?, server: &licensor.server, chain: &licensor.chain })?;
     if arguments.reissue_offline {
         rekey = rekey.reissue_offline();
     }
@@ -82,18 +81,6 @@ fn open_stores(tenant: &TenantKeyring, arguments: &RekeyArguments) -> Result<BTr
         }
     }
     Ok(opened)
-}
-
-/// The active key's server, as its certificate names it, and the certificates.
-fn server_of(tenant: &TenantKeyring, id: &KeyId) -> Result<(Principal, Vec<String>)> {
-    let documents = xrml::documents_in(&tenant.chain_text(id)?)?;
-    let server = documents
-        .first()
-        .and_then(|certificate| {
-            certificate.issued_principals().iter().find(|principal| principal.public_key.as_ref().is_some_and(|key| key.id() == *id))
-        })
-        .ok_or_else(|| Error::malformed("certificate chain", "it does not certify the active key"))?;
-    Ok((server.clone(), documents.iter().map(|document| document.text().to_owned()).collect()))
 }
 
 /// A batch of files or texts: the licences go through in one batch of the engine, and each back into its container.

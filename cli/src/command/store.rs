@@ -1,13 +1,20 @@
-//! `keykit store`: what is in a store, and new keys.
+//! `keykit store`: what is in a store, new keys, and what it is worth.
+
+mod checked;
+mod conformance;
+mod doctor;
+
+use std::path::Path;
 
 use keykit::Result;
+use keykit::durable::{self, Access, Existing};
 use keykit::migration::Progress;
 use keykit::store::protection::Assessment;
 use keykit::store::{KeyAttributes, KeyRecord, KeyRequest, StoreIdentity, Transferability};
 use serde::Serialize;
 
 use crate::arguments::StoreCommand;
-use crate::output::{Output, table};
+use crate::output::{self, Output, say, table};
 use crate::progress::Steps;
 use crate::{exit, stores};
 
@@ -61,6 +68,8 @@ pub(super) fn run(command: &StoreCommand, output: Output) -> Result<u8> {
             let store = stores::open(&arguments.store, &arguments.keyring)?;
             (arguments, store.keys()?, store)
         }
+        StoreCommand::Doctor(arguments) => return doctor::examine(arguments, output),
+        StoreCommand::Conformance(arguments) => return conformance::run_suites(arguments, output),
         StoreCommand::Generate { store: arguments, bits, label, wrappable } => {
             let store = stores::open(&arguments.store, &arguments.keyring)?;
             let transferability = if *wrappable { Transferability::Wrapped } else { Transferability::Never };
@@ -82,4 +91,20 @@ pub(super) fn run(command: &StoreCommand, output: Output) -> Result<u8> {
         }
     })?;
     Ok(exit::DONE)
+}
+
+/// Most bytes of a stored result. One that lists every failure of every case has less.
+const STORED_LIMIT: u64 = 16 << 20;
+
+/// A result that was stored before.
+fn stored(path: &Path) -> Result<Vec<u8>> {
+    durable::read(path, STORED_LIMIT, "stored result")
+}
+
+/// Prints a result, or writes it into a file.
+fn deliver(text: &str, file: Option<&Path>) -> Result<()> {
+    let Some(file) = file else { return output::print(text) };
+    durable::write(file, format!("{}\n", text.trim_end()).as_bytes(), Access::Shared, Existing::Replace)?;
+    say(format!("written to {}", file.display()));
+    Ok(())
 }

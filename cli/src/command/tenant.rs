@@ -1,9 +1,13 @@
 //! `keykit tenant`: the keyring.
 
+mod activation;
+mod export;
+mod template;
+
 use std::path::Path;
 
 use keykit::Result;
-use keykit::tenant::{Era, KeyStatus, Managed, Recovery, TemplateStatus, TenantKeyring};
+use keykit::tenant::{Era, KeyStatus, Managed, Recovery, TemplateStatus, TenantKeyring, TenantTemplate};
 use keykit_hsm_backends::folder::FolderStore;
 use serde::Serialize;
 
@@ -15,6 +19,8 @@ use crate::{exit, secrets, stores};
 struct Shown {
     tenant_id: String,
     era: Era,
+    /// Where a rollback would go.
+    previous_active: Option<String>,
     keys: Vec<ShownKey>,
     templates: Vec<ShownTemplate>,
 }
@@ -32,9 +38,11 @@ struct ShownKey {
     transferable: bool,
     licensor_id: String,
     licensor_name: String,
+    /// Whether it is the tenant's own first key (rule 122).
+    default: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 struct ShownTemplate {
     id: String,
     name: String,
@@ -48,19 +56,11 @@ pub(super) fn run(command: &TenantCommand, output: Output) -> Result<u8> {
     match command {
         TenantCommand::Init { tenant, era } => show(&TenantKeyring::init(tenant, (*era).into())?, output)?,
         TenantCommand::Show { tenant } => show(&open(tenant)?, output)?,
-        TenantCommand::Activate { key, tenant } => {
-            let mut keyring = open(tenant)?;
-            let id = stores::id_by_start(keyring.keys().iter().map(|key| key.key_id), key)?;
-            if keyring.key(&id).is_some_and(|key| key.mode == 1) {
-                warn("this key has 1024 bits (mode 1): make it active in a migration from mode 1 only, and re-key to 2048 bits at the end (rule 33)");
-            }
-            if keyring.activate(&id)? {
-                say(format!("{} is active now", id.short()));
-            } else {
-                say(format!("{} was active already; nothing changed", id.short()));
-            }
-            show(&keyring, output)?;
-        }
+        TenantCommand::Activate { key, arguments } => activation::activate(key, arguments, output)?,
+        TenantCommand::Rollback(arguments) => activation::rollback(arguments, output)?,
+        TenantCommand::Rekey(arguments) => activation::rekey(arguments, output)?,
+        TenantCommand::Template(command) => template::run(command, output)?,
+        TenantCommand::Export(arguments) => export::run(arguments, output)?,
         TenantCommand::Repassword { tenant, keyring, new_password_source } => {
             let tenant = open(tenant)?;
             let store = FolderStore::open(&tenant.key_folder(), &secrets::of_keyring(keyring)?, stores::scrypt_cost()?)?;
@@ -94,39 +94,68 @@ pub(super) fn open(folder: &Path) -> Result<TenantKeyring> {
 }
 
 fn show(keyring: &TenantKeyring, output: Output) -> Result<()> {
-    let shown = Shown {
-        tenant_id: keyring.tenant_id().to_owned(),
-        era: keyring.era(),
-        keys: keyring
-            .keys()
-            .iter()
-            .map(|key| ShownKey {
-                key_id: key.key_id.to_string(),
-                status: key.status,
-                mode: key.mode,
-                modulus_bits: key.modulus_bits,
-                managed: key.managed,
-                created: key.created.clone(),
-                store: key.store.clone(),
-                label: key.label.clone(),
-                transferable: key.transferable,
-                licensor_id: key.licensor_id.clone(),
-                licensor_name: key.licensor_name.clone(),
-            })
-            .collect(),
-        templates: keyring
-            .templates()
-            .iter()
-            .map(|template| ShownTemplate {
-                id: template.id.clone(),
-                name: template.name.clone(),
-                status: template.status,
-                signed_by: template.signed_by.map(String::from),
-                grants_anyone: template.grants_anyone,
-            })
-            .collect(),
-    };
+    let shown = Shown::of(keyring);
     output.result("tenant", &shown, || text(&shown))
+}
+
+impl Shown {
+    fn of(keyring: &TenantKeyring) -> Self {
+        let default = keyring.default_key().map(|key| key.key_id);
+        Self {
+            tenant_id: keyring.tenant_id().to_owned(),
+            era: keyring.era(),
+            previous_active: keyring.rollback_target().ok().map(String::from),
+            keys: keyring
+                .keys()
+                .iter()
+                .map(|key| ShownKey {
+                    key_id: key.key_id.to_string(),
+                    status: key.status,
+                    mode: key.mode,
+                    modulus_bits: key.modulus_bits,
+                    managed: key.managed,
+                    created: key.created.clone(),
+                    store: key.store.clone(),
+                    label: key.label.clone(),
+                    transferable: key.transferable,
+                    licensor_id: key.licensor_id.clone(),
+                    licensor_name: key.licensor_name.clone(),
+                    default: default == Some(key.key_id),
+                })
+                .collect(),
+            templates: keyring.templates().iter().map(ShownTemplate::of).collect(),
+        }
+    }
+}
+
+impl ShownTemplate {
+    fn of(template: &TenantTemplate) -> Self {
+        Self {
+            id: template.id.clone(),
+            name: template.name.clone(),
+            status: template.status,
+            signed_by: template.signed_by.map(String::from),
+            grants_anyone: template.grants_anyone,
+        }
+    }
+}
+
+/// Says what the operator must know.
+fn tell(warnings: &[(u16, String)]) {
+    for (rule, message) in warnings {
+        warn(format!("{message} (rule {rule})"));
+    }
+}
+
+/// A warning, as it is printed.
+#[derive(Debug, Serialize)]
+struct ShownWarning {
+    rule: u16,
+    message: String,
+}
+
+fn shown_warnings(warnings: &[(u16, String)]) -> Vec<ShownWarning> {
+    warnings.iter().map(|(rule, message)| ShownWarning { rule: *rule, message: message.clone() }).collect()
 }
 
 fn text(shown: &Shown) -> String {
@@ -145,8 +174,22 @@ fn text(shown: &Shown) -> String {
             ]
         })
         .collect();
-    let templates: Vec<Vec<String>> = shown
-        .templates
+    let templates = template_rows(&shown.templates);
+    let mut text = format!("tenant {}", shown.tenant_id);
+    text.push_str(&match keys.as_slice() {
+        [] => "\n\nno keys yet".to_owned(),
+        keys => format!("\n\n{}", table(&["KEY", "STATUS", "MODE", "MANAGED BY", "CREATED", "STORE"], keys)),
+    });
+    if !templates.is_empty() {
+        text.push_str(&format!("\n\n{}", table(TEMPLATE_HEADING, &templates)));
+    }
+    text
+}
+
+const TEMPLATE_HEADING: &[&str] = &["TEMPLATE", "NAME", "STATUS", "SIGNED BY", "GRANTS"];
+
+fn template_rows(templates: &[ShownTemplate]) -> Vec<Vec<String>> {
+    templates
         .iter()
         .map(|template| {
             vec![
@@ -157,16 +200,7 @@ fn text(shown: &Shown) -> String {
                 if template.grants_anyone { "ANYONE".to_owned() } else { String::new() },
             ]
         })
-        .collect();
-    let mut text = format!("tenant {}", shown.tenant_id);
-    text.push_str(&match keys.as_slice() {
-        [] => "\n\nno keys yet".to_owned(),
-        keys => format!("\n\n{}", table(&["KEY", "STATUS", "MODE", "MANAGED BY", "CREATED", "STORE"], keys)),
-    });
-    if !templates.is_empty() {
-        text.push_str(&format!("\n\n{}", table(&["TEMPLATE", "NAME", "STATUS", "SIGNED BY", "GRANTS"], &templates)));
-    }
-    text
+        .collect()
 }
 
 /// A state as a word, the same in text as in JSON.

@@ -7,7 +7,7 @@ use keykit::transfer::{Envelope, Finding, LintReport, OfferedKey, ProfileVerdict
 use keykit::{Result, durable};
 use serde_json::{Value, json};
 
-use super::{FileReport, LIMIT, Problem};
+use super::{FileReport, LIMIT, Problem, nshield};
 
 /// Looks at a file that should be a transfer file or a key encryption key.
 pub(crate) fn inspect(path: &Path, profiles: &[TransferProfile]) -> Result<FileReport> {
@@ -17,14 +17,17 @@ pub(crate) fn inspect(path: &Path, profiles: &[TransferProfile]) -> Result<FileR
     if let (false, Ok(offered)) = (is_wrapped, OfferedKey::parse(&bytes, None)) {
         return Ok(offered_key(path, &offered, profiles));
     }
-    Ok(of_lint(path, lint))
+    if lint.kind == TransferKind::Unknown && nshield::is_legacy_package(path, &bytes) {
+        return Ok(nshield::legacy_package(path, bytes.len()));
+    }
+    Ok(of_lint(path, lint, bytes.len()))
 }
 
 /// Reports on a file if it is a transfer file, sound or not.
 pub(super) fn recognise(path: &Path, bytes: &[u8]) -> Result<Option<FileReport>> {
     let lint = lint(path, bytes, &TransferProfile::built_in()?);
     let recognised = lint.kind != TransferKind::Unknown || lint.findings.iter().any(|finding| finding.code == "key-in-the-clear");
-    Ok(recognised.then(|| of_lint(path, lint)))
+    Ok(recognised.then(|| of_lint(path, lint, bytes.len())))
 }
 
 /// Whether nothing in a report speaks against its profiles.
@@ -38,13 +41,15 @@ fn lint(path: &Path, bytes: &[u8], profiles: &[TransferProfile]) -> LintReport {
     LintReport::of(bytes, named_byok, profiles)
 }
 
-fn of_lint(path: &Path, lint: LintReport) -> FileReport {
+fn of_lint(path: &Path, lint: LintReport, length: usize) -> FileReport {
+    if lint.kind == TransferKind::LegacyNShield {
+        return nshield::legacy_package(path, length);
+    }
     let sizes = lint.possible_sizes();
     let mut report = FileReport::new(
         path,
         match lint.kind {
             TransferKind::WrappedKey(_) => "byok",
-            TransferKind::LegacyNShield => "byok-legacy-nshield",
             _ => "unknown",
         },
     );

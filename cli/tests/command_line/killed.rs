@@ -14,11 +14,11 @@ use crate::support::{Desk, contoso, fabrikam, woodgrove};
 use crate::tokens::on_tokens;
 
 /// The calls by which the program makes an effect last, or takes one back. strace counts each of them by itself.
-const EFFECTS: [&str; 6] = ["mkdir", "fsync", "renameat", "renameat2", "unlink", "ftruncate"];
+pub(crate) const EFFECTS: [&str; 6] = ["mkdir", "fsync", "renameat", "renameat2", "unlink", "ftruncate"];
 const SIGKILL: i32 = 9;
 
 /// False, with a word about it, where processes may not be traced.
-fn can_trace(test: &str) -> bool {
+pub(crate) fn can_trace(test: &str) -> bool {
     let mut probe = Command::new("strace");
     probe.args(["-f", "-o", "/dev/null", "-e", "trace=fsync", "-e", "inject=fsync:signal=KILL:when=1", "true"]);
     let works = probe.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
@@ -29,7 +29,7 @@ fn can_trace(test: &str) -> bool {
 }
 
 /// Runs the program, killed when it enters `call` for the `moment`-th time. True if it was, false if it ended before that.
-fn killed_at(desk: &Desk, call: &str, moment: usize, arguments: &[&str]) -> bool {
+pub(crate) fn killed_at(desk: &Desk, call: &str, moment: usize, arguments: &[&str]) -> bool {
     let mut command = Command::new("strace");
     let (trace, inject) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when={moment}"));
     command.args(["-f", "-o", "/dev/null", "-e", &trace, "-e", &inject, env!("CARGO_BIN_EXE_keykit")]).args(arguments);

@@ -2,14 +2,21 @@
 
 use std::num::NonZero;
 use std::panic::resume_unwind;
+use std::sync::OnceLock;
 use std::thread::{self, Builder, ScopedJoinHandle};
 
 /// A thread is not worth its start for fewer items.
 const MIN_ITEMS_PER_THREAD: usize = 3;
 
+/// Processors of this process. Asked once: the answer takes several reads of system files, as long as a tenth of a signature.
+fn processors() -> usize {
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    *PROCESSORS.get_or_init(|| thread::available_parallelism().map_or(1, NonZero::get))
+}
+
 /// `items` through `work`, in order, on as many threads as there are processors and enough items.
 pub(crate) fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(items.len() / MIN_ITEMS_PER_THREAD);
+    let threads = processors().min(items.len() / MIN_ITEMS_PER_THREAD);
     if threads < 2 {
         return items.iter().map(work).collect();
     }

@@ -8,6 +8,7 @@ use keykit::{Error, Result};
 
 use super::error::CallError;
 use super::protection::TokenFacts;
+use super::store::ObjectLifetime;
 
 /// Of nShield's `pkcs11extra.h`: application, identifier and hash by which the module's tools know the key.
 const CKA_NFKM_APPNAME: AttributeType = AttributeType::VendorDefined(0xDE43_6975);
@@ -23,8 +24,10 @@ pub(super) struct FoundKey {
 
 /// Every RSA key of the token with a private half, and a sentence for each that is left out because its public half
 /// cannot be read.
-pub(super) fn read_keys(session: &Session, facts: &TokenFacts) -> Result<(Vec<FoundKey>, Vec<String>), CallError> {
-    let template = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::KeyType(KeyType::RSA), Attribute::Token(true)];
+pub(super) fn read_keys(session: &Session, facts: &TokenFacts, lifetime: ObjectLifetime) -> Result<(Vec<FoundKey>, Vec<String>), CallError> {
+    let mut template = vec![Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::KeyType(KeyType::RSA), token(lifetime)];
+    // Key encryption keys of transfers and self-tests live in sessions too; they do not sign.
+    template.extend((lifetime == ObjectLifetime::Session).then_some(Attribute::Sign(true)));
     let (mut keys, mut left_out) = (Vec::new(), Vec::new());
     for private in session.find_objects(&template)? {
         match read_key(session, private, facts)? {
@@ -136,24 +139,30 @@ fn vendor_value(session: &Session, object: ObjectHandle, attribute: AttributeTyp
     }))
 }
 
+fn token(lifetime: ObjectLifetime) -> Attribute {
+    Attribute::Token(lifetime == ObjectLifetime::Token)
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Public objects of the token that hold this very key.
-pub(super) fn public_objects(session: &Session, key: &RsaPublicKey) -> Result<Vec<ObjectHandle>, CallError> {
-    let template = [
-        Attribute::Class(ObjectClass::PUBLIC_KEY),
-        Attribute::KeyType(KeyType::RSA),
-        Attribute::Token(true),
-        Attribute::Modulus(key.modulus().to_vec()),
-    ];
+pub(super) fn public_objects(session: &Session, key: &RsaPublicKey, lifetime: ObjectLifetime) -> Result<Vec<ObjectHandle>, CallError> {
+    let template =
+        [Attribute::Class(ObjectClass::PUBLIC_KEY), Attribute::KeyType(KeyType::RSA), token(lifetime), Attribute::Modulus(key.modulus().to_vec())];
     Ok(session.find_objects(&template)?)
 }
 
 /// What stands in the way of a new key with this label and CKA_ID, in words. Public halves of `expected` itself don't.
-pub(super) fn occupied(session: &Session, label: &str, id: Option<&[u8]>, expected: Option<&RsaPublicKey>) -> Result<Option<String>, CallError> {
-    let own = expected.map_or_else(|| Ok(Vec::new()), |key| public_objects(session, key))?;
+pub(super) fn occupied(
+    session: &Session,
+    label: &str,
+    id: Option<&[u8]>,
+    expected: Option<&RsaPublicKey>,
+    lifetime: ObjectLifetime,
+) -> Result<Option<String>, CallError> {
+    let own = expected.map_or_else(|| Ok(Vec::new()), |key| public_objects(session, key, lifetime))?;
     let mut marks = Vec::new();
     if !label.is_empty() {
         marks.push((Attribute::Label(label.as_bytes().to_vec()), format!("the label '{label}'")));
@@ -163,7 +172,7 @@ pub(super) fn occupied(session: &Session, label: &str, id: Option<&[u8]>, expect
     }
     for (mark, words) in marks {
         for class in [ObjectClass::PRIVATE_KEY, ObjectClass::PUBLIC_KEY] {
-            let template = [Attribute::Class(class), Attribute::Token(true), mark.clone()];
+            let template = [Attribute::Class(class), token(lifetime), mark.clone()];
             let others = session.find_objects(&template)?.into_iter().filter(|object| own.iter().all(|own| own.handle() != object.handle()));
             if others.count() > 0 {
                 return Ok(Some(format!("another key has {words}")));
@@ -174,9 +183,9 @@ pub(super) fn occupied(session: &Session, label: &str, id: Option<&[u8]>, expect
 }
 
 /// Template of a private key that stays (PKCS#11 3.1 §6.1.3): sensitive, signs and decrypts and does nothing else.
-pub(super) fn private_template(request: &KeyRequest, id: Option<&[u8]>, private: bool) -> Vec<Attribute> {
+pub(super) fn private_template(request: &KeyRequest, id: Option<&[u8]>, private: bool, lifetime: ObjectLifetime) -> Vec<Attribute> {
     let mut template = vec![
-        Attribute::Token(true),
+        token(lifetime),
         Attribute::Private(private),
         Attribute::Sensitive(true),
         Attribute::Extractable(request.transferability != Transferability::Never),
@@ -192,9 +201,9 @@ pub(super) fn private_template(request: &KeyRequest, id: Option<&[u8]>, private:
 }
 
 /// Template of the public half beside it.
-pub(super) fn public_template(label: &str, id: Option<&[u8]>) -> Vec<Attribute> {
+pub(super) fn public_template(label: &str, id: Option<&[u8]>, lifetime: ObjectLifetime) -> Vec<Attribute> {
     let mut template = vec![
-        Attribute::Token(true),
+        token(lifetime),
         Attribute::Private(false),
         Attribute::Verify(true),
         Attribute::Encrypt(true),
@@ -287,7 +296,7 @@ mod tests {
     fn a_key_that_never_leaves_is_not_extractable() {
         let has = |transferability, wanted: &Attribute| {
             let request = KeyRequest { transferability, ..KeyRequest::labelled("k") };
-            private_template(&request, None, true).contains(wanted)
+            private_template(&request, None, true, ObjectLifetime::Token).contains(wanted)
         };
         assert!(has(Transferability::Never, &Attribute::Extractable(false)));
         assert!(!has(Transferability::Never, &Attribute::WrapWithTrusted(true)));

@@ -2,13 +2,32 @@
 
 use cryptoki::mechanism::MechanismType;
 use cryptoki_sys::{
-    CK_MECHANISM_TYPE, CK_ULONG, CKM_AES_KEY_WRAP, CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WRAP_PAD, CKM_AES_KEY_WRAP_PKCS7, CKM_AES_XTS,
-    CKM_AES_XTS_KEY_GEN, CKM_RSA_AES_KEY_WRAP, CKM_RSA_PKCS_OAEP_TPM_1_1, CKM_RSA_PKCS_TPM_1_1, CKM_RSA_X9_31, CKM_RSA_X9_31_KEY_PAIR_GEN,
+    CK_FLAGS, CK_MECHANISM_TYPE, CK_ULONG, CKF_DECRYPT, CKF_DERIVE, CKF_DIGEST, CKF_ENCRYPT, CKF_GENERATE, CKF_GENERATE_KEY_PAIR, CKF_HW, CKF_SIGN,
+    CKF_SIGN_RECOVER, CKF_UNWRAP, CKF_VERIFY, CKF_VERIFY_RECOVER, CKF_WRAP, CKM_AES_KEY_WRAP, CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WRAP_PAD,
+    CKM_AES_KEY_WRAP_PKCS7, CKM_AES_XTS, CKM_AES_XTS_KEY_GEN, CKM_RSA_AES_KEY_WRAP, CKM_RSA_PKCS_OAEP_TPM_1_1, CKM_RSA_PKCS_TPM_1_1, CKM_RSA_X9_31,
+    CKM_RSA_X9_31_KEY_PAIR_GEN, CKM_SHA224_RSA_PKCS,
 };
 use keykit::Result;
 use serde::Serialize;
 
 use super::store::Pkcs11Store;
+
+/// The flags of C_GetMechanismInfo (PKCS#11 3.1 §3.5), by their words.
+const USES: [(CK_FLAGS, &str); 13] = [
+    (CKF_HW, "hardware"),
+    (CKF_ENCRYPT, "encrypt"),
+    (CKF_DECRYPT, "decrypt"),
+    (CKF_DIGEST, "digest"),
+    (CKF_SIGN, "sign"),
+    (CKF_SIGN_RECOVER, "sign-recover"),
+    (CKF_VERIFY, "verify"),
+    (CKF_VERIFY_RECOVER, "verify-recover"),
+    (CKF_GENERATE, "generate"),
+    (CKF_GENERATE_KEY_PAIR, "generate-key-pair"),
+    (CKF_WRAP, "wrap"),
+    (CKF_UNWRAP, "unwrap"),
+    (CKF_DERIVE, "derive"),
+];
 
 /// A mechanism as the token describes it (C_GetMechanismInfo).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,7 +40,7 @@ pub struct MechanismDescription {
     pub minimum_key_size: u64,
     /// Largest key.
     pub maximum_key_size: u64,
-    /// What it can do, as the token says: `sign`, `decrypt`, `wrap`, `unwrap`.
+    /// What it can do, as the token says: `encrypt`, `decrypt`, `sign`, `wrap` and so on; `hardware` if a device does it.
     pub uses: Vec<&'static str>,
 }
 
@@ -39,18 +58,12 @@ impl Pkcs11Store {
             let mut all = Vec::with_capacity(codes.len());
             for code in codes {
                 let Some(information) = functions.mechanism_info(self.slot, code)? else { continue };
-                let uses = [
-                    (information.can_sign(), "sign"),
-                    (information.can_decrypt(), "decrypt"),
-                    (information.can_wrap(), "wrap"),
-                    (information.can_unwrap(), "unwrap"),
-                ];
                 all.push(MechanismDescription {
                     code: number(code),
                     name: mechanism_name(number(code)),
                     minimum_key_size: number(information.minimum),
                     maximum_key_size: number(information.maximum),
-                    uses: uses.into_iter().filter_map(|(can, name)| can.then_some(name)).collect(),
+                    uses: USES.iter().filter_map(|(flag, name)| (information.flags & flag != 0).then_some(*name)).collect(),
                 });
             }
             Ok(all)
@@ -77,6 +90,7 @@ fn known_name(code: CK_MECHANISM_TYPE) -> Option<String> {
         CKM_AES_KEY_WRAP_PAD => "CKM_AES_KEY_WRAP_PAD",
         CKM_AES_KEY_WRAP_KWP => "CKM_AES_KEY_WRAP_KWP",
         CKM_AES_KEY_WRAP_PKCS7 => "CKM_AES_KEY_WRAP_PKCS7",
+        CKM_SHA224_RSA_PKCS => "CKM_SHA224_RSA_PKCS",
         CKM_AES_XTS => "CKM_AES_XTS",
         CKM_AES_XTS_KEY_GEN => "CKM_AES_XTS_KEY_GEN",
         CKM_RSA_AES_KEY_WRAP => "CKM_RSA_AES_KEY_WRAP",

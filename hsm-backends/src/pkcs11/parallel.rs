@@ -46,6 +46,7 @@ pub(super) fn over_sessions<T: Sync, R: Send>(
             Ok((session, Err(error))) => {
                 if error.breaks_session() {
                     pool.forget(&error);
+                    pool.retire(session);
                 } else {
                     pool.give_back(session);
                 }

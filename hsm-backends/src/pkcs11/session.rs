@@ -7,22 +7,27 @@ use cryptoki::slot::Slot;
 
 use super::error::CallError;
 use super::module::{Module, lock};
+use super::store::ObjectLifetime;
 
 /// Idle sessions on one token. A login holds for all of them (PKCS#11 3.1 §5.6.8).
 ///
 /// There is no upper limit that a caller could wait at, so no two users can lock each other out: `capacity` is how many
-/// idle sessions are kept, and how many work in parallel.
+/// idle sessions are kept, and how many work in parallel. Where keys live in sessions, none is closed before the pool is:
+/// the keys would go with it.
 #[derive(Debug)]
 pub(super) struct SessionPool {
     module: Arc<Module>,
     slot: Slot,
     idle: Mutex<Vec<Session>>,
     capacity: usize,
+    lifetime: ObjectLifetime,
+    /// Sessions that no one works with any more, but whose objects are in use.
+    retired: Mutex<Vec<Session>>,
 }
 
 impl SessionPool {
-    pub(super) fn new(module: Arc<Module>, slot: Slot, capacity: usize) -> Self {
-        Self { module, slot, idle: Mutex::default(), capacity: capacity.max(1) }
+    pub(super) fn new(module: Arc<Module>, slot: Slot, capacity: usize, lifetime: ObjectLifetime) -> Self {
+        Self { module, slot, idle: Mutex::default(), capacity: capacity.max(1), lifetime, retired: Mutex::default() }
     }
 
     pub(super) fn capacity(&self) -> usize {
@@ -54,6 +59,16 @@ impl SessionPool {
         let mut idle = lock(&self.idle);
         if idle.len() < self.capacity {
             idle.push(session);
+        } else {
+            self.retire(session);
+        }
+    }
+
+    /// Ends the use of a session whose state is not known: it is closed, unless keys live in it.
+    pub(super) fn retire(&self, session: Session) {
+        match self.lifetime {
+            ObjectLifetime::Token => drop(session),
+            ObjectLifetime::Session => lock(&self.retired).push(session),
         }
     }
 
@@ -62,7 +77,10 @@ impl SessionPool {
         let session = self.take()?;
         let outcome = work(&session);
         match &outcome {
-            Err(error) if error.breaks_session() => self.forget(error),
+            Err(error) if error.breaks_session() => {
+                self.forget(error);
+                self.retire(session);
+            }
             _ => self.give_back(session),
         }
         outcome

@@ -35,12 +35,29 @@ pub struct Pkcs11Options {
     /// The OAEP hash of transport keys. `None` takes SHA-1, which every token can undo and the other side can make, and
     /// SHA-256 if the token refuses SHA-1. OAEP's security does not rest on the hash's resistance to collisions.
     pub transport_oaep_hash: Option<Hash>,
+    /// Where the keys of the store live.
+    pub objects: ObjectLifetime,
+}
+
+/// How long new keys live, and which keys the store sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ObjectLifetime {
+    /// In the token, until they are destroyed (CKA_TOKEN true).
+    #[default]
+    Token,
+    /// As long as the store: all are session objects (CKA_TOKEN false), and nothing is written to the token. The store sees
+    /// these keys only. For tests and measurements on tokens that are in use.
+    Session,
 }
 
 impl Default for Pkcs11Options {
     /// One session for each processor.
     fn default() -> Self {
-        Self { sessions: std::thread::available_parallelism().map_or(1, std::num::NonZero::get), transport_oaep_hash: None }
+        Self {
+            sessions: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            transport_oaep_hash: None,
+            objects: ObjectLifetime::Token,
+        }
     }
 }
 
@@ -93,7 +110,7 @@ impl Pkcs11Store {
         Ok(Self {
             identity: description.identity(),
             facts: description.facts(),
-            pool: SessionPool::new(Arc::clone(&module), slot, options.sessions),
+            pool: SessionPool::new(Arc::clone(&module), slot, options.sessions, options.objects),
             module,
             slot,
             options,
@@ -149,7 +166,7 @@ impl Pkcs11Store {
 
     /// All keys, read anew; the handles are kept.
     pub(super) fn read_keys(&self, session: &Session) -> Result<Vec<FoundKey>, CallError> {
-        let (keys, left_out) = key::read_keys(session, &self.facts)?;
+        let (keys, left_out) = key::read_keys(session, &self.facts, self.options.objects)?;
         if keys.is_empty() {
             // A token that was taken away may show no objects, without an error: that must not pass for an empty token.
             self.check_presence()?;
@@ -198,7 +215,9 @@ impl Pkcs11Store {
 
     /// Refuses a label or CKA_ID that another key has.
     pub(super) fn refuse_occupied(&self, session: &Session, label: &str, id: Option<&[u8]>, expected: Option<&RsaPublicKey>) -> Result<()> {
-        match key::occupied(session, label, id, expected).map_err(|error| self.failed(error, "look for keys of the same name"))? {
+        match key::occupied(session, label, id, expected, self.options.objects)
+            .map_err(|error| self.failed(error, "look for keys of the same name"))?
+        {
             None => Ok(()),
             Some(what) => Err(Error::Conflict {
                 what: format!("{}: {what}; nothing was changed", self.identity.uri),
@@ -247,7 +266,7 @@ impl Pkcs11Store {
         let outcome = work(&session);
         match &outcome {
             // The state of the session is not known; sessions are cheap.
-            Err(Error::Token(_)) => drop(session),
+            Err(Error::Token(_)) => self.pool.retire(session),
             _ => self.pool.give_back(session),
         }
         outcome
@@ -333,9 +352,9 @@ impl Generate for Pkcs11Store {
         let record = self.with_session(|session| {
             let fixed_id = request.local_id.as_deref();
             self.refuse_occupied(session, &request.label, fixed_id, None)?;
-            let mut public = key::public_template(&request.label, fixed_id);
+            let mut public = key::public_template(&request.label, fixed_id, self.options.objects);
             public.extend([Attribute::ModulusBits(bits), Attribute::PublicExponent(vec![1, 0, 1])]);
-            let private = key::private_template(request, fixed_id, self.private_objects());
+            let private = key::private_template(request, fixed_id, self.private_objects(), self.options.objects);
             let mut new = NewObjects::new(session);
             let call = |error: cryptoki::error::Error| self.failed(CallError::from(error), doing);
             let (public, private) = session.generate_key_pair(&CryptokiMechanism::RsaPkcsKeyPairGen, &public, &private).map_err(call)?;
@@ -360,7 +379,7 @@ impl Destroy for Pkcs11Store {
         let (private, public) = self.handle(id)?;
         let destroyed = self.pool.with(|session| {
             session.destroy_object(private)?;
-            for object in key::public_objects(session, &public)? {
+            for object in key::public_objects(session, &public, self.options.objects)? {
                 session.destroy_object(object)?;
             }
             Ok(())

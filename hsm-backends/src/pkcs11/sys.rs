@@ -15,8 +15,8 @@ use cryptoki::object::{Attribute, ObjectHandle};
 use cryptoki::session::Session;
 use cryptoki::slot::Slot;
 use cryptoki_sys::{
-    CK_ATTRIBUTE, CK_BYTE, CK_FUNCTION_LIST, CK_MECHANISM, CK_MECHANISM_INFO, CK_MECHANISM_TYPE, CK_OBJECT_HANDLE, CK_SLOT_ID, CK_ULONG, CKF_DECRYPT,
-    CKF_SIGN, CKF_UNWRAP, CKF_WRAP, CKR_BUFFER_TOO_SMALL, CKR_MECHANISM_INVALID, CKR_OK,
+    CK_ATTRIBUTE, CK_BYTE, CK_FUNCTION_LIST, CK_MECHANISM, CK_MECHANISM_INFO, CK_MECHANISM_TYPE, CK_OBJECT_HANDLE, CK_SLOT_ID, CK_ULONG, CKF_WRAP,
+    CKR_BUFFER_TOO_SMALL, CKR_MECHANISM_INVALID, CKR_OK,
 };
 use keykit::secret::SecretBytes;
 use zeroize::Zeroizing;
@@ -46,15 +46,6 @@ pub(super) struct MechanismInfo {
 impl MechanismInfo {
     pub(super) fn can_wrap(&self) -> bool {
         self.flags & CKF_WRAP != 0
-    }
-    pub(super) fn can_unwrap(&self) -> bool {
-        self.flags & CKF_UNWRAP != 0
-    }
-    pub(super) fn can_sign(&self) -> bool {
-        self.flags & CKF_SIGN != 0
-    }
-    pub(super) fn can_decrypt(&self) -> bool {
-        self.flags & CKF_DECRYPT != 0
     }
 }
 

@@ -57,8 +57,8 @@ impl Pkcs11Store {
         match made {
             Ok((pair, oaep_hash, kwp)) => Ok(Box::new(SessionTransportKey { store: self, session: Some(session), pair, oaep_hash, kwp })),
             Err(error) => {
-                // The session's objects go with it.
-                drop(session);
+                // What was made for the key encryption key is destroyed already.
+                self.pool.retire(session);
                 Err(error)
             }
         }
@@ -68,12 +68,13 @@ impl Pkcs11Store {
     /// cut off after C_UnwrapKey left undone.
     pub(super) fn store_missing_public_half(&self, session: &Session, key: &KeyRecord) -> Result<Option<ObjectHandle>> {
         let doing = "store the public half";
-        let present = key::public_objects(session, &key.public).map_err(|error| self.failed(error, doing))?;
+        let present = key::public_objects(session, &key.public, self.options.objects).map_err(|error| self.failed(error, doing))?;
         if !present.is_empty() {
             return Ok(None);
         }
         let mut template = key::public_numbers(&key.public);
-        template.extend(key::public_template(&key.attributes.label, key::bytes_of_local_id(&key.attributes.local_id).as_deref()));
+        let id = key::bytes_of_local_id(&key.attributes.local_id);
+        template.extend(key::public_template(&key.attributes.label, id.as_deref(), self.options.objects));
         let public = session.create_object(&template).map_err(|error| self.failed(CallError::from(error), doing))?;
         Ok(Some(public))
     }
@@ -147,6 +148,8 @@ impl Drop for SessionTransportKey<'_> {
         // If an object did not go by itself, it goes with the session.
         if destroyed == [true, true] {
             self.store.pool.give_back(session);
+        } else {
+            self.store.pool.retire(session);
         }
     }
 }
@@ -221,7 +224,7 @@ impl Pkcs11Store {
         let aes = functions.unwrap_key(session, &oaep, route.kek, sealed, &store.wrapping_key_template(false)).map_err(opaque)?;
         let aes = passing.add(aes);
         let mut template = vec![Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::KeyType(KeyType::RSA)];
-        template.extend(key::private_template(request, id, store.private_objects()));
+        template.extend(key::private_template(request, id, store.private_objects(), store.options.objects));
         let unwrap = |template: &[Attribute]| functions.unwrap_key(session, &Mechanism::Plain(route.kwp), aes, wrapped, template);
         match unwrap(&template) {
             Ok(private) => Ok(new.add(private)),

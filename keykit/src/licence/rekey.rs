@@ -144,6 +144,17 @@ impl<'a> Rekey<'a> {
         })
     }
 
+    /// For templates only: archived keys are known by their public halves, and need not be in any store.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn for_templates(archived: Vec<RsaPublicKey>, active: ActiveKey<'a>) -> Result<Self> {
+        let store = active.store;
+        let mut rekey = Self::new(&[], active)?;
+        rekey.archived = archived.into_iter().filter(|key| *key != rekey.key).map(|key| (store, key)).collect();
+        Ok(rekey)
+    }
+
     /// Writes other addresses of licensing into the licences that have some.
     ///
     /// # Errors

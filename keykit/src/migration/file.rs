@@ -10,6 +10,7 @@ mod contradictions;
 mod reader;
 mod schema;
 mod surroundings;
+mod systems;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -22,8 +23,9 @@ use toml::de::DeTable;
 pub use reader::{FieldDescription, Need, Placed, Position, Problem, TableDescription};
 pub use schema::document as schema_document;
 pub use surroundings::*;
+pub use systems::{Office, Region, Windows};
 pub use tables::*;
-pub use values::{ApproverKey, Day, FilePath, KeyUrl, Mode, Office, PasswordSource, Region, SchemaVersion, ServerUrl, StoreUri, Version, Windows};
+pub use values::{ApproverKey, Day, FilePath, KeyUrl, Mode, PasswordSource, SchemaVersion, ServerUrl, StoreUri, Version};
 
 use crate::durable;
 use crate::error::{Error, Result};

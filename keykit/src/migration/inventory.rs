@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::key::{CryptographicMode, KeyId, RsaPublicKey, RsaSecretKey};
 use crate::tenant::{TemplateAddition, template_warnings};
 use crate::tpd::{KeyDerivation, TrustedPublishingDomain};
-use crate::xrml::{self, Chain, Document, RightsTemplate, Trust, TrustAnchors};
+use crate::xrml::{self, Chain, Document, Trust, TrustAnchors};
 
 /// A trusted publishing domain, read and checked: its key fits its certificate, and its size is one the service knows.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl SourceDomain {
             )));
         }
         warnings.extend(chain.problems.iter().map(|problem| Warning::plain(format!("{}: {problem}", file.display()))));
-        let templates = domain.templates.iter().map(|text| read_template(text)).collect::<Result<Vec<_>>>()?;
+        let templates = domain.templates.iter().map(|text| TemplateAddition::read(text)).collect::<Result<Vec<_>>>()?;
         for template in &templates {
             warnings.extend(template_warnings(template).into_iter().map(|(rule, message)| Warning::of_rule(rule, message)));
         }
@@ -171,17 +171,4 @@ pub fn documents_of(chain: &[String]) -> Result<Vec<Document>> {
 /// [`Error::Malformed`] if it certifies none.
 pub fn issued_key(certificate: &Document) -> Result<RsaPublicKey> {
     certificate.subject_keys().next().cloned().ok_or_else(|| Error::malformed("server licensor certificate", "it certifies no key"))
-}
-
-fn read_template(text: &str) -> Result<TemplateAddition> {
-    let documents = xrml::documents_in(text.as_bytes())?;
-    let document = documents.first().ok_or_else(|| Error::malformed("rights template", "no document in it"))?;
-    let template = RightsTemplate::of(document)?;
-    Ok(TemplateAddition {
-        id: template.id.to_string(),
-        name: template.names.values().next().map(|name| name.name.clone()).unwrap_or_default(),
-        signed_by: document.issuer_key().map(RsaPublicKey::id),
-        grants_anyone: template.grants_anyone,
-        text: text.to_owned(),
-    })
 }

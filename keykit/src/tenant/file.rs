@@ -102,13 +102,16 @@ pub(super) struct TenantFile {
     schema: String,
     pub(super) tenant_id: String,
     pub(super) era: Era,
+    /// The key that was active before the active one: where a rollback goes (rule 121).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) previous_active: Option<KeyId>,
     pub(super) keys: Vec<TenantKey>,
     pub(super) templates: Vec<TenantTemplate>,
 }
 
 impl TenantFile {
     pub(super) fn new(tenant_id: String, era: Era) -> Self {
-        Self { schema: SCHEMA.to_owned(), tenant_id, era, keys: Vec::new(), templates: Vec::new() }
+        Self { schema: SCHEMA.to_owned(), tenant_id, era, previous_active: None, keys: Vec::new(), templates: Vec::new() }
     }
 
     pub(super) fn parse(bytes: &[u8]) -> Result<Self> {
@@ -126,6 +129,17 @@ impl TenantFile {
         let file: Self = serde_json::from_slice(bytes).map_err(malformed)?;
         file.check()?;
         Ok(file)
+    }
+
+    /// Makes a key the active one and archives all others (rule 117).
+    pub(super) fn make_active(&mut self, id: &KeyId) {
+        let before = self.keys.iter().find(|key| key.status == KeyStatus::Active).map(|key| key.key_id);
+        if before.is_some_and(|before| before != *id) {
+            self.previous_active = before;
+        }
+        for key in &mut self.keys {
+            key.status = if key.key_id == *id { KeyStatus::Active } else { KeyStatus::Archived };
+        }
     }
 
     /// What must hold of every tenant file.

@@ -42,6 +42,9 @@ pub struct Entry {
     pub key_id: Option<KeyId>,
     /// What happened, for people.
     pub note: String,
+    /// For an intent: SHA-256 of the `tenant.json` that the change makes. It took effect if and only if that is the file there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<String>,
     /// SHA-256 of the line before, in hex.
     pub previous: String,
 }
@@ -101,13 +104,23 @@ impl Journal {
     /// # Errors
     /// [`Error::Write`].
     pub fn record(&mut self, moment: Moment, action: &str, key_id: Option<KeyId>, note: impl Into<String>) -> Result<()> {
+        self.append(moment, action, key_id, note.into(), None)
+    }
+
+    /// Writes an intent that makes `result` of the tenant file.
+    pub(super) fn intend(&mut self, action: &str, key_id: Option<KeyId>, note: &str, result: &[u8]) -> Result<()> {
+        self.append(Moment::Intent, action, key_id, note.to_owned(), Some(hash(result)))
+    }
+
+    fn append(&mut self, moment: Moment, action: &str, key_id: Option<KeyId>, note: String, result: Option<String>) -> Result<()> {
         let entry = Entry {
             number: self.entries.len() as u64 + 1,
             time: now(),
             moment,
             action: action.to_owned(),
             key_id,
-            note: note.into(),
+            note,
+            result,
             previous: self.last_hash.clone(),
         };
         let line = serde_json::to_string(&entry).map_err(|error| Error::Internal(format!("encoding a journal line: {error}")))?;
@@ -124,7 +137,7 @@ pub(super) fn now() -> String {
     jiff::Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
 }
 
-fn hash(line: &[u8]) -> String {
+pub(super) fn hash(line: &[u8]) -> String {
     Sha256::digest(line).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

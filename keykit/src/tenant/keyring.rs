@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use super::change::{Change, file_stem};
 use super::file::{Era, KeyStatus, Managed, TemplateStatus, TenantFile, TenantKey, TenantTemplate};
-use super::journal::{Journal, Moment, now};
+use super::journal::{Journal, Moment, hash, now};
 use super::template::TemplateAddition;
 use crate::durable::{self, Access, Existing};
 use crate::error::{Error, Result};
@@ -15,7 +16,7 @@ use crate::secret::SecretBytes;
 /// Most templates of a tenant, archived ones included (rule 141).
 pub(crate) const MAX_TEMPLATES: usize = 500;
 /// Largest tenant file that is read, in bytes.
-const LIMIT: u64 = 64 << 20;
+pub(super) const LIMIT: u64 = 64 << 20;
 
 /// What an interrupted earlier run left, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,9 +55,9 @@ pub struct KeyAddition {
 /// A tenant folder, locked against other processes as long as this lives.
 #[derive(Debug)]
 pub struct TenantKeyring {
-    folder: PathBuf,
-    file: TenantFile,
-    journal: Journal,
+    pub(super) folder: PathBuf,
+    pub(super) file: TenantFile,
+    pub(super) journal: Journal,
     recovery: Option<Recovery>,
     _lock: File,
 }
@@ -237,12 +238,9 @@ impl TenantKeyring {
                 Access::OwnerOnly,
                 Existing::Replace,
             )?;
-            if activate {
-                file.keys.iter_mut().for_each(|key| key.status = KeyStatus::Archived);
-            }
             file.keys.push(TenantKey {
                 key_id: id,
-                status: if activate { KeyStatus::Active } else { KeyStatus::Archived },
+                status: KeyStatus::Archived,
                 mode: mode.number(),
                 modulus_bits: addition.public.modulus_bits(),
                 managed: addition.managed,
@@ -254,6 +252,9 @@ impl TenantKeyring {
                 licensor_name: addition.licensor_name.clone(),
                 path: addition.path.clone(),
             });
+            if activate {
+                file.make_active(&id);
+            }
         }
         let changed = file != self.file;
         if changed {
@@ -268,23 +269,34 @@ impl TenantKeyring {
 
     /// Makes a key the active one; the one that was active is archived (rules 117–119). Returns whether anything changed.
     ///
+    /// Nothing is signed: for a tenant without published templates, as after an import. [`Self::activate_with`] signs them anew.
+    ///
     /// # Errors
-    /// [`Error::NotFound`] if the keyring has no such key; [`Error::Write`].
+    /// [`Error::NotFound`] if the keyring has no such key; [`Error::Refused`] if a published template is signed by another key
+    /// (rule 119); [`Error::Write`].
     pub fn activate(&mut self, id: &KeyId) -> Result<bool> {
-        let key = self.key(id).ok_or_else(|| Error::NotFound {
-            what: format!("the tenant has no key {}", id.short()),
-            hint: Some("`keykit tenant show --tenant DIR` lists its keys".into()),
-        })?;
+        let key = self.key(id).ok_or_else(|| self.no_such_key(id))?;
         if key.status == KeyStatus::Active {
             return Ok(false);
         }
-        self.journal.record(Moment::Intent, "activate", Some(*id), "")?;
-        for key in &mut self.file.keys {
-            key.status = if key.key_id == *id { KeyStatus::Active } else { KeyStatus::Archived };
+        let is_behind = |template: &&TenantTemplate| template.status == TemplateStatus::Published && template.signed_by != Some(*id);
+        if let Some(template) = self.file.templates.iter().find(is_behind) {
+            return Err(Error::refused(
+                119,
+                format!("the published template '{}' is signed by another key than {}", template.name, id.short()),
+                "activate with the store of the key at hand, so that the templates are signed anew",
+            ));
         }
-        self.commit()?;
-        self.journal.record(Moment::Done, "activate", Some(*id), "")?;
-        Ok(true)
+        let mut file = self.file.clone();
+        file.make_active(id);
+        self.carry_out(Change { action: "activate", key_id: Some(*id), note: String::new(), file, writes: Vec::new() })
+    }
+
+    pub(super) fn no_such_key(&self, id: &KeyId) -> Error {
+        Error::NotFound {
+            what: format!("the tenant has no key {}", id.short()),
+            hint: Some("`keykit tenant show --tenant DIR` lists its keys".into()),
+        }
     }
 
     /// Takes a tenant folder away again to which nothing was ever brought: for a command that made it and was then refused.
@@ -333,9 +345,7 @@ impl TenantKeyring {
             if file.templates.iter().any(|known| known.id == id) {
                 continue;
             }
-            let name: String =
-                id.chars().map(|character| if character.is_ascii_alphanumeric() || character == '-' { character } else { '-' }).collect();
-            let name = format!("{}.xml", if name.is_empty() { "template" } else { &name });
+            let name = format!("{}.xml", file_stem(&id));
             durable::write(&self.folder.join("templates").join(&name), template.text.as_bytes(), Access::OwnerOnly, Existing::Replace)?;
             file.templates.push(TenantTemplate {
                 id,
@@ -349,25 +359,33 @@ impl TenantKeyring {
         Ok(())
     }
 
-    /// Replaces `tenant.json`: the moment a change counts.
     fn commit(&self) -> Result<()> {
-        durable::write(&self.folder.join("tenant.json"), &self.file.to_bytes()?, Access::OwnerOnly, Existing::Replace)
+        self.write_file(&self.file)
+    }
+
+    /// Replaces `tenant.json`: the moment a change counts.
+    pub(super) fn write_file(&self, file: &TenantFile) -> Result<()> {
+        durable::write(&self.folder.join("tenant.json"), &file.to_bytes()?, Access::OwnerOnly, Existing::Replace)
     }
 
     /// Settles an intent that a killed run left: it counts if and only if `tenant.json` shows it.
-    fn recover(&mut self) -> Result<()> {
+    pub(super) fn recover(&mut self) -> Result<()> {
         let Some(entry) = self.journal.unsettled().cloned() else { return Ok(()) };
+        let on_disk = durable::read(&self.folder.join("tenant.json"), LIMIT, "tenant file")?;
         let took_effect = match (entry.action.as_str(), entry.key_id) {
+            _ if entry.result.is_some() => entry.result == Some(hash(&on_disk)),
+            // Before its second intent a re-key may have made a key in its store, and has changed nothing here.
+            ("rekey", _) => false,
             ("import", Some(id)) => self.key(&id).is_some(),
             ("activate", Some(id)) => self.active().is_some_and(|key| key.key_id == id),
             _ => true,
         };
-        let about = format!("{} {}", entry.action, entry.key_id.map(|id| id.short()).unwrap_or_default());
-        let (moment, recovery) = if took_effect {
-            (Moment::Done, Recovery::Completed(about.trim_end().to_owned()))
-        } else {
-            (Moment::Abandoned, Recovery::RolledBack(about.trim_end().to_owned()))
-        };
+        let mut about = format!("{} {}", entry.action, entry.key_id.map(|id| id.short()).unwrap_or_default()).trim_end().to_owned();
+        if !entry.note.is_empty() && entry.action != "import" {
+            about.push_str(&format!(" ({})", entry.note));
+        }
+        let (moment, recovery) =
+            if took_effect { (Moment::Done, Recovery::Completed(about)) } else { (Moment::Abandoned, Recovery::RolledBack(about)) };
         self.journal.record(moment, &entry.action, entry.key_id, "settled after an interruption")?;
         self.recovery = Some(recovery);
         Ok(())

@@ -1,6 +1,8 @@
 //! Templates on their way into a tenant.
 
-use crate::key::KeyId;
+use crate::error::{Error, Result};
+use crate::key::{KeyId, RsaPublicKey};
+use crate::xrml::{Document, RightsTemplate, documents_in};
 
 /// Characters that template names must avoid (rule 141).
 const FORBIDDEN_IN_NAMES: [char; 10] = ['<', '>', '%', '&', '/', '?', ';', '+', '\\', '#'];
@@ -21,11 +23,39 @@ pub struct TemplateAddition {
 }
 
 impl TemplateAddition {
+    /// Reads a template from its XrML text. The signature is not checked.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if there is no template in it.
+    pub fn read(text: &str) -> Result<Self> {
+        let document = first_document(text)?;
+        let template = RightsTemplate::of(&document)?;
+        Ok(Self {
+            id: template.id.to_string(),
+            name: template.names.values().next().map(|name| name.name.clone()).unwrap_or_default(),
+            signed_by: document.issuer_key().map(RsaPublicKey::id),
+            grants_anyone: template.grants_anyone,
+            text: text.to_owned(),
+        })
+    }
+
+    /// The document.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`].
+    pub fn document(&self) -> Result<Document> {
+        first_document(&self.text)
+    }
+
     /// The GUID without braces, in lower case: the same template whatever the writing.
     #[must_use]
     pub fn canonical_id(&self) -> String {
         self.id.trim_matches(['{', '}', ' ']).to_ascii_lowercase()
     }
+}
+
+fn first_document(text: &str) -> Result<Document> {
+    documents_in(text.as_bytes())?.into_iter().next().ok_or_else(|| Error::malformed("rights template", "no document in it"))
 }
 
 /// What an operator must know of a template before it is published: pairs of rule number and text.

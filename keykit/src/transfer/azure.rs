@@ -250,8 +250,8 @@ mod tests {
         #[test]
         fn no_input_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200), text in ".{0,200}") {
             prop_assert!(AzureTransferFile::parse(&bytes).is_err());
-            let json = format!("{{\"ciphertext\":{text}}}");
-            prop_assert!(AzureTransferFile::parse(json.as_bytes()).is_err());
+            let file = format!("{{\"ciphertext\":{text}}}");
+            prop_assert!(AzureTransferFile::parse(file.as_bytes()).is_err());
         }
     }
 }

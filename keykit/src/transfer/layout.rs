@@ -12,6 +12,8 @@ pub const KEY_ENCRYPTION_KEY_BITS: [usize; 3] = [2048, 3072, 4096];
 
 /// Lengths of AES-KWP over PKCS#8 with public exponent 65537, by size of the key. Tokens encode alike, give or take a few bytes.
 const WRAPPED: [(usize, RangeInclusive<usize>); 4] = [(1024, 632..=656), (2048, 1224..=1232), (3072, 1800..=1808), (4096, 2376..=2392)];
+/// What attributes, another exponent or bytes that a token adds may make it longer. With this much, no two sizes overlap.
+const LONGER: usize = 64;
 /// AES-KWP of an AES-256 key.
 const WRAPPED_AES_256: usize = 40;
 /// The longest AES-KWP of an EC private key (P-521 with its public half).
@@ -25,7 +27,18 @@ pub fn possible_sizes(blob_bytes: usize) -> Vec<(usize, usize)> {
 
 /// The size of the RSA key in AES-KWP of this length.
 fn target_bits(wrapped: usize) -> Option<usize> {
-    WRAPPED.iter().find(|(_, lengths)| wrapped.is_multiple_of(8) && lengths.contains(&wrapped)).map(|(bits, _)| *bits)
+    let fits = |lengths: &RangeInclusive<usize>| (*lengths.start()..=lengths.end() + LONGER).contains(&wrapped);
+    WRAPPED.iter().find(|(_, lengths)| wrapped.is_multiple_of(8) && fits(lengths)).map(|(bits, _)| *bits)
+}
+
+/// A warning if a blob is longer than keys with public exponent 65537 and nothing added are.
+pub(super) fn unusual_length(blob_bytes: usize) -> Option<Finding> {
+    let (kek, target) = possible_sizes(blob_bytes).into_iter().next()?;
+    let (_, lengths) = WRAPPED.iter().find(|(bits, _)| *bits == target)?;
+    let longer = blob_bytes.checked_sub(kek / 8)?.checked_sub(*lengths.end()).filter(|longer| *longer > 0)?;
+    let message =
+        format!("it is {longer} bytes longer than RSA keys of {target} bits usually are: attributes, zeros or another exponent may be inside");
+    Some(Finding::warning("length-unusual", message))
 }
 
 /// What is wrong with a blob of this length, if the key encryption key has one of these sizes (in bits).
@@ -86,6 +99,7 @@ mod tests {
             (2640, 2048, 4096),
             (2896, 4096, 4096),
             (904, 2048, 1024),
+            (1536, 2048, 2048),
         ] {
             assert_eq!(possible_sizes(length), [(kek, target)], "{length}");
             assert_eq!(check_length(length, &KEY_ENCRYPTION_KEY_BITS), None);
@@ -109,6 +123,10 @@ mod tests {
         ] {
             assert_eq!(check_length(length, &KEY_ENCRYPTION_KEY_BITS).unwrap().code, code, "{length}");
         }
+        assert_eq!(unusual_length(1536).unwrap().code, "length-unusual");
+        assert_eq!((unusual_length(1488), unusual_length(1744), unusual_length(7)), (None, None, None));
+        // No length has two meanings.
+        assert!((0..5000).all(|length| possible_sizes(length).len() <= 1));
         assert_eq!(check_length(1488, &[4096]).unwrap().code, "length");
         assert_eq!(list(&[2048, 3072, 4096]), "2048, 3072 or 4096");
     }

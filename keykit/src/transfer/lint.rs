@@ -5,9 +5,12 @@ use serde::Serialize;
 
 use super::azure::AzureTransferFile;
 use super::finding::Finding;
-use super::layout::{KEY_ENCRYPTION_KEY_BITS, check_length, list, possible_sizes};
+use super::layout::{KEY_ENCRYPTION_KEY_BITS, check_length, list, possible_sizes, unusual_length};
 use super::profile::{Envelope, TransferProfile};
 use crate::key::RsaSecretKey;
+
+/// The OAEP part of the smallest key encryption key, in bytes.
+const SHORTEST: usize = 256;
 
 /// What kind of file it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +120,7 @@ impl LintReport {
     /// Text that is neither JSON nor PEM.
     fn of_text(text: &str, bytes: &[u8], named_byok: bool) -> Self {
         let joined: String = text.chars().filter(|character| !character.is_ascii_whitespace()).collect();
-        let of_hex = (joined.len() % 2 == 0 && joined.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(joined.len() / 2);
+        let of_hex = (joined.len().is_multiple_of(2) && joined.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(joined.len() / 2);
         if of_hex.is_some_and(|length| !possible_sizes(length).is_empty()) {
             let finding = Finding::problem("hex", "it is hex; every service takes bytes or base64").with_hint("turn it into bytes: xxd -r -p");
             return Self::wrong(TransferKind::WrappedKey(Envelope::Raw), finding);
@@ -136,7 +139,7 @@ impl LintReport {
             return Self::in_the_clear();
         }
         // Short texts are words, not base64.
-        if !named_byok && possible_sizes(decoded.len()).is_empty() {
+        if possible_sizes(decoded.len()).is_empty() && (!named_byok || decoded.len() < SHORTEST) {
             return Self::new(TransferKind::Unknown);
         }
         let mut report = Self { padding: Some(trimmed.len() != joined.len()), ..Self::new(TransferKind::WrappedKey(Envelope::Base64)) };
@@ -165,7 +168,8 @@ impl LintReport {
             }
             return report;
         }
-        if named_byok && !bytes.is_empty() {
+        // A package of the legacy toolset is no text.
+        if named_byok && bytes.iter().any(|byte| !byte.is_ascii_graphic() && !byte.is_ascii_whitespace()) {
             return Self::wrong(
                 TransferKind::LegacyNShield,
                 Finding::problem(
@@ -197,6 +201,8 @@ impl LintReport {
             *self = Self::in_the_clear();
         } else if let Some(finding) = check_length(self.blob.len(), &KEY_ENCRYPTION_KEY_BITS) {
             self.findings.push(finding);
+        } else {
+            self.findings.extend(unusual_length(self.blob.len()));
         }
     }
 

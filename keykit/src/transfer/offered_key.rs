@@ -150,18 +150,18 @@ impl OfferedKey {
     /// What is to be said of the key for a profile, at this time.
     #[must_use]
     pub fn check(&self, profile: &TransferProfile, now: Timestamp) -> Vec<Finding> {
-        let mut findings = self.check_number(&profile.kek.bits);
+        let mut findings = self.check_number(profile);
         findings.extend(self.check_use(profile));
         findings.extend(self.check_time(profile, now));
         findings
     }
 
-    fn check_number(&self, bits: &[usize]) -> Vec<Finding> {
+    fn check_number(&self, profile: &TransferProfile) -> Vec<Finding> {
         let mut findings = Vec::new();
         let found = self.public.modulus_bits();
-        if !bits.contains(&found) {
+        if !profile.kek.bits.contains(&found) {
             findings.push(
-                Finding::problem("kek-size", format!("the key encryption key has {found} bits; {} are allowed", list(bits)))
+                Finding::problem("kek-size", format!("the key encryption key has {found} bits; {} takes {}", profile.name, list(&profile.kek.bits)))
                     .with_hint("ask its owner for a key of the right size, and check the profile"),
             );
         }
@@ -194,16 +194,19 @@ impl OfferedKey {
             let holds = |names: &[String], name: &String| names.iter().any(|other| other.eq_ignore_ascii_case(name));
             let equal = operations.iter().all(|name| holds(&wanted.operations, name)) && wanted.operations.iter().all(|name| holds(operations, name));
             let can_wrap = ["import", "wrapKey", "encrypt"].iter().any(|name| holds(operations, &(*name).to_owned()));
-            if !wanted.operations.is_empty() && !equal {
+            // The usage of a certificate is another thing than the operations of a provider.
+            let comparable = self.form == KeyForm::JsonWebKey && !wanted.operations.is_empty();
+            if comparable && !equal {
                 let message =
                     format!("it may be used for {}; {} wants {} and nothing else", shown(operations), profile.name, shown(&wanted.operations));
                 findings
                     .push(Finding::problem("kek-operations", message).with_hint("have a key made with these operations: they cannot be combined"));
-            } else if wanted.operations.is_empty() && !can_wrap {
+            } else if !comparable && !can_wrap {
                 findings.push(Finding::problem("kek-operations", format!("it may be used for {}, not for wrapping", shown(operations))));
             }
         }
-        if let Some(kind) = self.kind.as_ref().filter(|kind| wanted.kid && !kind.eq_ignore_ascii_case(&wanted.kind)) {
+        // A bare JSON Web Key knows no type but RSA (RFC 7518 §6.1); one with an identifier is the provider's own.
+        if let Some(kind) = self.kind.as_ref().filter(|kind| wanted.kid && self.kid.is_some() && !kind.eq_ignore_ascii_case(&wanted.kind)) {
             findings.push(
                 Finding::problem("kek-type", format!("it is of the type {kind}; {} wants {}", profile.name, wanted.kind)).with_hint(
                     "the key encryption key must have been made in the provider's module, or what is wrapped under it can be read outside",

@@ -12,6 +12,9 @@ use crate::error::{Error, Result};
 use crate::key::{KeyId, RsaPublicKey};
 use crate::store::{KeyStore, WrapPolicy, WrapRoute};
 
+/// The route that a plan must allow was taken.
+const HOST_VISIBLE: &str = "host-visible-ephemeral-key";
+
 /// What may be done to make a package.
 #[derive(Debug, Clone, Default)]
 pub struct PackageOptions {
@@ -54,9 +57,13 @@ impl Package {
         let mut findings = kek.findings().to_vec();
         let policy = WrapPolicy { oaep_hash: profile.oaep_hash, allow_host_visible_ephemeral_key: options.allow_host_visible_ephemeral_key };
         let outcome = source.as_wrap_out()?.wrap_out(key, kek.public(), &policy)?;
-        findings.extend(outcome.warnings.iter().map(|sentence| Finding::warning("wrap", sentence)));
-        if outcome.route == WrapRoute::HostVisibleEphemeralKey {
-            findings.push(Finding::warning("host-visible-ephemeral-key", "the AES key of this package existed in this process; it was wiped"));
+        let host_visible = outcome.route == WrapRoute::HostVisibleEphemeralKey;
+        findings.extend(outcome.warnings.iter().map(|sentence| {
+            let code = if host_visible && sentence.contains("ephemeral") { HOST_VISIBLE } else { "wrap" };
+            Finding::warning(code, sentence)
+        }));
+        if host_visible && findings.iter().all(|finding| finding.code != HOST_VISIBLE) {
+            findings.push(Finding::warning(HOST_VISIBLE, "the AES key of this package existed in this process"));
         }
         let bytes = profile.envelope.seal(&outcome.blob, kid.as_deref(), source)?;
         let mut package = Self { bytes, key: record.public, route: outcome.route, kid, findings, values: kek.offered().values.clone() };

@@ -1,7 +1,7 @@
 //! `keykit byok profiles`
 
 use keykit::Result;
-use keykit::transfer::TransferProfile;
+use keykit::transfer::{Template, TransferProfile, Values};
 use serde::Serialize;
 
 use crate::arguments::ProfileFile;
@@ -69,8 +69,8 @@ fn describe(profile: &TransferProfile) -> String {
     if let Some(hours) = profile.kek.lifetime_hours {
         lines.push(format!("    good for {hours} hours after it was made"));
     }
-    let commands = |title: &str, commands: &[keykit::transfer::Template]| -> Vec<String> {
-        std::iter::once(title.to_owned()).chain(commands.iter().map(|command| format!("    {}", command.as_str()))).collect()
+    let commands = |title: &str, commands: &[Template]| -> Vec<String> {
+        std::iter::once(title.to_owned()).chain(commands.iter().map(|command| format!("    {}", command.fill(&Values::new())))).collect()
     };
     if !profile.fetch.is_empty() {
         lines.extend(commands("  how its owner gets it:", &profile.fetch));

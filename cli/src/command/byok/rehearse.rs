@@ -1,8 +1,8 @@
 //! `keykit byok rehearse`
 
-use keykit::Result;
 use keykit::key::KeyId;
 use keykit::transfer::{Finding, PackageOptions, rehearse};
+use keykit::{Error, Result};
 use serde::Serialize;
 
 use crate::arguments::RehearseArguments;
@@ -31,6 +31,9 @@ struct Proof {
 /// Wraps, unwraps and proves.
 pub(super) fn run(arguments: &RehearseArguments, output: Output) -> Result<u8> {
     let profile = transfers::profile(&arguments.profile.profile, &arguments.profile.file)?;
+    if arguments.store.starts_with("file:") {
+        return Err(Error::usage("a folder can't play the receiver").with_hint("rehearse in memory (the default), or name a token (pkcs11:…)"));
+    }
     let (source, record) = transfers::open_source(&arguments.source)?;
     let receiver = stores::open(&arguments.store, &arguments.source.keyring)?;
     let options = PackageOptions { allow_host_visible_ephemeral_key: arguments.source.allow_host_visible_ephemeral_key, kid: None };

@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &UnwrapArguments, output: Output) -> Result<u8> {
     let label = arguments.label.clone().unwrap_or_else(|| arguments.file.file_stem().unwrap_or_default().to_string_lossy().into_owned());
     let transferability = if arguments.wrappable { Transferability::Wrapped } else { Transferability::Never };
     let request = KeyRequest { label, local_id: None, transferability };
-    let kek_store = stores::open(&arguments.kek_store, &arguments.keyring)?;
+    let kek_store = stores::open_existing(&arguments.kek_store, &arguments.keyring)?;
     let kek = stores::key_by_start(kek_store.as_ref(), &arguments.kek)?;
     let job = Job { blob, kek, profile: &profile, expected, request };
     let same = arguments.target.as_ref().is_none_or(|target| *target == arguments.kek_store);

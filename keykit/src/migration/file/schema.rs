@@ -11,7 +11,7 @@ pub fn document() -> String {
         `migration.toml` describes a whole migration. `keykit plan --init` prints a commented example; `keykit plan migration.toml --check-only`\n\
         says what is wrong, by rule and with line and column.\n\n\
         The format is TOML 1.1, version `{}`. Unknown keys are refused. No secret stands in the file: passwords are named by their sources.\n\
-        Paths that are not absolute count from the folder of the file. Rule numbers are those of [rules.md](rules.md).\n\n\
+        Paths that are not absolute count from the folder of the file, those of password sources too; paths inside PKCS#11 URIs should be absolute. Rule numbers are those of [rules.md](rules.md).\n\n\
         This page is made from the types that read the file (`keykit/src/migration/file`); `KEYKIT_WRITE_DOCS=1 cargo test -p keykit written_from_the_types` writes it anew.\n",
         SchemaVersion::TEXT
     );

@@ -9,7 +9,8 @@ use toml::de::{DeTable, DeValue};
 use super::reader::{
     Field, FieldDescription, Need, Placed, Position, Reader, Table, TableDescription, Value, key_of, not_one_of, one_of, table, words,
 };
-use super::values::{Office, ServerUrl, Version, Windows};
+use super::systems::{Office, Windows};
+use super::values::{ServerUrl, Version};
 use crate::xrml::Guid;
 
 table! {

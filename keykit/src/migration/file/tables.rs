@@ -10,7 +10,8 @@ use super::reader::{
     Field, FieldDescription, Need, Placed, Position, Reader, Table, TableDescription, Value, key_of, not_one_of, one_of, table, words,
 };
 use super::surroundings::{Batch, Clients, Connector, Decommission, Directory, Network, Onboarding, Partner, ReadOnlyMode, Services, Workstation};
-use super::values::{ApproverKey, Day, FilePath, KeyUrl, Mode, PasswordSource, Region, SchemaVersion, ServerUrl, StoreUri, Version, Windows};
+use super::systems::{Region, Windows};
+use super::values::{ApproverKey, Day, FilePath, KeyUrl, Mode, PasswordSource, SchemaVersion, ServerUrl, StoreUri, Version};
 use crate::tenant::{Era, Managed};
 use crate::xrml::Guid;
 

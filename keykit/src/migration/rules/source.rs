@@ -8,7 +8,7 @@ use crate::migration::MigrationPath;
 use crate::migration::file::{Cluster, KeyProtection, Office, Windows};
 use crate::tenant::{Era, Managed};
 
-/// Rule 1. The lists differ by era: those of 2016, and the newest one with what stood between.
+/// Rule 1. The lists differ by era: that of 2016, and the newest one.
 pub(super) fn operating_system(facts: &Facts<'_>, report: &mut Report<'_>) {
     use Windows::{Server2008, Server2008R2, Server2008X86, Server2012, Server2012R2, Server2016};
     let supported: &[Windows] = match facts.file.era() {

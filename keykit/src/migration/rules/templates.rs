@@ -21,7 +21,7 @@ fn is_published(choice: Option<&TemplateChoice>) -> bool {
 
 fn place(facts: &Facts<'_>, domain: &DomainFacts, template: &TemplateFacts) -> Place {
     let at = choice(facts, template).map_or(domain.at, |choice| choice.id.at);
-    Place { template: Some(template.name.clone()), ..Place { key: None, ..Place { at: Some(at), ..domain.place() } } }
+    Place { domain: Some(domain.file.clone()), template: Some(template.name.clone()), ..Place::from(at) }
 }
 
 /// What the commands warn of too, under one rule; a template that is to be published is refused.

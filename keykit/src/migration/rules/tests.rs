@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod facts;
+mod organisations;
 mod source;
 mod surroundings;
 mod tenant;

@@ -3,12 +3,12 @@
 use super::facts::Facts;
 use super::vault::region_of_package;
 use super::{Report, stated};
+use crate::artefact::legacy_toolset::KeyIdentifier;
+use crate::error::Error;
 use crate::migration::MigrationPath;
 use crate::migration::file::{PlacedDomain, Region, Toolset, ToolsetProtection, Windows};
 use crate::tenant::Era;
 
-/// Longest identifier that the toolset takes.
-const IDENTIFIER_LIMIT: usize = 80;
 /// Least free space on the removable drive, in MiB.
 const DRIVE_MIB: u32 = 16;
 
@@ -61,15 +61,12 @@ pub(super) fn protection_of_imports(facts: &Facts<'_>, report: &mut Report<'_>) 
 pub(super) fn identifiers(facts: &Facts<'_>, report: &mut Report<'_>) {
     for placed in facts.file.domains() {
         let Some(identifier) = &placed.domain.identifier else { continue };
-        if identifier.chars().any(|character| !(character.is_ascii_digit() || character.is_ascii_lowercase() || character == '-')) {
+        if let Err(Error::Malformed(malformed)) = identifier.parse::<KeyIdentifier>() {
             report.refuse(
                 identifier.at,
-                format!("the identifier '{}' has other characters than digits, hyphens and lower-case letters", identifier.value),
-                "choose one of these; the same text for ident and plainname is best",
+                format!("the identifier {}", malformed.problem),
+                "choose one of digits, hyphens and lower-case letters; the same text for ident and plainname is best",
             );
-        }
-        if identifier.chars().count() > IDENTIFIER_LIMIT {
-            report.refuse(identifier.at, format!("the identifier has more than {IDENTIFIER_LIMIT} characters"), "choose a shorter one");
         }
     }
 }

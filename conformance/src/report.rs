@@ -29,7 +29,9 @@ impl From<keykit::Error> for Outcome {
 /// The counts of a suite.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// What was tested.
+    /// Name of the suite ([`crate::Suite::name`]); empty for a report that is made apart.
+    pub name: &'static str,
+    /// What was tested, in words.
     pub suite: String,
     /// Cases that passed.
     pub passed: usize,
@@ -39,6 +41,8 @@ pub struct Report {
     pub deviated: BTreeMap<String, usize>,
     /// Cases that were not tried, by reason.
     pub skipped: BTreeMap<String, usize>,
+    /// Every case with its outcome, in order.
+    pub cases: Vec<(String, Outcome)>,
 }
 
 impl Report {
@@ -50,12 +54,14 @@ impl Report {
 
     /// Counts a case.
     pub fn record(&mut self, case: impl Into<String>, outcome: Outcome) {
-        match outcome {
+        let case = case.into();
+        match &outcome {
             Outcome::Passed => self.passed += 1,
-            Outcome::Failed(problem) => self.failed.push((case.into(), problem)),
-            Outcome::Deviated(name) => *self.deviated.entry(name).or_default() += 1,
-            Outcome::Skipped(reason) => *self.skipped.entry(reason).or_default() += 1,
+            Outcome::Failed(problem) => self.failed.push((case.clone(), problem.clone())),
+            Outcome::Deviated(name) => *self.deviated.entry(name.clone()).or_default() += 1,
+            Outcome::Skipped(reason) => *self.skipped.entry(reason.clone()).or_default() += 1,
         }
+        self.cases.push((case, outcome));
     }
 
     /// Cases that were tried.
@@ -74,6 +80,12 @@ impl Report {
     #[must_use]
     pub fn skipped_count(&self) -> usize {
         self.skipped.values().sum()
+    }
+
+    /// Cases that were seen, tried or not.
+    #[must_use]
+    pub fn seen(&self) -> usize {
+        self.cases.len()
     }
 
     /// Whether something passed and nothing failed. Known deviations are no failures: they are counted and shown.

@@ -49,19 +49,19 @@ impl Loader for Wrapped {
 
 /// A key that is in the store while this lives, and destroyed then if the store can and it was not there before.
 #[derive(Debug)]
-pub(super) struct Loaded<'store> {
+pub(crate) struct Loaded<'store> {
     store: &'store dyn KeyStore,
-    pub(super) record: KeyRecord,
+    pub(crate) record: KeyRecord,
     was_there: bool,
 }
 
 impl<'store> Loaded<'store> {
-    pub(super) fn new(store: &'store dyn KeyStore, loader: &dyn Loader, key: &RsaSecretKey, request: &KeyRequest) -> Result<Self> {
+    pub(crate) fn new(store: &'store dyn KeyStore, loader: &dyn Loader, key: &RsaSecretKey, request: &KeyRequest) -> Result<Self> {
         let was_there = store.find(&key.id()).is_ok();
         Ok(Self { store, record: loader.load(store, key, request)?, was_there })
     }
 
-    pub(super) fn id(&self) -> KeyId {
+    pub(crate) fn id(&self) -> KeyId {
         self.record.id()
     }
 }

@@ -8,9 +8,9 @@ use keykit::store::{ExportPlaintext as _, Generate as _, ImportPlaintext as _, K
 use keykit::transfer::{unwrap_rsa_aes, wrap_rsa_aes};
 use keykit_hsm_backends::memory::MemoryStore;
 
-use super::loader::Loaded;
-use super::report::{Outcome, Report};
-use super::{Loader, Options};
+use crate::loader::Loaded;
+use crate::report::{Outcome, Report};
+use crate::{Loader, Options};
 
 /// What a case needs.
 struct Bench<'run> {

@@ -1,0 +1,49 @@
+//! The published vectors, packed into the program by `build.rs`.
+
+use std::io::Read as _;
+
+use flate2::read::DeflateDecoder;
+
+/// A file of vectors: DEFLATE (RFC 1951) without a header.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Packed {
+    bytes: &'static [u8],
+    /// Length of the text in bytes.
+    length: usize,
+}
+
+impl Packed {
+    /// The JSON text; `None` if the program was damaged.
+    pub(crate) fn text(&self) -> Option<String> {
+        let mut text = String::with_capacity(self.length);
+        // One byte more than is due, so that a text that is longer is noticed and does not grow.
+        let limit = u64::try_from(self.length).ok()?.checked_add(1)?;
+        DeflateDecoder::new(self.bytes).take(limit).read_to_string(&mut text).ok()?;
+        (text.len() == self.length).then_some(text)
+    }
+}
+
+include!(concat!(env!("OUT_DIR"), "/vectors.rs"));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_set_is_whole_and_small() {
+        let sets = [SIGN, VERIFY, OAEP, PKCS1_DECRYPT, KEY_WRAP, KEY_WRAP_WITH_PADDING];
+        let files: Vec<&Packed> = sets.iter().copied().flatten().collect();
+        assert_eq!(files.len(), 5 + 24 + 22 + 3 + 3 + 1 + 1);
+        assert!(files.iter().all(|file| file.text().is_some_and(|text| text.starts_with('{'))));
+        let packed: usize = files.iter().map(|file| file.bytes.len()).sum();
+        assert!(packed < 6 << 20, "{packed} bytes");
+    }
+
+    #[test]
+    fn a_damaged_file_is_noticed() {
+        let whole = KEY_WRAP[0];
+        assert!(Packed { bytes: &whole.bytes[..whole.bytes.len() / 2], ..whole }.text().is_none());
+        assert!(Packed { length: whole.length - 1, ..whole }.text().is_none());
+        assert!(Packed { length: whole.length + 1, ..whole }.text().is_none());
+    }
+}
