@@ -58,11 +58,24 @@ pub(crate) enum Command {
     /// Take a trusted publishing domain apart, or make one
     #[command(subcommand)]
     Tpd(TpdCommand),
-    /// Hold a migration file against the rules of the documented process
-    Plan(PlanArguments),
     /// Move keys by one of the three paths, and prove it
     #[command(subcommand)]
     Migrate(MigrateCommand),
+    /// Make a plan of a whole migration, show it, or compare two
+    Plan(PlanArguments),
+    /// Keys of the people who approve plans
+    #[command(subcommand)]
+    Ceremony(CeremonyCommand),
+    /// Approve a plan with a key of one's own
+    Approve(ApproveArguments),
+    /// Carry out an approved plan
+    Apply(ApplyArguments),
+    /// Go on with a run that was interrupted
+    Resume(ApplyArguments),
+    /// Give a run up: undo what can be undone, list what stays
+    Abort(AbortArguments),
+    /// Check stores and files against a plan, from the ground up
+    Verify(VerifyArguments),
     /// Make and show the tenant keyring
     #[command(subcommand)]
     Tenant(TenantCommand),
@@ -123,19 +136,137 @@ pub(crate) struct ProveAccessArguments {
 
 /// `keykit plan`
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct PlanArguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<PlanCommand>,
     /// The migration file
     #[arg(value_name = "MIGRATION.toml", required_unless_present = "init", value_hint = ValueHint::FilePath)]
     pub(crate) file: Option<PathBuf>,
+    /// Where the plan goes, beside the migration file: paths in both count from their folder
+    #[arg(long, short, required_unless_present_any = ["init", "check_only"], value_name = "PLAN.json", value_hint = ValueHint::FilePath)]
+    pub(crate) output: Option<PathBuf>,
     /// Print a commented example of a migration file
-    #[arg(long, conflicts_with = "file")]
+    #[arg(long, conflicts_with_all = ["file", "output"])]
     pub(crate) init: bool,
     /// Say what the rules find, and make no plan
-    #[arg(long, requires = "file")]
+    #[arg(long, requires = "file", conflicts_with = "output")]
     pub(crate) check_only: bool,
     /// Look at the migration file only: open no exported domain, no token and no tenant
     #[arg(long, requires = "check_only")]
     pub(crate) file_only: bool,
+}
+
+/// `keykit plan show|diff`
+#[derive(Debug, Subcommand)]
+pub(crate) enum PlanCommand {
+    /// Show a plan to people
+    Show {
+        /// The plan
+        #[arg(value_hint = ValueHint::FilePath)]
+        plan: PathBuf,
+    },
+    /// Show what differs between two plans (exit code 1 if something does)
+    Diff {
+        /// One plan
+        #[arg(value_hint = ValueHint::FilePath)]
+        before: PathBuf,
+        /// The other
+        #[arg(value_hint = ValueHint::FilePath)]
+        after: PathBuf,
+    },
+}
+
+/// `keykit ceremony`
+#[derive(Debug, Subcommand)]
+pub(crate) enum CeremonyCommand {
+    /// Make a key for a person who approves plans (Ed25519, encrypted; OpenSSH reads it too)
+    Keygen {
+        /// Where the key goes (mode 0600); its public half goes beside it, with .pub at the end
+        #[arg(long, short, value_name = "KEY", value_hint = ValueHint::FilePath)]
+        output: PathBuf,
+        /// Who it belongs to
+        #[arg(long, default_value = "")]
+        comment: String,
+        /// Where its password comes from: prompt, fd:N, file:PATH, env:VAR or exec:CMD
+        #[arg(long, value_name = "SOURCE", default_value = "prompt")]
+        password_source: String,
+    },
+}
+
+/// `keykit approve`
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("how").required(true).args(["key", "statement_for", "statement"]))]
+pub(crate) struct ApproveArguments {
+    /// The plan
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) plan: PathBuf,
+    /// Private key of the person who approves: of `keykit ceremony keygen` or `ssh-keygen -t ed25519`
+    #[arg(long, value_hint = ValueHint::FilePath)]
+    pub(crate) key: Option<PathBuf>,
+    /// Write only what this person is to sign with `ssh-keygen -Y sign -n keykit-plan`, for keys in agents and in hardware
+    #[arg(long, value_name = "NAME")]
+    pub(crate) statement_for: Option<String>,
+    /// What was signed in that way
+    #[arg(long, requires = "signature", value_hint = ValueHint::FilePath)]
+    pub(crate) statement: Option<PathBuf>,
+    /// The signature of it
+    #[arg(long, requires = "statement", value_hint = ValueHint::FilePath)]
+    pub(crate) signature: Option<PathBuf>,
+    /// Where the approval goes
+    #[arg(long, short, value_name = "APPROVAL", value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+    /// For how many days it holds (default: as long as the plan allows)
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) valid_days: Option<u32>,
+    /// Where the key's password comes from: prompt, fd:N, file:PATH, env:VAR or exec:CMD
+    #[arg(long, value_name = "SOURCE", default_value = "prompt")]
+    pub(crate) password_source: String,
+}
+
+/// `keykit apply`, `keykit resume`
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArguments {
+    /// The plan
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) plan: PathBuf,
+    /// Approvals; without any, those that the run was begun with
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) approval: Vec<PathBuf>,
+    /// Steps that a person has done by hand
+    #[arg(long, value_name = "STEP")]
+    pub(crate) confirm: Vec<String>,
+    /// How long to wait for another process that works on the same tenant
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub(crate) wait: u64,
+    #[command(flatten)]
+    pub(crate) keyring: KeyringPassword,
+}
+
+/// `keykit abort`
+#[derive(Debug, Args)]
+pub(crate) struct AbortArguments {
+    /// The plan
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) plan: PathBuf,
+    /// Why, for the journal
+    #[arg(long, default_value = "")]
+    pub(crate) reason: String,
+    /// How long to wait for another process that works on the same tenant
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub(crate) wait: u64,
+    #[command(flatten)]
+    pub(crate) keyring: KeyringPassword,
+}
+
+/// `keykit verify`
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    /// The plan
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) plan: PathBuf,
+    #[command(flatten)]
+    pub(crate) keyring: KeyringPassword,
 }
 
 /// `keykit inspect`

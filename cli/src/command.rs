@@ -1,6 +1,9 @@
 //! The commands, one file each.
 
+mod approve;
 mod byok;
+mod carry_out;
+mod environment;
 mod inspect;
 mod issue;
 mod licence;
@@ -8,6 +11,7 @@ mod manual;
 mod migrate;
 mod nshield;
 mod plan;
+mod plan_file;
 mod prove_access;
 mod rekey;
 mod store;
@@ -30,6 +34,12 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<u8> {
         Command::Tpd(command) => tpd::run(&command, output),
         Command::Plan(arguments) => plan::run(&arguments, output),
         Command::Migrate(command) => migrate::run(&command, output),
+        Command::Ceremony(command) => approve::ceremony(&command, output),
+        Command::Approve(arguments) => approve::run(&arguments, output),
+        Command::Apply(arguments) => carry_out::apply(&arguments, output),
+        Command::Resume(arguments) => carry_out::resume(&arguments, output),
+        Command::Abort(arguments) => carry_out::abort(&arguments, output),
+        Command::Verify(arguments) => carry_out::verify(&arguments, output),
         Command::Tenant(command) => tenant::run(&command, output),
         Command::Licence(command) => licence::run(&command, output),
         Command::ProveAccess(arguments) => prove_access::run(&arguments, output),

@@ -13,6 +13,8 @@ mod bad_input;
 mod byok;
 #[path = "command_line/checks.rs"]
 mod checks;
+#[path = "command_line/ceremony.rs"]
+mod ceremony;
 #[path = "command_line/domains.rs"]
 mod domains;
 #[path = "command_line/inspect.rs"]
@@ -23,6 +25,8 @@ mod issue;
 mod killed;
 #[path = "command_line/killed_tenant.rs"]
 mod killed_tenant;
+#[path = "command_line/killed_runs.rs"]
+mod killed_runs;
 #[path = "command_line/manual.rs"]
 mod manual;
 #[path = "command_line/nshield.rs"]

@@ -16,12 +16,16 @@
 //! | [`bulk`] | many licences through one operation: in order, bounded memory, resumable |
 //! | [`transfer`] | wrapped keys on their way to another store |
 //! | [`tenant`] | the tenant keyring |
-//! | [`migration`] | the three paths, their rules and their proofs |
+//! | [`migration`] | the three paths, their rules and their proofs; the plan, and carrying it out |
+//! | [`ceremony`] | the people who approve a plan, and their quorum |
+//! | [`canonical`] | JSON in the one form that is hashed and signed |
 //! | [`artefact`] | what other people and systems get: run books |
 #![forbid(unsafe_code)]
 
 pub mod artefact;
 pub mod bulk;
+pub mod canonical;
+pub mod ceremony;
 pub mod container;
 pub mod durable;
 pub mod error;

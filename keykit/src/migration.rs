@@ -9,21 +9,24 @@
 //! Every path has the same shape: all checks of all domains first, then key by key *before-image, journal, transfer, proofs,
 //! keyring*. A run that is repeated changes nothing and proves everything again.
 
+pub mod apply;
 pub mod file;
 pub mod inventory;
 pub mod paths;
+pub mod plan;
 pub mod proof;
 pub mod rules;
 mod run;
+pub mod verify;
 
 pub use inventory::SourceDomain;
 pub use proof::Proof;
 pub use run::{Migration, MigrationOutcome, Progress, ProtectedSample, SilentProgress, TransferredKey};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One of the three paths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MigrationPath {
     /// Rules 65: the key goes from the exported file into the tenant's folder.
@@ -47,7 +50,8 @@ impl MigrationPath {
 }
 
 /// Something that the operator must know and that does not stop the migration.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Warning {
     /// The migration rule behind it, if one is.
     pub rule: Option<u16>,

@@ -333,7 +333,7 @@ fn use_licence(arguments: &IssueArguments, tenant: &TenantKeyring, active: &Tena
 fn publishing_licence_in(file: &Path) -> Result<Document> {
     let bytes = durable::read(file, LIMIT, "licence")?;
     let found = container::find_licences(&bytes).map_err(|error| error.in_file(file))?;
-    let documents = xrml::documents_in(found.licences).map_err(|error| error.in_file(file))?;
+    let documents = xrml::documents_in(&found.licences).map_err(|error| error.in_file(file))?;
     documents
         .into_iter()
         .find(|document| *document.kind() == DocumentKind::PublishingLicence)

@@ -1,12 +1,13 @@
-//! `keykit plan`: what the rules say of a migration file.
+//! `keykit plan`: what the rules say of a migration file, and plans.
 
-mod check;
+pub(super) mod check;
 
 use keykit::migration::file::EXAMPLE;
 use keykit::{Error, Result};
 use serde_json::json;
 
-use crate::arguments::PlanArguments;
+use super::plan_file;
+use crate::arguments::{PlanArguments, PlanCommand};
 use crate::exit;
 use crate::output::Output;
 
@@ -16,9 +17,12 @@ pub(super) fn run(arguments: &PlanArguments, output: Output) -> Result<u8> {
         output.result("migration-file-example", &json!({ "text": EXAMPLE }), || EXAMPLE.to_owned())?;
         return Ok(exit::DONE);
     }
-    let file = arguments.file.as_deref().ok_or_else(|| Error::usage("no migration file is named"))?;
-    if !arguments.check_only {
-        return Err(Error::usage("this program makes no plan files").with_hint("`keykit plan FILE --check-only` says what the rules find"));
+    let named = || Error::usage("name a migration file, and with --output where the plan goes");
+    match (&arguments.command, &arguments.file, &arguments.output) {
+        (Some(PlanCommand::Show { plan }), _, _) => plan_file::show(plan, output),
+        (Some(PlanCommand::Diff { before, after }), _, _) => plan_file::diff(before, after, output),
+        (None, Some(file), None) if arguments.check_only => check::run(file, arguments.file_only, output),
+        (None, Some(file), Some(to)) => plan_file::make(file, to, output),
+        (None, _, _) => Err(named()),
     }
-    check::run(file, arguments.file_only, output)
 }

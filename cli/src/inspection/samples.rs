@@ -32,8 +32,12 @@ pub(crate) fn read(files: &[PathBuf], domains: &[SourceDomain]) -> Result<Vec<Pr
 
 /// The publishing licences of a file with the keys they are sealed to.
 pub(crate) fn sealed_in(file: &Path) -> Result<Vec<ProtectedSample>> {
-    let bytes = durable::read(file, LIMIT, "protected file")?;
-    let found = container::find_licences(&bytes).map_err(|error| error.in_file(file))?;
+    sealed_in_content(file, &durable::read(file, LIMIT, "protected file")?)
+}
+
+/// As [`sealed_in`], for a file that was read already.
+pub(crate) fn sealed_in_content(file: &Path, bytes: &[u8]) -> Result<Vec<ProtectedSample>> {
+    let found = container::find_licences(bytes).map_err(|error| error.in_file(file))?;
     let documents = xrml::documents_in(&found.licences).map_err(|error| error.in_file(file))?;
     let mut samples = Vec::new();
     for document in documents.iter().filter(|document| *document.kind() == DocumentKind::PublishingLicence) {

@@ -48,7 +48,7 @@ pub(super) fn run(path: &Path, file_only: bool, output: Output) -> Result<u8> {
     let folder = path.parent().unwrap_or_else(|| Path::new(""));
     let of_file = examine(&Facts::of_file(&file));
     let opened = !file_only && of_file.refusals().next().is_none();
-    let findings = if opened { examine(&gather(&file, folder)?) } else { of_file };
+    let findings = if opened { examine(&gather(&file, folder)?.0) } else { of_file };
     if !opened && !file_only {
         say("the file alone is refused: exported domains, tokens and keyrings were not opened");
     }
@@ -76,8 +76,8 @@ fn refusals(findings: &Findings) -> String {
     format!("rule {}:", rules.join(", "))
 }
 
-/// Opens everything that the file names, and changes nothing.
-fn gather<'f>(file: &'f MigrationFile, folder: &Path) -> Result<Facts<'f>> {
+/// Opens everything that the file names, and changes nothing. The opened domains are in the order of the file.
+pub(in crate::command) fn gather<'f>(file: &'f MigrationFile, folder: &Path) -> Result<(Facts<'f>, Vec<SourceDomain>)> {
     let mut facts = Facts::of_file(file);
     let mut sources = Vec::new();
     for placed in file.domains() {
@@ -95,7 +95,7 @@ fn gather<'f>(file: &'f MigrationFile, folder: &Path) -> Result<Facts<'f>> {
         facts.tenant = Some(TenantFacts::from(&crate::command::tenant::open(&tenant)?));
     }
     facts.other_tenants = other_tenants(&tenant, &file.tenant.other_tenants.iter().map(|other| &other.value).collect::<Vec<_>>(), folder)?;
-    Ok(facts)
+    Ok((facts, sources.into_iter().map(|(_, source)| source).collect()))
 }
 
 fn open_domain(placed: PlacedDomain<'_>, folder: &Path) -> Result<SourceDomain> {
@@ -110,7 +110,8 @@ fn open_domain(placed: PlacedDomain<'_>, folder: &Path) -> Result<SourceDomain> 
         Error::WrongPassword { hint, .. } => Error::WrongPassword { what: path.display().to_string(), hint },
         other => other.in_file(&path),
     })?;
-    SourceDomain::examine(&path, domain)
+    // The file is named as the migration file names it: a plan may not depend on where it is made.
+    SourceDomain::examine(placed.domain.file.as_path(), domain)
 }
 
 /// What the source token of a cluster says of the keys of its domains.

@@ -1,0 +1,193 @@
+//! `keykit apply`, `resume`, `abort` and `verify`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use keykit::canonical;
+use keykit::ceremony::Approval;
+use keykit::durable::{self, Access, Existing};
+use keykit::migration::apply::{AbortedStep, Machine, Opening, Run, RunLock, TenantWorld};
+use keykit::migration::plan::Plan;
+use keykit::migration::verify::Check;
+use keykit::{Error, Result};
+use serde::Serialize;
+
+use super::environment::ProgramEnvironment;
+use crate::arguments::{AbortArguments, ApplyArguments, VerifyArguments};
+use crate::exit;
+use crate::output::{Output, say, table};
+use crate::progress::Steps;
+
+/// Folder of the runs, in the folder of the tenant.
+const RUNS: &str = "migration";
+
+#[derive(Debug, Serialize)]
+struct Applied<'a> {
+    plan: &'a str,
+    changed: bool,
+    steps: usize,
+    approved_by: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct GivenUp<'a> {
+    plan: &'a str,
+    undone: &'a [AbortedStep],
+    kept: &'a [AbortedStep],
+}
+
+#[derive(Debug, Serialize)]
+struct Verified<'a> {
+    plan: &'a str,
+    sound: bool,
+    checks: &'a [Check],
+}
+
+/// A plan and the folders that belong to it.
+struct Place {
+    plan: Plan,
+    base: PathBuf,
+    runs: PathBuf,
+}
+
+impl Place {
+    fn of(path: &Path) -> Result<Self> {
+        let plan = Plan::read(path)?;
+        let base = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new(".")).to_owned();
+        let runs = base.join(&plan.tenant.folder).join(RUNS);
+        Ok(Self { plan, base, runs })
+    }
+
+    fn approvals(&self) -> PathBuf {
+        self.runs.join("approvals")
+    }
+
+    /// The approvals that a run of this plan was begun with.
+    fn kept_approvals(&self, hash: &str) -> Result<Vec<Approval>> {
+        let folder = self.approvals();
+        let Ok(entries) = fs::read_dir(&folder) else { return Ok(Vec::new()) };
+        let mut paths: Vec<PathBuf> = entries
+            .filter_map(Result::ok)
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+            .collect();
+        paths.sort();
+        let approvals = paths.iter().map(|path| Approval::read(path)).collect::<Result<Vec<_>>>()?;
+        Ok(approvals.into_iter().filter(|approval| approval.statement().plan == hash).collect())
+    }
+
+    fn keep_approvals(&self, approvals: &[Approval]) -> Result<()> {
+        durable::make_folder(&self.approvals())?;
+        for approval in approvals {
+            let bytes = approval.to_bytes()?;
+            let name: String = canonical::sha256_hex(&bytes).chars().take(16).collect();
+            durable::write(&self.approvals().join(format!("{name}.json")), &bytes, Access::OwnerOnly, Existing::Replace)?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs `keykit apply`.
+pub(super) fn apply(arguments: &ApplyArguments, output: Output) -> Result<u8> {
+    carry_out(arguments, Opening::Apply, output)
+}
+
+/// Runs `keykit resume`.
+pub(super) fn resume(arguments: &ApplyArguments, output: Output) -> Result<u8> {
+    carry_out(arguments, Opening::Resume, output)
+}
+
+fn carry_out(arguments: &ApplyArguments, opening: Opening, output: Output) -> Result<u8> {
+    let place = Place::of(&arguments.plan)?;
+    let run = Run::of(place.plan.clone())?;
+    let hash = run.hash().to_owned();
+    let given = match arguments.approval.as_slice() {
+        [] => place.kept_approvals(&hash)?,
+        files => files.iter().map(|file| Approval::read(file)).collect::<Result<Vec<_>>>()?,
+    };
+    let run = run.approve(&given, Timestamp::now())?;
+    if opening == Opening::Resume && !place.runs.is_dir() {
+        return Err(Error::NotFound {
+            what: "there is no run of this plan to resume".into(),
+            hint: Some("begin it with `keykit apply PLAN --approval FILE…`".into()),
+        });
+    }
+    let _lock = RunLock::take(&place.runs, Duration::from_secs(arguments.wait))?;
+    if place.approvals().is_dir() {
+        durable::remove_temporary_files(&place.approvals())?;
+    }
+    if !arguments.approval.is_empty() {
+        replace_approvals(&place, &hash, &given)?;
+    }
+    let approved_by = given.iter().map(|approval| format!("{} ({})", approval.statement().name, approval.statement().role)).collect();
+    let environment = ProgramEnvironment { keyring: &arguments.keyring, base: &place.base };
+    let mut world = TenantWorld::new(&environment, &place.base);
+    let mut machine = Machine;
+    let confirmed: BTreeSet<String> = arguments.confirm.iter().cloned().collect();
+    let progress = Steps::new();
+    let run = run.open(&mut machine, &place.runs, opening)?.carry_out(&mut world, &confirmed, &progress)?;
+    drop(progress);
+    let applied = Applied { plan: &hash, changed: run.state().changed, steps: place.plan.steps.len(), approved_by };
+    if !applied.changed {
+        say("nothing changed: this plan was carried out already; `keykit verify PLAN` checks it");
+    }
+    output.result("apply", &applied, || format!("all {} steps of the plan {hash} are done", applied.steps))?;
+    Ok(exit::DONE)
+}
+
+/// Keeps new approvals in the place of older ones of the same plan.
+fn replace_approvals(place: &Place, hash: &str, given: &[Approval]) -> Result<()> {
+    if place.kept_approvals(hash)? == given {
+        return Ok(());
+    }
+    if let Ok(entries) = fs::read_dir(place.approvals()) {
+        for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+            if Approval::read(&path).is_ok_and(|approval| approval.statement().plan == hash) {
+                fs::remove_file(&path).map_err(|source| Error::Write { path, source })?;
+            }
+        }
+    }
+    place.keep_approvals(given)
+}
+
+/// Runs `keykit abort`.
+pub(super) fn abort(arguments: &AbortArguments, output: Output) -> Result<u8> {
+    let place = Place::of(&arguments.plan)?;
+    if !place.runs.is_dir() {
+        return Err(Error::NotFound { what: "there is no run of this plan to abort".into(), hint: None });
+    }
+    let _lock = RunLock::take(&place.runs, Duration::from_secs(arguments.wait))?;
+    let environment = ProgramEnvironment { keyring: &arguments.keyring, base: &place.base };
+    let mut world = TenantWorld::new(&environment, &place.base);
+    let mut machine = Machine;
+    let run = Run::of(place.plan.clone())?.open_to_abort(&mut machine, &place.runs)?.abort(&mut world, &arguments.reason)?;
+    let given_up = GivenUp { plan: run.hash(), undone: &run.state().undone, kept: &run.state().kept };
+    output.result("abort", &given_up, || {
+        let list = |steps: &[AbortedStep]| steps.iter().map(|step| format!("\n  {}: {}", step.step, step.note)).collect::<String>();
+        format!("the run is given up\nundone:{}\nstays:{}", list(given_up.undone), list(given_up.kept))
+    })?;
+    Ok(exit::DONE)
+}
+
+/// Runs `keykit verify`.
+pub(super) fn verify(arguments: &VerifyArguments, output: Output) -> Result<u8> {
+    let place = Place::of(&arguments.plan)?;
+    let environment = ProgramEnvironment { keyring: &arguments.keyring, base: &place.base };
+    let findings = TenantWorld::new(&environment, &place.base).verify(&place.plan)?;
+    let verified = Verified { plan: &place.plan.hash()?, sound: findings.is_sound(), checks: &findings.checks };
+    output.result("verify", &verified, || {
+        let rows: Vec<Vec<String>> = findings
+            .checks
+            .iter()
+            .map(|check| {
+                let about = if check.about.len() == 64 { check.about.chars().take(16).collect() } else { check.about.clone() };
+                vec![if check.ok { "held" } else { "FAILED" }.to_owned(), check.name.to_owned(), about, check.detail.clone()]
+            })
+            .collect();
+        table(&["", "CHECK", "OF", "SEEN"], &rows)
+    })?;
+    Ok(if findings.is_sound() { exit::DONE } else { exit::NEGATIVE })
+}

@@ -1,0 +1,57 @@
+//! One process at a time works on a run.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::durable;
+use crate::error::{Error, Result};
+
+/// How often a waiting process looks again.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Longest text about the holder that is read, in bytes.
+const LIMIT: u64 = 200;
+
+/// The exclusive lock of a folder, held until this is dropped or the process ends, however it ends.
+#[derive(Debug)]
+pub struct RunLock {
+    _file: File,
+}
+
+impl RunLock {
+    /// Takes the lock of a folder, which is made if it is not there; waits for another process for as long as `patience`.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] with who holds it; [`Error::Write`].
+    pub fn take(folder: &Path, patience: Duration) -> Result<Self> {
+        durable::make_folder(folder)?;
+        let path = folder.join("lock");
+        let failed = |source| Error::Write { path: path.clone(), source };
+        let mut file = File::options().create(true).read(true).append(true).open(&path).map_err(failed)?;
+        let deadline = Instant::now() + patience;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(fs::TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(PAUSE),
+                Err(fs::TryLockError::WouldBlock) => {
+                    let mut holder = String::new();
+                    drop(file.rewind());
+                    drop((&file).take(LIMIT).read_to_string(&mut holder));
+                    let holder = holder.trim();
+                    let holder = if holder.is_empty() { "another process" } else { holder };
+                    return Err(Error::Conflict {
+                        what: format!("{holder} works on {}", folder.display()),
+                        hint: Some("wait until it has ended, or give `--wait SECONDS`".into()),
+                    });
+                }
+                Err(fs::TryLockError::Error(source)) => return Err(failed(source)),
+            }
+        }
+        // For people only: who holds the lock is known to the system.
+        let about = format!("process {} since {}\n", std::process::id(), jiff::Timestamp::now());
+        file.set_len(0).and_then(|()| file.write_all(about.as_bytes())).map_err(failed)?;
+        Ok(Self { _file: file })
+    }
+}

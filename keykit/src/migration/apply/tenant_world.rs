@@ -1,0 +1,479 @@
+//! The real stores and files of a migration.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::{Observed, World};
+use crate::canonical;
+use crate::durable;
+use crate::error::{Error, Result};
+use crate::key::KeyId;
+use crate::migration::paths::{hsm_to_hsm, software_to_hsm, software_to_software};
+use crate::migration::plan::{Action, FileKind, Plan, PlannedKey, PlannedTemplate, Step};
+use crate::migration::proof::{BeforeImage, Proof, sample_opens};
+use crate::migration::verify::{self, Findings};
+use crate::migration::{Migration, MigrationPath, ProtectedSample, SilentProgress, SourceDomain, rules};
+use crate::secret::Password;
+use crate::store::protection::Signal;
+use crate::store::{KeyRecord, KeyRequest, KeyStore, Transferability};
+use crate::tenant::{Managed, NewKey, TemplateStatus, TenantKeyring, TenantRekey};
+use crate::tpd::TrustedPublishingDomain;
+
+/// How the keyring names its own folder of keys.
+const OWN_FOLDER: &str = "file:keys";
+/// Largest exported domain or evidence file that is read, in bytes.
+const FILE_LIMIT: u64 = 16 << 20;
+/// Largest protected file that is read, in bytes.
+const LICENCE_LIMIT: u64 = 1 << 30;
+
+/// What opens stores and reads files of kinds that this crate does not know.
+pub trait Environment {
+    /// The store in a folder of the tenant, made if it is not there; its password comes from `password_source`.
+    ///
+    /// # Errors
+    /// What the source or the store says.
+    fn folder_store(&self, folder: &Path, password_source: Option<&str>) -> Result<Box<dyn KeyStore>>;
+
+    /// A token.
+    ///
+    /// # Errors
+    /// What the token says.
+    fn token(&self, uri: &str) -> Result<Box<dyn KeyStore>>;
+
+    /// The name of a token as a keyring keeps it: without where its PIN comes from.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`].
+    fn lasting_name(&self, uri: &str) -> Result<String>;
+
+    /// An empty store in this process's memory, which takes keys in the clear.
+    ///
+    /// # Errors
+    /// What the store says.
+    fn memory_store(&self) -> Result<Box<dyn KeyStore>>;
+
+    /// The password of an exported domain.
+    ///
+    /// # Errors
+    /// What the source says.
+    fn domain_password(&self, file: &Path, password_source: Option<&str>) -> Result<Password>;
+
+    /// What evidence says of a key in a token.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for evidence that can't be read.
+    fn evidence(&self, evidence: &[(PathBuf, Vec<u8>)], domain: &SourceDomain, record: &KeyRecord) -> Result<Vec<Signal>>;
+
+    /// The licences in a file, each with the key that it is sealed to.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`].
+    fn licences(&self, path: &Path, content: &[u8]) -> Result<Vec<ProtectedSample>>;
+}
+
+/// Stores and files, opened when they are first needed.
+pub struct TenantWorld<'e> {
+    environment: &'e dyn Environment,
+    base: PathBuf,
+    domains: Option<BTreeMap<KeyId, Vec<SourceDomain>>>,
+    sources: BTreeMap<KeyId, Box<dyn KeyStore>>,
+    target: Option<Box<dyn KeyStore>>,
+    tenant: Option<TenantKeyring>,
+}
+
+impl std::fmt::Debug for TenantWorld<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TenantWorld").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+impl<'e> TenantWorld<'e> {
+    /// The world of a plan whose relative paths count from `base`.
+    #[must_use]
+    pub fn new(environment: &'e dyn Environment, base: &Path) -> Self {
+        Self { environment, base: base.to_owned(), domains: None, sources: BTreeMap::new(), target: None, tenant: None }
+    }
+
+    /// Reads a file of the plan, which must be the one that was planned with.
+    fn planned_file(&self, plan: &Plan, path: &str) -> Result<(PathBuf, Vec<u8>)> {
+        let file = plan.file(path).ok_or_else(|| Error::Internal(format!("{path} is not among the files of the plan")))?;
+        let limit = if file.kind == FileKind::Licence { LICENCE_LIMIT } else { FILE_LIMIT };
+        let full = self.base.join(path);
+        let content = durable::read(&full, limit, "file of the plan")?;
+        file.check(&content)?;
+        Ok((full, content))
+    }
+
+    /// Opens all domains; each must be the file that was planned with and hold the key that was planned.
+    fn open_domains(&mut self, plan: &Plan) -> Result<&BTreeMap<KeyId, Vec<SourceDomain>>> {
+        if self.domains.is_none() {
+            let mut domains: BTreeMap<KeyId, Vec<SourceDomain>> = BTreeMap::new();
+            for key in &plan.keys {
+                for path in &key.domains {
+                    let (full, content) = self.planned_file(plan, path)?;
+                    let source = plan.file(path).and_then(|file| file.password_source.as_deref());
+                    let password = self.environment.domain_password(&full, source)?;
+                    let opened = TrustedPublishingDomain::open(&content, &password).map_err(|error| error.in_file(&full))?;
+                    let domain = SourceDomain::examine(Path::new(path), opened)?;
+                    if domain.key_id() != key.key_id {
+                        return Err(Error::Conflict {
+                            what: format!("{path} holds the key {}, the plan has {}", domain.key_id().short(), key.key_id.short()),
+                            hint: Some("make a new plan and have it approved".into()),
+                        });
+                    }
+                    domain.check_path(key.path)?;
+                    domains.entry(key.key_id).or_default().push(domain);
+                }
+            }
+            self.domains = Some(domains);
+        }
+        self.domains.as_ref().ok_or_else(|| Error::Internal("domains were not opened".into()))
+    }
+
+    /// Opens the store that holds a key now.
+    fn open_source(&mut self, plan: &Plan, key: &PlannedKey) -> Result<()> {
+        if self.sources.contains_key(&key.key_id) {
+            return Ok(());
+        }
+        self.open_domains(plan)?;
+        let store = match (&key.source, key.path) {
+            (Some(uri), MigrationPath::HsmToHsm) => self.environment.token(uri)?,
+            _ => {
+                let store = self.environment.memory_store()?;
+                let secret = self.domains.iter().flat_map(|domains| domains.get(&key.key_id)).flatten().find_map(SourceDomain::key);
+                let secret = secret.ok_or_else(|| Error::Internal("a software domain without a key".into()))?;
+                let request = KeyRequest { label: key.key_id.short(), local_id: None, transferability: Transferability::Wrapped };
+                store.as_import_plaintext()?.import_plaintext(secret, &request)?;
+                store
+            }
+        };
+        self.sources.insert(key.key_id, store);
+        Ok(())
+    }
+
+    fn folder(&self, plan: &Plan) -> PathBuf {
+        self.base.join(&plan.tenant.folder)
+    }
+
+    /// Opens the keyring if there is one. Until the first key comes there is none.
+    fn open_tenant(&mut self, plan: &Plan) -> Result<Option<&mut TenantKeyring>> {
+        let folder = self.folder(plan);
+        if self.tenant.is_none() && folder.join("tenant.json").exists() {
+            let keyring = TenantKeyring::open(&folder)?;
+            if keyring.era() != plan.tenant.era {
+                return Err(Error::Conflict {
+                    what: format!("the tenant in {} was made under the import rules of the other era", folder.display()),
+                    hint: Some("name its era in the migration file, or another folder, and make a new plan".into()),
+                });
+            }
+            self.tenant = Some(keyring);
+        }
+        Ok(self.tenant.as_mut())
+    }
+
+    fn tenant(&mut self, plan: &Plan) -> Result<&mut TenantKeyring> {
+        if self.open_tenant(plan)?.is_none() {
+            self.tenant = Some(TenantKeyring::init(&self.folder(plan), plan.tenant.era)?);
+        }
+        self.tenant.as_mut().ok_or_else(|| Error::Internal("the tenant was not opened".into()))
+    }
+
+    fn target_name(&self, plan: &Plan) -> Result<String> {
+        plan.tenant.store.as_ref().map_or_else(|| Ok(OWN_FOLDER.to_owned()), |uri| self.environment.lasting_name(uri))
+    }
+
+    fn open_target(&mut self, plan: &Plan) -> Result<&dyn KeyStore> {
+        if self.target.is_none() {
+            self.target = Some(match &plan.tenant.store {
+                Some(uri) => self.environment.token(uri)?,
+                None => self.environment.folder_store(&self.folder(plan).join("keys"), plan.tenant.keyring_password_source.as_deref())?,
+            });
+        }
+        self.target.as_deref().ok_or_else(|| Error::Internal("the target was not opened".into()))
+    }
+
+    fn tenant_and_target(&mut self, plan: &Plan) -> Result<(&mut TenantKeyring, &dyn KeyStore)> {
+        self.tenant(plan)?;
+        self.open_target(plan)?;
+        let missing = || Error::Internal("a store is not open".into());
+        Ok((self.tenant.as_mut().ok_or_else(missing)?, self.target.as_deref().ok_or_else(missing)?))
+    }
+
+    /// A new key takes over. A run that was cut off after the store had made it takes that one up.
+    fn rekey(&mut self, plan: &Plan, bits: usize) -> Result<String> {
+        let transferability = match plan.tenant.managed {
+            // The folder store is software: the custodian can read it with the keyring password in any case.
+            Managed::Service => Transferability::Wrapped,
+            Managed::Customer if plan.allows("keep-transferable") => Transferability::UnderTrustedKey,
+            Managed::Customer => Transferability::Never,
+        };
+        let (store_name, managed) = (self.target_name(plan)?, plan.tenant.managed);
+        let (tenant, store) = self.tenant_and_target(plan)?;
+        let done = tenant.rekey(&TenantRekey { store, store_name, managed, key: NewKey::Generated { bits, transferability } })?;
+        Ok(format!("the new key {} is active, {} templates signed anew", done.activation.key_id, done.activation.resigned.len()))
+    }
+
+    fn evidence(&self, plan: &Plan, key: &PlannedKey) -> Result<Vec<(PathBuf, Vec<u8>)>> {
+        key.evidence.iter().map(|path| self.planned_file(plan, path)).collect()
+    }
+
+    fn samples(&self, plan: &Plan, key: &KeyId, paths: &[String]) -> Result<Vec<ProtectedSample>> {
+        let mut samples = Vec::new();
+        for path in paths {
+            let (full, content) = self.planned_file(plan, path)?;
+            samples.extend(self.environment.licences(&full, &content)?.into_iter().filter(|sample| sample.key_id == *key));
+        }
+        Ok(samples)
+    }
+
+    fn check_sources(&mut self, plan: &Plan) -> Result<String> {
+        for file in plan.files.iter().filter(|file| file.kind != FileKind::MigrationFile) {
+            self.planned_file(plan, &file.path)?;
+        }
+        for key in &plan.keys {
+            self.open_source(plan, key)?;
+            let store = self.sources.get(&key.key_id).ok_or_else(|| Error::Internal("a source is not open".into()))?;
+            store.find(&key.key_id)?;
+        }
+        Ok(format!("{} files are as planned, {} keys are at their sources", plan.files.len() - 1, plan.keys.len()))
+    }
+
+    /// Brings a key across, or proves again the one that is there.
+    fn import(&mut self, plan: &Plan, key: &PlannedKey) -> Result<String> {
+        self.open_source(plan, key)?;
+        // The folder of the tenant comes before the folder of its keys.
+        self.tenant(plan)?;
+        self.open_target(plan)?;
+        let evidence_files = self.evidence(plan, key)?;
+        let target_name = self.target_name(plan)?;
+        let other_tenants: Vec<PathBuf> = plan.tenant.other_tenants.iter().map(|folder| self.base.join(folder)).collect();
+        let environment = self.environment;
+        let missing = || Error::Internal("a store is not open".into());
+        let domains = self.domains.as_ref().and_then(|domains| domains.get(&key.key_id)).ok_or_else(missing)?;
+        let source = self.sources.get(&key.key_id).ok_or_else(missing)?;
+        // Evidence is read once, so that what can't be read is an error and no silence.
+        let mut signals: Vec<(PathBuf, Vec<Signal>)> = Vec::new();
+        if key.path == MigrationPath::HsmToHsm {
+            let record = source.find(&key.key_id)?;
+            for domain in domains {
+                signals.push((domain.file().to_owned(), environment.evidence(&evidence_files, domain, &record)?));
+            }
+        }
+        let evidence = |domain: &SourceDomain, _: &KeyRecord| {
+            signals.iter().filter(|(file, _)| file == domain.file()).flat_map(|(_, signals)| signals.clone()).collect()
+        };
+        let mut migration = Migration {
+            tenant: self.tenant.as_mut().ok_or_else(missing)?,
+            domains,
+            source: source.as_ref(),
+            target: self.target.as_deref().ok_or_else(missing)?,
+            target_name,
+            keep_transferable: plan.allows("keep-transferable"),
+            allow_host_visible_ephemeral_key: plan.allows("host-visible-ephemeral-key"),
+            evidence: &evidence,
+            samples: &[],
+            other_tenants: &other_tenants,
+            progress: &SilentProgress,
+        };
+        let outcome = match key.path {
+            MigrationPath::SoftwareToSoftware => software_to_software(&mut migration)?,
+            MigrationPath::SoftwareToHsm => software_to_hsm(&mut migration)?,
+            MigrationPath::HsmToHsm => hsm_to_hsm(&mut migration)?,
+        };
+        let carried = outcome.keys.first().ok_or_else(|| Error::Internal("no key was moved".into()))?;
+        Ok(format!("key {} in {}, carried: {}, {} proofs held", carried.key_id, carried.store, carried.route, carried.proofs.len()))
+    }
+
+    /// A licence of the source key, made now, opens at the target; so do those of the organisation.
+    fn prove(&mut self, plan: &Plan, key: &PlannedKey, licences: &[String]) -> Result<String> {
+        self.open_source(plan, key)?;
+        self.open_target(plan)?;
+        let samples = self.samples(plan, &key.key_id, licences)?;
+        let missing = || Error::Internal("a store is not open".into());
+        let source = self.sources.get(&key.key_id).ok_or_else(missing)?;
+        let target = self.target.as_deref().ok_or_else(missing)?;
+        let licensor = source.find(&key.key_id)?.public;
+        let before = BeforeImage::take(source.as_ref(), &licensor, rules::mode_of(&licensor)?, &key.licensor_name)?;
+        let mut proofs = before.prove(target, &target.find(&key.key_id)?, &licensor)?;
+        proofs.extend(samples.iter().map(|sample| sample_opens(target, &key.key_id, &sample.name, &sample.sealed)));
+        held(&proofs)
+    }
+
+    fn observe_key(&mut self, plan: &Plan, key: &PlannedKey) -> Result<Observed> {
+        let Some(tenant) = self.open_tenant(plan)? else { return Ok(Observed::Absent) };
+        let Some(entry) = tenant.key(&key.key_id).cloned() else { return Ok(Observed::Absent) };
+        let name = self.target_name(plan)?;
+        if entry.store != name {
+            return Ok(Observed::Other(format!("the keyring has the key {} in {}, not in {name}", key.key_id.short(), entry.store)));
+        }
+        match self.open_target(plan)?.find(&key.key_id) {
+            Ok(_) => Ok(Observed::Present(format!("key {} in {name}", key.key_id))),
+            Err(Error::NotFound { .. }) => Ok(Observed::Absent),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn observe_templates(&mut self, plan: &Plan, templates: &[PlannedTemplate]) -> Result<Observed> {
+        let Some(tenant) = self.open_tenant(plan)? else { return Ok(Observed::Absent) };
+        for template in templates {
+            let Some(known) = tenant.templates().iter().find(|known| known.id == template.id).cloned() else { return Ok(Observed::Absent) };
+            let found = canonical::sha256_hex(&tenant.template_text(&known)?);
+            // The tenant signs templates anew by its active key, and lets them be edited. Another text is not ours.
+            let active = tenant.active().map(|key| key.key_id);
+            let is_ours = active.is_some() && known.signed_by == active && verify::look_at_template(tenant, &known, None, active.as_ref()).is_ok();
+            if found != template.sha256 && !is_ours {
+                return Ok(Observed::Other(format!("the template '{}' ({}) has another text", known.name, template.id)));
+            }
+        }
+        Ok(Observed::Present(format!("{} templates, text for text", templates.len())))
+    }
+
+    /// Derives everything again; see [`verify`].
+    ///
+    /// # Errors
+    /// What stores and files say. What is wrong with them is in the findings.
+    pub fn verify(&mut self, plan: &Plan) -> Result<Findings> {
+        self.open_tenant(plan)?;
+        let mut findings = Findings::default();
+        if self.tenant.is_none() {
+            findings.note("tenant-is-there", &plan.tenant.folder, false, "there is no tenant keyring in this folder");
+            return Ok(findings);
+        }
+        self.open_target(plan)?;
+        let name = self.target_name(plan)?;
+        for key in &plan.keys {
+            let readable = self.open_domains(plan).map(drop);
+            let opened = self.open_source(plan, key);
+            let licences: Vec<String> = plan
+                .steps
+                .iter()
+                .filter_map(|step| match &step.action {
+                    Action::ProveKey { key_id, licences } if *key_id == key.key_id => Some(licences.clone()),
+                    _ => None,
+                })
+                .flatten()
+                .collect();
+            let samples = self.samples(plan, &key.key_id, &licences);
+            let missing = || Error::Internal("a store is not open".into());
+            let tenant = self.tenant.as_ref().ok_or_else(missing)?;
+            let target = self.target.as_deref().ok_or_else(missing)?;
+            let source = opened.and_then(|()| self.sources.get(&key.key_id).map(AsRef::as_ref).ok_or_else(missing));
+            let domains = readable.map(|()| self.domains.as_ref().and_then(|domains| domains.get(&key.key_id)).map_or(&[][..], Vec::as_slice));
+            let keep_transferable = plan.allows("keep-transferable");
+            let place = verify::KeyInPlace { key, domains, tenant, target, target_name: &name, source, samples, keep_transferable };
+            verify::key(&mut findings, &place);
+        }
+        let missing = || Error::Internal("a store is not open".into());
+        let tenant = self.tenant.as_ref().ok_or_else(missing)?;
+        let target = self.target.as_deref().ok_or_else(missing)?;
+        verify::tenant(&mut findings, plan, tenant, target);
+        Ok(findings)
+    }
+}
+
+fn held(proofs: &[Proof]) -> Result<String> {
+    match proofs.iter().find(|proof| !proof.ok) {
+        None => Ok(format!("{} proofs held", proofs.len())),
+        Some(failed) => Err(Error::Negative {
+            what: format!("the proof '{}' failed ({})", failed.name, failed.detail),
+            hint: Some("nothing was lost: the source still works. Do not switch anything off".into()),
+        }),
+    }
+}
+
+fn planned<'a>(plan: &'a Plan, id: &KeyId) -> Result<&'a PlannedKey> {
+    plan.key(id).ok_or_else(|| Error::Internal("a step about a key that the plan does not have".into()))
+}
+
+impl World for TenantWorld<'_> {
+    fn before(&mut self, plan: &Plan, step: &Step) -> Result<Option<String>> {
+        match &step.action {
+            Action::Activate { .. } | Action::Rekey { .. } => {
+                Ok(self.open_tenant(plan)?.and_then(|tenant| tenant.active().map(|key| key.key_id.to_string())))
+            }
+            Action::PublishTemplates { templates } => Ok(self.open_tenant(plan)?.map(|tenant| {
+                let published = tenant.templates().iter().filter(|known| known.status == TemplateStatus::Published && templates.contains(&known.id));
+                published.map(|known| known.id.as_str()).collect::<Vec<_>>().join(" ")
+            })),
+            _ => Ok(None),
+        }
+    }
+
+    fn observe(&mut self, plan: &Plan, step: &Step) -> Result<Observed> {
+        if self.open_tenant(plan)?.is_some() {
+            // What a killed process left is read below; from here on it is on the disk too.
+            for folder in ["", "keys", "chains", "templates"] {
+                durable::sync_folder(&self.folder(plan).join(folder))?;
+            }
+        }
+        match &step.action {
+            Action::ImportKey { key_id } => self.observe_key(plan, planned(plan, key_id)?),
+            Action::ImportTemplates { templates, .. } => self.observe_templates(plan, templates),
+            Action::Activate { key_id } => {
+                let active = self.open_tenant(plan)?.and_then(|tenant| tenant.active().map(|key| key.key_id));
+                Ok(if active == Some(*key_id) { Observed::Present(format!("key {key_id} is active")) } else { Observed::Absent })
+            }
+            Action::PublishTemplates { templates } => {
+                let Some(tenant) = self.open_tenant(plan)? else { return Ok(Observed::Absent) };
+                let is_published = |id: &String| tenant.templates().iter().any(|known| known.id == *id && known.status == TemplateStatus::Published);
+                Ok(if templates.iter().all(is_published) {
+                    Observed::Present(format!("{} templates are published", templates.len()))
+                } else {
+                    Observed::Absent
+                })
+            }
+            Action::Rekey { .. } => {
+                // A key that no domain brought and that is active: the one that this step makes.
+                let active = self.open_tenant(plan)?.and_then(|tenant| tenant.active().map(|key| (key.key_id, key.path == "rekey")));
+                match active {
+                    Some((id, true)) if plan.key(&id).is_none() => Ok(Observed::Present(format!("the new key {id} is active"))),
+                    _ => Ok(Observed::Absent),
+                }
+            }
+            _ => Ok(Observed::Absent),
+        }
+    }
+
+    fn perform(&mut self, plan: &Plan, step: &Step) -> Result<String> {
+        match &step.action {
+            Action::CheckSources => self.check_sources(plan),
+            Action::ImportKey { key_id } | Action::ImportTemplates { key_id, .. } => self.import(plan, planned(plan, key_id)?),
+            Action::ProveKey { key_id, licences } => self.prove(plan, planned(plan, key_id)?, licences),
+            Action::Activate { key_id } => {
+                let (tenant, target) = self.tenant_and_target(plan)?;
+                let done = tenant.activate_with(key_id, target)?;
+                Ok(format!("key {key_id} is active, {} templates signed anew", done.resigned.len()))
+            }
+            Action::Verify { .. } => self.verify(plan)?.require(),
+            Action::PublishTemplates { templates } => {
+                let (tenant, target) = self.tenant_and_target(plan)?;
+                templates.iter().try_for_each(|id| tenant.publish_template(id, target).map(drop))?;
+                Ok(format!("{} templates are published", templates.len()))
+            }
+            Action::Rekey { bits } => self.rekey(plan, *bits),
+            Action::Manual { .. } => Err(Error::Internal("a step by hand reached the stores".into())),
+        }
+    }
+
+    fn undo(&mut self, plan: &Plan, step: &Step, before: Option<&str>) -> Result<String> {
+        match (&step.action, before) {
+            (Action::Activate { .. } | Action::Rekey { .. }, Some(before)) => {
+                let id: KeyId = before.parse()?;
+                let (tenant, target) = self.tenant_and_target(plan)?;
+                tenant.activate_with(&id, target)?;
+                Ok(format!("key {id} is active again"))
+            }
+            (Action::PublishTemplates { templates }, _) => {
+                // Those that were published before stay so.
+                let before: Vec<&str> = before.unwrap_or_default().split(' ').collect();
+                let (tenant, _) = self.tenant_and_target(plan)?;
+                for id in templates.iter().filter(|id| !before.contains(&id.as_str())) {
+                    tenant.archive_template(id)?;
+                }
+                Ok(format!("{} templates are archived again", templates.len()))
+            }
+            (Action::Activate { .. } | Action::Rekey { .. }, None) => Ok("no key was active before; the key stays active".into()),
+            _ => Err(Error::Internal(format!("the step {} can't be undone here", step.id))),
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! The plan: everything that a migration will do, in one file that people read, approve and carry out.
+//!
+//! The same inputs give the same file, byte for byte: no time and no machine is in it. No secret is in it either; passwords and PINs
+//! are named by their sources. The file is canonical JSON ([`crate::canonical`]) with the SHA-256 of the plan beside it, and is
+//! refused in any other form. The format is documented in `docs/plan.md`.
+
+mod build;
+mod diff;
+mod show;
+mod steps;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::collections::BTreeSet;
+use std::path::{Component, Path};
+
+use serde::{Deserialize, Serialize};
+
+pub use build::{PlanInputs, build};
+pub use diff::{Change, diff};
+pub use show::show;
+pub use steps::{Action, Phase, Step, Undo};
+
+use super::{MigrationPath, Warning};
+use crate::canonical;
+use crate::ceremony::ApprovalPolicy;
+use crate::durable;
+use crate::error::{Error, Result};
+use crate::key::KeyId;
+use crate::tenant::{Era, Managed};
+
+const FORMAT: &str = "plan";
+const SCHEMA: &str = "keykit/plan/1";
+/// Largest file that is read, in bytes.
+const LIMIT: u64 = 64 << 20;
+
+/// A plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Who migrates.
+    pub organisation: String,
+    /// Where the keys go.
+    pub tenant: PlannedTenant,
+    /// Who must approve.
+    pub approval: ApprovalPolicy,
+    /// What is allowed although it is dangerous: keys of `[danger]` in the migration file.
+    pub dangers: Vec<String>,
+    /// Every file that the plan was made from, with its digest.
+    pub files: Vec<PlannedFile>,
+    /// The keys that move.
+    pub keys: Vec<PlannedKey>,
+    /// What is done, in this order.
+    pub steps: Vec<Step>,
+    /// What the people who approve must know.
+    pub findings: Vec<Warning>,
+}
+
+/// Where the keys go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedTenant {
+    /// Name in the directory.
+    pub name: String,
+    /// Identity in the directory.
+    pub id: String,
+    /// Region of the service.
+    pub region: String,
+    /// Which import rules hold.
+    pub era: Era,
+    /// Who keeps the keys.
+    pub managed: Managed,
+    /// Folder of the tenant keyring, as given.
+    pub folder: String,
+    /// Where the password of that folder comes from, if the file says so.
+    pub keyring_password_source: Option<String>,
+    /// The token that holds the keys, as given, or nothing for the folder itself. It holds no PIN.
+    pub store: Option<String>,
+    /// Folders of other tenants, which must not hold these keys.
+    pub other_tenants: Vec<String>,
+}
+
+/// What a file is to the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileKind {
+    /// The migration file itself.
+    MigrationFile,
+    /// An exported trusted publishing domain.
+    Domain,
+    /// Evidence of the protection of a key.
+    Evidence,
+    /// A licence that was protected before.
+    Licence,
+}
+
+/// A file that the plan was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedFile {
+    /// What it is.
+    pub kind: FileKind,
+    /// Its path, as given; what is not absolute counts from the folder of the plan.
+    pub path: String,
+    /// SHA-256 of its content, in hex.
+    pub sha256: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Where its password comes from, for a domain.
+    pub password_source: Option<String>,
+}
+
+impl PlannedFile {
+    /// A file with this content.
+    #[must_use]
+    pub fn of(kind: FileKind, path: impl Into<String>, content: &[u8], password_source: Option<String>) -> Self {
+        let bytes = u64::try_from(content.len()).unwrap_or(u64::MAX);
+        Self { kind, path: path.into(), sha256: canonical::sha256_hex(content), bytes, password_source }
+    }
+
+    /// Refuses content that is not what was planned with.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`].
+    pub fn check(&self, content: &[u8]) -> Result<()> {
+        let found = canonical::sha256_hex(content);
+        if found == self.sha256 {
+            return Ok(());
+        }
+        Err(Error::Conflict {
+            what: format!("{} is not the file of the plan: its SHA-256 is {found}, the plan has {}", self.path, self.sha256),
+            hint: Some("bring the very file back, or make a new plan and have it approved".into()),
+        })
+    }
+}
+
+/// A template that comes with a key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedTemplate {
+    /// GUID, lower case, without braces.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// SHA-256 of its text, in hex.
+    pub sha256: String,
+}
+
+/// A key that moves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedKey {
+    /// Its identity.
+    pub key_id: KeyId,
+    /// Its size in bits.
+    pub modulus_bits: usize,
+    /// Cryptographic mode, 1 or 2.
+    pub mode: u8,
+    /// By which path it goes.
+    pub path: MigrationPath,
+    /// The exported domains that it is the key of; paths from [`Plan::files`].
+    pub domains: Vec<String>,
+    /// The token that holds it now, if one does.
+    pub source: Option<String>,
+    /// Evidence of its protection; paths from [`Plan::files`].
+    pub evidence: Vec<String>,
+    /// Friendly name of its server licensor certificate.
+    pub licensor_name: String,
+    /// Templates that come with it.
+    pub templates: Vec<PlannedTemplate>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlanFile {
+    schema: String,
+    hash: String,
+    plan: Plan,
+}
+
+impl Plan {
+    /// The hash that is approved: SHA-256 of the canonical JSON of the plan, 64 hex digits.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] never in practice.
+    pub fn hash(&self) -> Result<String> {
+        canonical::hash(self)
+    }
+
+    /// The plan file: canonical JSON and a line feed.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] never in practice.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let file = PlanFile { schema: SCHEMA.to_owned(), hash: self.hash()?, plan: self.clone() };
+        Ok(format!("{}\n", canonical::to_string(&file)?).into_bytes())
+    }
+
+    /// Reads a plan file. It must be, byte for byte, what [`Self::to_bytes`] writes.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for anything else: unknown members, another version, a hash that does not fit, a contradiction.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Head {
+            schema: String,
+        }
+        let changed = |problem: String| {
+            Error::malformed(FORMAT, problem)
+                .with_hint("somebody changed the plan after it was made: make it again from its migration file, and compare with `keykit plan diff`")
+        };
+        let head: Head = serde_json::from_slice(bytes).map_err(|error| Error::malformed(FORMAT, error.to_string()))?;
+        if head.schema != SCHEMA {
+            return Err(Error::malformed(FORMAT, format!("its schema is {}, this program knows {SCHEMA}", head.schema))
+                .with_hint("use the version of keykit that wrote it, or a newer one"));
+        }
+        let file: PlanFile = serde_json::from_slice(bytes).map_err(|error| Error::malformed(FORMAT, error.to_string()))?;
+        let hash = file.plan.hash()?;
+        if hash != file.hash {
+            return Err(changed(format!("its content has the hash {hash}, and it claims {}", file.hash)));
+        }
+        let written = file.plan.to_bytes()?;
+        if let Some(offset) = first_difference(&written, bytes) {
+            return Err(changed("it is not in canonical form".into()).at(offset));
+        }
+        file.plan.check()?;
+        Ok(file.plan)
+    }
+
+    /// Reads a plan file.
+    ///
+    /// # Errors
+    /// As [`Self::parse`], and [`Error::Read`].
+    pub fn read(path: &Path) -> Result<Self> {
+        Self::parse(&durable::read(path, LIMIT, FORMAT)?).map_err(|error| error.in_file(path))
+    }
+
+    /// Whether the plan allows something that needs the higher quorum.
+    #[must_use]
+    pub fn is_dangerous(&self) -> bool {
+        !self.dangers.is_empty()
+    }
+
+    /// Whether this danger is allowed.
+    #[must_use]
+    pub fn allows(&self, danger: &str) -> bool {
+        self.dangers.iter().any(|allowed| allowed == danger)
+    }
+
+    /// The step with this name.
+    #[must_use]
+    pub fn step(&self, id: &str) -> Option<&Step> {
+        self.steps.iter().find(|step| step.id == id)
+    }
+
+    /// The key with this identity.
+    #[must_use]
+    pub fn key(&self, id: &KeyId) -> Option<&PlannedKey> {
+        self.keys.iter().find(|key| key.key_id == *id)
+    }
+
+    /// The file with this path.
+    #[must_use]
+    pub fn file(&self, path: &str) -> Option<&PlannedFile> {
+        self.files.iter().find(|file| file.path == path && file.kind != FileKind::MigrationFile)
+    }
+
+    /// The keys that are to be in the tenant and that the plan names (not the one that a re-key makes).
+    #[must_use]
+    pub fn active_key(&self) -> Option<KeyId> {
+        self.steps.iter().rev().find_map(|step| match &step.action {
+            Action::Activate { key_id } => Some(*key_id),
+            _ => None,
+        })
+    }
+
+    /// What must hold of every plan.
+    fn check(&self) -> Result<()> {
+        let wrong = |problem: String| Err(Error::malformed(FORMAT, problem));
+        if let Err(problem) = self.approval.check() {
+            return wrong(problem);
+        }
+        let ids: BTreeSet<&str> = self.steps.iter().map(|step| step.id.as_str()).collect();
+        if ids.len() != self.steps.len() {
+            return wrong("two of its steps have one name".into());
+        }
+        let keys: BTreeSet<KeyId> = self.keys.iter().map(|key| key.key_id).collect();
+        if keys.len() != self.keys.len() {
+            return wrong("a key is planned twice".into());
+        }
+        if let Some(step) = self.steps.iter().find(|step| step.action.key_id().is_some_and(|id| !keys.contains(&id))) {
+            return wrong(format!("the step {} is about a key that the plan does not have", step.id));
+        }
+        let named = self.keys.iter().flat_map(|key| key.domains.iter().chain(&key.evidence));
+        if let Some(path) = named.into_iter().find(|path| self.file(path).is_none()) {
+            return wrong(format!("{path} is used and not among its files"));
+        }
+        if Path::new(&self.tenant.folder).components().any(|component| component == Component::ParentDir) {
+            return wrong("the folder of the tenant leaves its place with '..'".into());
+        }
+        let stores = self.tenant.store.iter().chain(self.keys.iter().filter_map(|key| key.source.as_ref()));
+        if stores.into_iter().any(|store| store.contains("pin-value")) {
+            return wrong("a PIN stands in it".into());
+        }
+        Ok(())
+    }
+}
+
+fn first_difference(written: &[u8], found: &[u8]) -> Option<u64> {
+    if written == found {
+        return None;
+    }
+    let same = written.iter().zip(found).take_while(|(left, right)| left == right).count();
+    u64::try_from(same).ok()
+}

@@ -1,0 +1,206 @@
+//! The plan as a file: one form, nothing changed, nothing added.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::ceremony::{Approver, CustodianPublicKey};
+
+/// A plan with two keys and a step of every kind.
+pub(crate) fn sample() -> Plan {
+    let (first, second) = (KeyId::of_spki(b"first"), KeyId::of_spki(b"second"));
+    let template =
+        PlannedTemplate { id: "1c0a6e57-7e4f-4c58-9b9c-6f0a7a4d8a11".into(), name: "Confidential".into(), sha256: canonical::sha256_hex(b"<t/>") };
+    let key = |key_id, file: &str, templates| PlannedKey {
+        key_id,
+        modulus_bits: 2048,
+        mode: 2,
+        path: MigrationPath::SoftwareToSoftware,
+        domains: vec![file.into()],
+        source: None,
+        evidence: Vec::new(),
+        licensor_name: "Contoso".into(),
+        templates,
+    };
+    let step = |id: &str, action| Step {
+        id: id.into(),
+        action,
+        inputs: Vec::new(),
+        effects: vec!["something".into()],
+        undo: Undo::Stays("it stays".into()),
+        approval: "1 of 2".into(),
+    };
+    let person = |name: &str, byte| Approver { name: name.into(), role: "custodian".into(), key: CustodianPublicKey::from_bytes([byte; 32]) };
+    Plan {
+        organisation: "Contoso".into(),
+        tenant: PlannedTenant {
+            name: "contoso.onmicrosoft.com".into(),
+            id: "586b5746-aa26-4310-81b1-ea20d40cfc89".into(),
+            region: "eu".into(),
+            era: Era::Current,
+            managed: Managed::Service,
+            folder: "tenant".into(),
+            keyring_password_source: Some("file:password".into()),
+            store: None,
+            other_tenants: Vec::new(),
+        },
+        approval: ApprovalPolicy {
+            threshold: 1,
+            danger_threshold: 2,
+            roles: vec!["custodian".into()],
+            valid_days: 30,
+            people: vec![person("Ann", 1), person("Ben", 2)],
+        },
+        dangers: Vec::new(),
+        files: ["a.xml", "b.xml"].map(|path| PlannedFile::of(FileKind::Domain, path, path.as_bytes(), None)).into(),
+        keys: vec![key(first, "a.xml", vec![template.clone()]), key(second, "b.xml", Vec::new())],
+        steps: vec![
+            step("check-sources", Action::CheckSources),
+            step("import-key/1", Action::ImportKey { key_id: first }),
+            step("prove-key/1", Action::ProveKey { key_id: first, licences: Vec::new() }),
+            step("import-templates/1", Action::ImportTemplates { key_id: first, templates: vec![template.clone()] }),
+            step("import-key/2", Action::ImportKey { key_id: second }),
+            step("activate/1", Action::Activate { key_id: first }),
+            step("publish-templates", Action::PublishTemplates { templates: vec![template.id] }),
+            step("verify/keys", Action::Verify { phase: Phase::Keys }),
+            step("manual/users", Action::Manual { instruction: "move them".into() }),
+            step("rekey", Action::Rekey { bits: 2048 }),
+        ],
+        findings: vec![Warning::of_rule(33, "old")],
+    }
+}
+
+#[test]
+fn the_file_comes_back_and_its_hash_is_of_the_canonical_plan() {
+    let plan = sample();
+    let bytes = plan.to_bytes().unwrap();
+    assert_eq!(Plan::parse(&bytes).unwrap(), plan);
+    assert_eq!(plan.to_bytes().unwrap(), bytes);
+    let value: Value = serde_json::from_slice(&bytes).unwrap();
+    let canonical = canonical::to_string(&value["plan"]).unwrap();
+    assert!(String::from_utf8(bytes).unwrap().contains(&canonical), "the plan stands in the file as it is hashed");
+    assert_eq!(value["hash"], canonical::sha256_hex(canonical.as_bytes()));
+}
+
+/// The file after a change to its JSON, with the hash made right if `honest`.
+fn changed(honest: bool, change: impl Fn(&mut Value)) -> Error {
+    let mut value: Value = serde_json::from_slice(&sample().to_bytes().unwrap()).unwrap();
+    change(&mut value);
+    if honest {
+        value["hash"] = canonical::hash(&value["plan"]).unwrap().into();
+    }
+    let error = Plan::parse(format!("{}\n", canonical::to_string(&value).unwrap()).as_bytes()).unwrap_err();
+    assert_eq!(error.code(), "malformed");
+    error
+}
+
+#[test]
+fn every_change_is_found() {
+    assert!(changed(false, |file| file["plan"]["keys"][0]["mode"] = json!(1)).to_string().contains("claims"));
+    assert!(changed(false, |file| file["hash"] = json!("00")).to_string().contains("claims 00"));
+    assert!(changed(true, |file| file["schema"] = json!("keykit/plan/2")).to_string().contains("keykit/plan/2"));
+    assert!(changed(true, |file| file["extra"] = json!(1)).to_string().contains("extra"));
+    assert!(changed(true, |file| file["plan"]["extra"] = json!(1)).to_string().contains("extra"));
+    assert!(changed(true, |file| file["plan"]["steps"][1]["action"]["extra"] = json!(1)).to_string().contains("extra"));
+    assert!(changed(true, |file| file["plan"]["tenant"]["extra"] = json!(1)).to_string().contains("extra"));
+    assert!(changed(true, |file| drop(file["plan"].as_object_mut().unwrap().remove("dangers"))).to_string().contains("dangers"));
+}
+
+#[test]
+fn contradictions_are_refused_though_the_hash_is_right() {
+    assert!(changed(true, |file| file["plan"]["steps"][1]["id"] = json!("check-sources")).to_string().contains("one name"));
+    assert!(
+        changed(true, |file| file["plan"]["keys"][1]["key_id"] = file["plan"]["keys"][0]["key_id"].clone()).to_string().contains("planned twice")
+    );
+    let strange = KeyId::of_spki(b"strange").to_string();
+    assert!(changed(true, |file| file["plan"]["steps"][5]["action"]["key_id"] = json!(strange)).to_string().contains("activate/1"));
+    assert!(changed(true, |file| file["plan"]["keys"][0]["domains"][0] = json!("c.xml")).to_string().contains("c.xml"));
+    assert!(changed(true, |file| file["plan"]["approval"]["threshold"] = json!(3)).to_string().contains("3 people"));
+    assert!(changed(true, |file| file["plan"]["tenant"]["store"] = json!("pkcs11:token=t?pin-value=1234")).to_string().contains("PIN"));
+    assert!(changed(true, |file| file["plan"]["tenant"]["folder"] = json!("../tenant")).to_string().contains("'..'"));
+    assert!(changed(true, |file| file["plan"]["approval"]["people"][0]["key"] = json!("ssh-rsa AAAA")).to_string().contains("ssh-ed25519"));
+}
+
+#[test]
+fn another_writing_of_the_same_plan_is_refused_with_its_place() {
+    let bytes = sample().to_bytes().unwrap();
+    let text = String::from_utf8(bytes.clone()).unwrap();
+    for other in [text.replacen("{\"", "{ \"", 1), format!("{text}\n"), text.trim_end().to_owned(), text.replacen("Contoso", "\\u0043ontoso", 1)] {
+        assert_ne!(other, text);
+        let error = Plan::parse(other.as_bytes()).unwrap_err();
+        assert!(error.to_string().contains("not in canonical form (at byte "), "{error}");
+    }
+    // A member twice: readers disagree on which one counts.
+    let twice = text.replacen("\"dangers\":[]", "\"dangers\":[\"host-visible-ephemeral-key\"],\"dangers\":[]", 1);
+    assert!(Plan::parse(twice.as_bytes()).is_err());
+}
+
+#[test]
+fn plans_are_compared_by_the_names_of_their_parts() {
+    let before = sample();
+    assert!(diff(&before, &before).unwrap().is_empty());
+    let mut after = before.clone();
+    after.steps.remove(0);
+    after.steps[0].effects.push("more".into());
+    after.keys[1].mode = 1;
+    after.findings.clear();
+    let changes = diff(&before, &after).unwrap();
+    let at: Vec<&str> = changes.iter().map(|change| change.at.as_str()).collect();
+    let second = format!("keys[{}].mode", before.keys[1].key_id);
+    assert_eq!(at, ["findings", second.as_str(), "steps[check-sources]", "steps[import-key/1].effects"]);
+    assert_eq!((changes[1].before.clone(), changes[1].after.clone()), (Some(json!(2)), Some(json!(1))));
+    assert_eq!(changes[2].after, None);
+    let mut swapped = before.clone();
+    swapped.steps.swap(4, 5);
+    let changes = diff(&before, &swapped).unwrap();
+    assert_eq!(changes.len(), 1);
+    assert_eq!(changes[0].at, "steps");
+    assert_ne!(changes[0].before, changes[0].after);
+}
+
+#[test]
+fn people_see_everything_that_matters() {
+    let mut plan = sample();
+    plan.dangers = vec!["keep-transferable".into()];
+    let text = show(&plan).unwrap();
+    for expected in [
+        "Contoso",
+        "2 of 2",
+        "Ann (custodian), key SHA256:",
+        "DANGER",
+        "keep-transferable",
+        "by hand: move them",
+        "no undo: it stays",
+        "a.xml",
+        "(rule 33)",
+    ] {
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
+    assert!(text.contains(&plan.hash().unwrap()) && text.contains(&plan.keys[0].key_id.words()));
+}
+
+#[test]
+fn a_file_that_changed_is_named_with_both_digests() {
+    let file = PlannedFile::of(FileKind::Domain, "a.xml", b"a", None);
+    assert!(file.check(b"a").is_ok());
+    let error = file.check(b"b").unwrap_err();
+    assert_eq!(error.code(), "conflict");
+    assert!(error.to_string().contains("a.xml") && error.to_string().contains(&file.sha256));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn one_changed_byte_is_always_refused(position in any::<prop::sample::Index>(), change in 1_u8..=255) {
+        let mut bytes = sample().to_bytes().unwrap();
+        let position = position.index(bytes.len());
+        bytes[position] ^= change;
+        prop_assert!(Plan::parse(&bytes).is_err());
+    }
+
+    #[test]
+    fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), text in "\\{\"schema\":\"keykit/plan/1\",.{0,200}\\}") {
+        prop_assert!(Plan::parse(&bytes).is_err());
+        prop_assert!(Plan::parse(text.as_bytes()).is_err());
+    }
+}
