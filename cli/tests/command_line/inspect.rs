@@ -78,7 +78,6 @@ fn other_files_are_named_for_what_they_are() {
     desk.write("letter.txt", "Dear all");
     desk.write("KeyTransferPackage-Contoso", [0, 0, 0, 7, 0x80]);
     desk.write("empty.byok", "");
-    desk.write("text.byok", "BASE64URL(ezzW)");
     desk.write("key.att", r#"{"pubkeydata":"AA","kcmsg":"AA","kcsig":"AA","modstatemsg":"AA"}"#);
     desk.write("nfkminfo.txt", "Keys with module protection:\nkey_pkcs11_ua114f29785ea013fd5eca7e6cd7614c796bc24a06 `a'\n");
     for (file, kind, code) in [
@@ -87,7 +86,6 @@ fn other_files_are_named_for_what_they_are() {
         ("legacy.byok", "byok-legacy-nshield", 3),
         ("KeyTransferPackage-Contoso", "byok-legacy-nshield", 3),
         ("empty.byok", "unknown", 3),
-        ("text.byok", "unknown", 3),
         ("key.att", "nfkminfo", 3),
         ("office.doc", "office-irm", 3),
         ("message.rpmsg", "rpmsg", 3),
