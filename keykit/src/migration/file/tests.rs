@@ -266,7 +266,7 @@ fn contradictions_are_named_at_their_places() {
     );
     assert!(
         with(&cluster.replace("two", "one").replace("\"root\"", "\"licensing-only\""))[0]
-            .contains("the cluster 'one' is named twice, first on line 13, column 8")
+            .contains("the cluster 'one' is named twice, first on line 14, column 8")
     );
     assert!(broken("cryptographic-mode = 2", "cryptographic-mode = 1\nupgraded-from-mode-1 = true")[0].contains("the change is one-way"));
     assert!(broken("[[forest]]\nname = \"contoso.local\"\n[[forest.cluster]]\nname = \"one\"\nkind = \"root\"\noperating-system = \"windows-server-2012\"\ncryptographic-mode = 2\nprotection = \"database\"\n", "")[0].contains("no `[[forest]]`"));
