@@ -6,7 +6,7 @@
 //!
 //! `KEYKIT_CRASH_RUNS` sets the number of compound runs (default 600), `KEYKIT_CRASH_SEED` the first seed, for a replay.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeSet;
 use std::io::Write as _;

@@ -1,5 +1,7 @@
 //! Disk, clock and token calls, counted; faults by number.
 
+#![expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "a simulated disk of small files; a mistake here is to fail loudly")]
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -18,7 +20,7 @@ pub struct Rng(pub u64);
 
 impl Rng {
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -28,12 +30,12 @@ impl Rng {
 
     /// A number below `bound`.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
+        self.number() % bound.max(1)
     }
 
     /// Yes or no.
     pub fn coin(&mut self) -> bool {
-        self.next() & 1 == 1
+        self.number() & 1 == 1
     }
 }
 
@@ -206,7 +208,7 @@ impl Computer {
                     // Not written.
                     2 => {}
                     // New bytes hold what was on the disk before.
-                    _ => (start..end).filter(|index| *index >= file.durable.len()).for_each(|index| disk[index] = (rng.next() & 0xff) as u8 | 0x80),
+                    _ => (start..end).filter(|index| *index >= file.durable.len()).for_each(|index| disk[index] = (rng.number() & 0x7f) as u8 | 0x80),
                 }
             }
             file.durable.clone_from(&disk);
