@@ -92,7 +92,7 @@ fn new_key_stays(subject: &Subject<'_>, options: &Options) -> Result<(), Outcome
 }
 
 fn wrappable_is_sensitive(subject: &Subject<'_>, options: &Options) -> Result<(), Outcome> {
-    with_new_key(subject, options, Transferability::Wrapped, |record| sensitive(record))
+    with_new_key(subject, options, Transferability::Wrapped, sensitive)
 }
 
 fn untrusted_is_refused(subject: &Subject<'_>, options: &Options) -> Result<(), Outcome> {

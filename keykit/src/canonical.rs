@@ -148,7 +148,7 @@ mod tests {
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),
-            (-(LARGEST as i64)..=LARGEST as i64).prop_map(Value::from),
+            (-(LARGEST.cast_signed())..=LARGEST.cast_signed()).prop_map(Value::from),
             any::<String>().prop_map(Value::from),
         ];
         leaf.prop_recursive(4, 32, 5, |inner| {

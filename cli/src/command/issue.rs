@@ -172,10 +172,8 @@ fn write_both(arguments: &IssueArguments, content_key: &ContentKey, text: &str) 
     let written = durable::write(&arguments.output, text.as_bytes(), Access::Shared, Existing::Keep);
     match (&written, key_file) {
         (Ok(()), Some(path)) => say(format!("{} holds the content key: erase it when the content is encrypted", path.display())),
-        (Err(_), Some(path)) => {
-            if fs::remove_file(path).is_err() {
-                warn(format!("{} holds a content key that is of no use: erase it", path.display()));
-            }
+        (Err(_), Some(path)) if fs::remove_file(path).is_err() => {
+            warn(format!("{} holds a content key that is of no use: erase it", path.display()));
         }
         _ => {}
     }
@@ -357,7 +355,7 @@ fn user_of(file: &Path, tenant: &TenantKeyring) -> Result<Principal> {
     if *certificate.kind() != DocumentKind::RightsAccountCertificate {
         warn(format!("{} is a {}, not a rights account certificate", file.display(), certificate.kind()));
     }
-    if !certificate.issuer_key().is_some_and(|issuer| tenant.key(&issuer.id()).is_some()) {
+    if certificate.issuer_key().is_none_or(|issuer| tenant.key(&issuer.id()).is_none()) {
         warn("no key of this tenant issued the certificate: make sure by other means that it is the user's");
     }
     Ok(user.clone())

@@ -7,7 +7,7 @@ use crate::canonical;
 use crate::ceremony::{ApprovalPolicy, Approver, CustodianPublicKey};
 use crate::error::{Error, Result};
 use crate::key::KeyId;
-use crate::migration::file::{Cluster, MigrationFile, Placed};
+use crate::migration::file::{Cluster, Danger, MigrationFile, Placed};
 use crate::migration::{MigrationPath, SourceDomain, Warning, rules};
 
 /// Days for which an approval holds if the migration file does not say.
@@ -53,7 +53,7 @@ pub fn build(inputs: PlanInputs<'_>) -> Result<Plan> {
         });
     }
     let approval = approval_policy(migration)?;
-    let dangers: Vec<String> = migration.danger.iter().flat_map(|danger| danger.flags()).map(str::to_owned).collect();
+    let dangers: Vec<String> = migration.danger.iter().flat_map(Danger::flags).map(str::to_owned).collect();
     if !dangers.is_empty() && approval.people.is_empty() {
         return Err(Error::refused_by_policy(
             format!("the migration file allows {} and names nobody who approves it", dangers.join(", ")),
