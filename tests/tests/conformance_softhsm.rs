@@ -1,7 +1,5 @@
 //! Published vectors, the store contract, attributes and errors, on SoftHSM. Keys go in wrapped, as in a migration.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use keykit::secret::Password;
 use keykit::store::KeyStore;
 use keykit_conformance::document::Document;

@@ -105,7 +105,7 @@ fn kinds() -> Vec<FaultKind> {
 }
 
 fn say(text: &str) {
-    writeln!(std::io::stdout(), "{text}").unwrap();
+    writeln!(std::io::stdout().lock(), "{text}").unwrap();
 }
 
 #[test]

@@ -80,7 +80,7 @@ impl Observer for Failures {
 
 #[test]
 fn many_licences_of_mixed_modes_keep_their_content_keys_and_rights() {
-    let count = if std::env::var_os("KEYKIT_LONG_TESTS").is_some() { 10_000 } else { 400 };
+    let count = if std::env::var_os("KEYKIT_LONG_TESTS").is_some() { 10_000_usize } else { 400 };
     let store = MemoryStore::new();
     let [old_small, old, strange, new] = [("old-1", 1024), ("old-2", 2048), ("strange", 2048), ("new", 2048)].map(|(label, bits)| {
         let key = store.as_generate().unwrap().generate(bits, &KeyRequest::labelled(label)).unwrap().public;
