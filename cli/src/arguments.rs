@@ -14,9 +14,11 @@ use keykit::artefact::legacy_toolset::{
 pub(crate) use byok::*;
 
 mod issue;
+mod report;
 mod tenant;
 
 pub(crate) use issue::{CipherArgument, IssueArguments, PublishingArguments, UseArguments};
+pub(crate) use report::ReportArguments;
 pub(crate) use tenant::{ActivateArguments, ExportArguments, RekeyTenantArguments, TemplateCommand, TenantCommand, TokenSecrets};
 
 /// Moves the keys of a rights-management service to where they must live next, and proves that nothing was lost.
@@ -76,6 +78,8 @@ pub(crate) enum Command {
     Abort(AbortArguments),
     /// Check stores and files against a plan, from the ground up
     Verify(VerifyArguments),
+    /// Make the report of a migration: one page for auditors, and JSON
+    Report(ReportArguments),
     /// Make and show the tenant keyring
     #[command(subcommand)]
     Tenant(TenantCommand),

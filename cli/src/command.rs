@@ -14,6 +14,7 @@ mod plan;
 mod plan_file;
 mod prove_access;
 mod rekey;
+mod report;
 mod store;
 mod tenant;
 mod tpd;
@@ -40,6 +41,7 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<u8> {
         Command::Resume(arguments) => carry_out::resume(&arguments, output),
         Command::Abort(arguments) => carry_out::abort(&arguments, output),
         Command::Verify(arguments) => carry_out::verify(&arguments, output),
+        Command::Report(arguments) => report::run(&arguments, output),
         Command::Tenant(command) => tenant::run(&command, output),
         Command::Licence(command) => licence::run(&command, output),
         Command::ProveAccess(arguments) => prove_access::run(&arguments, output),

@@ -33,6 +33,8 @@ mod manual;
 mod nshield;
 #[path = "command_line/plan.rs"]
 mod plan;
+#[path = "command_line/report.rs"]
+mod report;
 #[path = "command_line/software.rs"]
 mod software;
 #[path = "command_line/tenant.rs"]

@@ -6,7 +6,9 @@
 
 mod approval;
 mod custodian;
+pub mod html;
 mod quorum;
+pub mod report;
 #[cfg(test)]
 mod tests;
 
