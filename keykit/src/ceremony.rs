@@ -6,6 +6,7 @@
 
 mod approval;
 mod custodian;
+pub mod html;
 mod quorum;
 #[cfg(test)]
 mod tests;
