@@ -20,8 +20,8 @@ fn share(desk: &Desk, files: &[&str]) {
     desk.write("share/notes.txt", "nothing");
 }
 
-fn prove_access(desk: &Desk) {
-    let ran = desk.run("--format json prove-access --tenant tenant share");
+fn prove_access(desk: &Desk, more: &str) {
+    let ran = desk.run(&format!("--format json prove-access --tenant tenant share{more}"));
     desk.write("access.json", ran.stdout());
 }
 
@@ -41,8 +41,9 @@ fn showcase() {
         }
         apply_through(desk, &people.iter().map(String::as_str).collect::<Vec<_>>());
         share(desk, &["accelerator.pfile", "tailspin.pfile"]);
-        prove_access(desk);
+        prove_access(desk, " --pin-source file:pin");
         let ran = desk.run(&format!("--format json report plan.json --tenant tenant --access access.json -o report.html"));
+        println!("{} {}", ran.stdout(), ran.stderr());
         fs::create_dir_all("/tmp/report/out").unwrap();
         fs::copy(desk.path("report.html"), "/tmp/report/out/two.html").unwrap();
         fs::write("/tmp/report/out/two.json", ran.stdout()).unwrap();

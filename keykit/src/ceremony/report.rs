@@ -278,6 +278,8 @@ pub struct Report {
     pub status: Status,
     /// What it comes to, in one sentence.
     pub headline: String,
+    /// What was looked at, in numbers.
+    pub summary: String,
     /// The plan.
     pub plan: PlanSummary,
     /// The promise, sentence by sentence.
@@ -318,6 +320,7 @@ impl Report {
             made: inputs.now,
             status: Status::Open,
             headline: String::new(),
+            summary: String::new(),
             plan: gather::plan(inputs.plan, hash)?,
             statements: Vec::new(),
             keys: gather::keys(&inputs),

@@ -73,10 +73,16 @@ fn moment(time: Timestamp) -> String {
 
 fn header(report: &Report) -> Html {
     let class = format!("verdict {}", status_class(report.status));
+    let mut words = el("h1", &[], [text(&report.headline)]);
+    if report.status != Status::Holds {
+        words.push(&el("p", &[], [text(PROMISE)]));
+    }
+    words.push(&el("p", &[], [text(&report.summary)]));
+    let words = Html::element("div", &[], &words);
     let verdict = el(
         "div",
         &[("class", &class)],
-        [icon(report.status), el("div", &[], [el("h1", &[], [text(&report.headline)]), el("p", &[], [text(PROMISE)])])],
+        [icon(report.status), words],
     );
     let plan = &report.plan;
     let facts = [

@@ -103,8 +103,10 @@ pub struct Timeline {
     pub interruptions: usize,
     /// How often a step failed.
     pub failures: usize,
-    /// How often a run went on.
+    /// How often a run was taken up again after that.
     pub resumptions: usize,
+    /// How often a run waited for a person.
+    pub waits: usize,
     /// Who approved, by the journal's own account.
     pub approved_by: Vec<String>,
     /// Programs that began runs, by their own account.
@@ -127,7 +129,7 @@ impl Timeline {
     /// Enters approvals, each before the first thing that happened after it. The order of the journal stays.
     pub(super) fn enter(&mut self, approvals: &Approvals) {
         for approval in &approvals.given {
-            let place = self.moments.iter().position(|moment| moment.time > approval.approved).unwrap_or(self.moments.len());
+            let place = self.moments.iter().position(|moment| moment.time >= approval.approved).unwrap_or(self.moments.len());
             let detail = Some(match &approval.problem {
                 None => format!("it counted until {}", approval.expires),
                 Some(problem) => format!("it does not count: {problem}"),
@@ -199,7 +201,7 @@ impl Teller<'_> {
                     self.timeline.programs.push(program.clone());
                 }
                 let approved = if approved_by.is_empty() { "nobody had to approve".to_owned() } else { format!("approved by {}", approved_by.join(", ")) };
-                self.add(time, MomentKind::Started, None, "The run began", Some(format!("{program}; {approved}")));
+                self.add(time, MomentKind::Started, None, "the run began", Some(format!("{program}; {approved}")));
             }
             Event::Resumed { open, cut_bytes } => self.resumed(time, open.as_deref(), *cut_bytes),
             Event::Intent { .. } => self.begun = Some(time),
@@ -220,15 +222,15 @@ impl Teller<'_> {
             }
             Event::Finished {} => {
                 self.timeline.state = RunState::Finished;
-                self.add(time, MomentKind::Finished, None, "All steps are done", None);
+                self.add(time, MomentKind::Finished, None, "all steps are done", None);
             }
             Event::AbortStarted { reason } => {
                 self.timeline.state = RunState::GivenUp;
                 let reason = (!reason.is_empty()).then(|| format!("the reason given: {reason}"));
-                self.add(time, MomentKind::GivingUp, None, "The operator gave the run up", reason);
+                self.add(time, MomentKind::GivingUp, None, "the operator gave the run up", reason);
             }
             Event::Undone { step, note } => self.add(time, MomentKind::Undone, Some(step), self.title(step), Some(note.clone())),
-            Event::Aborted {} => self.add(time, MomentKind::GivenUp, None, "The run was given up", None),
+            Event::Aborted {} => self.add(time, MomentKind::GivenUp, None, "the run was given up", None),
         }
         self.last = Some(LastSign { time, was_failure: matches!(record.what, Event::Failed { .. }) });
     }
@@ -242,38 +244,45 @@ impl Teller<'_> {
                 _ if last.was_failure && cut_bytes == 0 => {}
                 Some(step) => {
                     self.timeline.interruptions += 1;
-                    let what = format!("The run stopped without a word in the middle of this step: {}", self.title(step));
+                    let what = format!("the run stopped without a word in the middle of: {}", self.title(step));
                     self.add(last.time, MomentKind::Interrupted, Some(step), what, torn);
                 }
-                None if waits && cut_bytes == 0 => self.add(last.time, MomentKind::Waited, None, "The run waited for a person", None),
+                None if waits && cut_bytes == 0 => {
+                    self.timeline.waits += 1;
+                    let until = format!("until {}", time.strftime("%Y-%m-%d %H:%M:%S UTC"));
+                    return self.add(last.time, MomentKind::Waited, None, "the run waited for a person", Some(until));
+                }
                 None => {
                     self.timeline.interruptions += 1;
-                    self.add(last.time, MomentKind::Interrupted, None, "The run stopped without a word between two steps", torn);
+                    self.add(last.time, MomentKind::Interrupted, None, "the run stopped without a word between two steps", torn);
                 }
             }
         }
         self.begun = None;
         self.timeline.resumptions += 1;
-        let detail = open.map(|step| format!("from the step in which it stopped: {}", self.title(step)));
-        self.add(time, MomentKind::Resumed, open, "The run went on", detail);
+        let detail = open.map(|step| format!("with what it had stopped in: {}", self.title(step)));
+        self.add(time, MomentKind::Resumed, open, "the run went on", detail);
     }
 }
 
-/// A step in a sentence.
+/// What a step is to do.
 pub(super) fn title(step: &Step) -> String {
     match &step.action {
-        Action::CheckSources => "Every file and source key is as planned".to_owned(),
-        Action::ImportKey { key_id } => format!("Key {} came to its target", key_id.short()),
-        Action::ProveKey { key_id, .. } => format!("Key {} was proven at its target", key_id.short()),
+        Action::CheckSources => "check that every file and source key is as planned".to_owned(),
+        Action::ImportKey { key_id } => format!("bring key {} to its target", key_id.short()),
+        Action::ProveKey { key_id, .. } => format!("prove key {} at its target", key_id.short()),
         Action::ImportTemplates { key_id, templates } => match templates.as_slice() {
-            [one] => format!("Template of key {}: {}", key_id.short(), one.name),
-            several => format!("{} templates of key {}", several.len(), key_id.short()),
+            [one] => format!("import the template '{}' of key {}", one.name, key_id.short()),
+            several => format!("import the {} templates of key {}", several.len(), key_id.short()),
         },
-        Action::Activate { key_id } => format!("Key {} became the active one", key_id.short()),
-        Action::PublishTemplates { templates } => format!("Templates offered to users: {}", templates.len()),
-        Action::Rekey { bits } => format!("A new key of {bits} bits took over"),
-        Action::Verify { phase: Phase::Keys } => "Everything verified after the keys had moved".to_owned(),
-        Action::Verify { phase: Phase::End } => "Everything verified at the end".to_owned(),
-        Action::Manual { instruction } => format!("By hand: {instruction}"),
+        Action::Activate { key_id } => format!("make key {} the active one", key_id.short()),
+        Action::PublishTemplates { templates } => match templates.len() {
+            1 => "offer one template to users".to_owned(),
+            count => format!("offer {count} templates to users"),
+        },
+        Action::Rekey { bits } => format!("make a new key of {bits} bits, which takes over"),
+        Action::Verify { phase: Phase::Keys } => "verify everything after the keys have moved".to_owned(),
+        Action::Verify { phase: Phase::End } => "verify everything at the end".to_owned(),
+        Action::Manual { instruction } => format!("by hand: {instruction}"),
     }
 }

@@ -9,12 +9,30 @@ pub(super) fn pronounce(report: &mut Report, plan: &Plan) {
     report.statements = vec![old_documents(report, plan), new_content(report, plan), as_approved(report)];
     report.status = report.statements.iter().map(|statement| statement.status).max().unwrap_or(Status::Open);
     let points = |status: Status| report.statements.iter().flat_map(|statement| &statement.but).filter(|point| point.status == status).count();
+    report.summary = summary(report);
     report.headline = match report.status {
         Status::Holds => "Every old document still opens, and new content uses the new service.".to_owned(),
         Status::Open => format!("Nothing failed, but the promise is not shown in full: {} open.", counted(points(Status::Open), "point is", "points are")),
         Status::Fails => format!("The promise does not hold: {}.", counted(points(Status::Fails), "point failed", "points failed")),
     };
     report.not_proven = not_proven(report, plan);
+}
+
+/// What was looked at, in numbers.
+fn summary(report: &Report) -> String {
+    let moved = report.keys.iter().filter(|key| key.path.is_some() && key.status.is_some()).count();
+    let held = report.checks.iter().filter(|check| check.ok).count();
+    let opened: u64 = report.access.iter().map(|proof| proof.opens).sum();
+    let approved = report.approvals.given.iter().filter(|approval| approval.problem.is_none()).count();
+    let mut parts = vec![format!("{} in the tenant by this plan", counted(moved, "key is", "keys are"))];
+    if report.verified {
+        parts.push(format!("{held} of {} held", counted(report.checks.len(), "check", "checks")));
+    }
+    if !report.access.is_empty() {
+        parts.push(format!("{} opened", counted(opened, "protected file", "protected files")));
+    }
+    parts.push(counted(approved, "person approved the plan", "people approved the plan"));
+    format!("{}.", parts.join("; "))
 }
 
 fn counted(count: impl TryInto<u64>, one: &str, several: &str) -> String {
@@ -74,7 +92,7 @@ fn old_documents(report: &Report, plan: &Plan) -> Statement {
         if case.status == Status::Holds {
             let keys = plan.keys.len();
             case.shown(format!(
-                "{made} checks of {} held, made for this report from the stores and files themselves: each key is at its target, signs as before, and opens what was sealed before.",
+                "{made} checks on {} held, made for this report from the stores and files themselves: each key is at its target, signs as before, and opens what was sealed before.",
                 counted(keys, "key", "keys")
             ));
         }
@@ -154,12 +172,13 @@ fn new_content(report: &Report, plan: &Plan) -> Statement {
     if report.timeline.state != RunState::Finished && begins_later {
         case.against(Status::Open, "The run of the plan is not finished.");
     }
-    for (instruction, done) in &report.timeline.by_hand {
-        if *done {
-            case.shown(format!("A person confirmed: {instruction}."));
-        } else {
-            case.against(Status::Open, format!("Nobody has confirmed yet: {instruction}."));
-        }
+    let by_hand = &report.timeline.by_hand;
+    for (instruction, _) in by_hand.iter().filter(|(_, done)| !done) {
+        case.against(Status::Open, format!("Nobody has confirmed yet: {instruction}."));
+    }
+    let confirmed = by_hand.iter().filter(|(_, done)| *done).count();
+    if confirmed > 0 {
+        case.shown(format!("{} done by hand, by the word of the person who confirmed: see what happened.", counted(confirmed, "step was", "steps were")));
     }
     case.close("New content uses the new service.")
 }
@@ -213,7 +232,7 @@ fn not_proven(report: &Report, plan: &Plan) -> Vec<String> {
     } else {
         add("Protected files outside the folders of the access proof: mailboxes, computers, backups, and what was sent to others.".to_owned());
     }
-    add("Licences were opened, not the content behind them. A file whose content is damaged was damaged before.".to_owned());
+    add("Licences were opened, not the content behind them.".to_owned());
     let no_licence: Vec<String> = plan
         .keys
         .iter()

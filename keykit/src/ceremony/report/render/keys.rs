@@ -42,7 +42,9 @@ fn card(report: &Report, key: &ReportedKey) -> Html {
     let proofs = match (held, failed) {
         (0, 0) if key.path.is_some() => worded_badge(Status::Open, "no proofs were made"),
         (0, 0) => Html::default(),
+        (1, 0) => worded_badge(Status::Holds, "1 proof held"),
         (held, 0) => worded_badge(Status::Holds, &format!("{held} proofs held")),
+        (_, 1) => worded_badge(Status::Fails, "1 proof failed"),
         (_, failed) => worded_badge(Status::Fails, &format!("{failed} proofs failed")),
     };
     let title = if key.name.is_empty() { "(no name)" } else { &key.name };

@@ -91,6 +91,11 @@ pub(super) const fn column(title: &'static str) -> Column {
     Column { title, class: "" }
 }
 
+/// The column that a row is about, which takes as much room as the others together.
+pub(super) const fn main(title: &'static str) -> Column {
+    Column { title, class: "main" }
+}
+
 /// A column of numbers.
 pub(super) const fn numbers(title: &'static str) -> Column {
     Column { title, class: "number" }
@@ -115,7 +120,10 @@ pub(super) fn table(caption: &str, columns: &[Column], rows: Vec<Vec<Html>>) -> 
         let cells = cells.into_iter().zip(columns).enumerate().map(|(index, (cell, column))| {
             let (name, mut attributes) =
                 if index == 0 { ("th", vec![("scope", "row"), ("role", "rowheader")]) } else { ("td", vec![("role", "cell")]) };
-            attributes.push(("data-label", column.title));
+            // What says what it is needs no title of its column.
+            if index > 0 && column.class != "narrow" {
+                attributes.push(("data-label", column.title));
+            }
             if !column.class.is_empty() {
                 attributes.push(("class", column.class));
             }

@@ -9,7 +9,7 @@ use crate::tenant::KeyStatus;
 /// So many keys are drawn; the rest is counted.
 const DRAWN: usize = 8;
 /// Characters that fit into a box, wide and narrow.
-const FITS: usize = 36;
+const FITS: usize = 32;
 
 pub(super) fn figure(report: &Report) -> Html {
     if report.keys.is_empty() {
@@ -57,29 +57,29 @@ fn wide(report: &Report) -> Html {
     let mut shapes = vec![
         label(12, 30, "big ink", "Sources: AD RMS"),
         label(12, 50, "dim", "where the keys were"),
-        rectangle(610, 1, 349, height - 2, "tenant", 12),
-        label(632, 30, "big ink", &fit(&format!("Tenant {}", report.plan.tenant), FITS)),
-        label(632, 50, "dim", &fit(&where_kept(report), FITS + 4)),
+        rectangle(500, 1, 299, height - 2, "tenant", 12),
+        label(518, 30, "big ink", &fit(&format!("Tenant {}", report.plan.tenant), FITS)),
+        label(518, 50, "dim", &fit(&where_kept(report), FITS + 4)),
     ];
     for (index, key) in keys.iter().enumerate() {
         let y = TOP + u32::try_from(index).unwrap_or_default() * ROW;
         if let Some(before) = &key.before {
-            shapes.push(rectangle(1, y, 310, 76, "box", 8));
-            shapes.push(label(17, y + 25, "big ink", &fit(&key.name, FITS - 6)));
+            shapes.push(rectangle(1, y, 270, 76, "box", 8));
+            shapes.push(label(17, y + 25, "big ink", &fit(&key.name, FITS - 5)));
             shapes.push(label(17, y + 45, "dim", &fit(&format!("{}: {}", before.kind, before.name), FITS + 2)));
             shapes.push(label(17, y + 63, "dim", &fit(&format!("protected {}", before.protection), FITS + 2)));
-            shapes.push(el("path", &[("class", "arrow"), ("d", &format!("M312 {0}H612", y + 38))], []));
-            shapes.push(el("path", &[("class", "head"), ("d", &format!("M628 {0}l-16 -8v16z", y + 38))], []));
-            shapes.push(rectangle(385, y + 23, 150, 30, "chip", 15));
-            shapes.push(centred(460, y + 42, "ink", path_words(key.path)));
+            shapes.push(el("path", &[("class", "arrow"), ("d", &format!("M272 {0}H502", y + 38))], []));
+            shapes.push(el("path", &[("class", "head"), ("d", &format!("M516 {0}l-16 -8v16z", y + 38))], []));
+            shapes.push(rectangle(311, y + 23, 150, 30, "chip", 15));
+            shapes.push(centred(386, y + 42, "ink", path_words(key.path)));
         }
-        slot(&mut shapes, key, 630, y, 310);
+        slot(&mut shapes, key, 518, y, 264);
     }
     if more > 0 {
         let y = TOP + rows.saturating_sub(1) * ROW;
         shapes.push(label(17, y + 42, "ink", &format!("and {more} more keys, listed below")));
     }
-    svg(report, "wide", "wide-picture", 960, height, shapes)
+    svg(report, "wide", "wide-picture", 800, height, shapes)
 }
 
 fn tall(report: &Report) -> Html {
@@ -92,8 +92,8 @@ fn tall(report: &Report) -> Html {
         let Some(before) = &key.before else { continue };
         shapes.push(rectangle(1, y, 338, ROW - 12, "box", 8));
         shapes.push(label(15, y + 24, "big ink", &fit(&key.name, FITS)));
-        shapes.push(label(15, y + 43, "dim", &fit(&format!("{}: {}", before.kind, before.name), FITS + 6)));
-        shapes.push(label(15, y + 61, "dim", &fit(&format!("protected {}", before.protection), FITS + 6)));
+        shapes.push(label(15, y + 43, "dim", &fit(&format!("{}: {}", before.kind, before.name), FITS + 9)));
+        shapes.push(label(15, y + 61, "dim", &fit(&format!("protected {}", before.protection), FITS + 9)));
         shapes.push(label(15, y + 80, "ink", &format!("Path: {}", path_words(key.path))));
         y += ROW;
     }
@@ -108,7 +108,7 @@ fn tall(report: &Report) -> Html {
     let tenant_height = 66 + rows * 84;
     shapes.push(rectangle(1, y, 338, tenant_height, "tenant", 12));
     shapes.push(label(15, y + 26, "big ink", &fit(&format!("Tenant {}", report.plan.tenant), FITS)));
-    shapes.push(label(15, y + 46, "dim", &fit(&where_kept(report), FITS + 6)));
+    shapes.push(label(15, y + 46, "dim", &fit(&where_kept(report), FITS + 9)));
     for (index, key) in keys.iter().enumerate() {
         slot(&mut shapes, key, 13, y + 60 + u32::try_from(index).unwrap_or_default() * 84, 314);
     }

@@ -1,7 +1,7 @@
 //! Proofs, access, approvals, findings, environment.
 
 use super::moment;
-use super::parts::{badge, classed, column, el, list, narrow, numbers, pill, status_class, table, text, worded_badge};
+use super::parts::{badge, classed, column, el, list, main, narrow, numbers, pill, status_class, table, text, worded_badge};
 use crate::ceremony::html::Html;
 use crate::ceremony::report::{AccessProof, AccessVerdict, Report, ReportedKey, Status};
 use crate::migration::verify::{Check, meaning};
@@ -37,14 +37,14 @@ pub(super) fn proofs(report: &Report) -> Html {
 }
 
 fn checks_table(caption: &str, checks: &[&Check], about: Option<&Report>) -> Html {
-    let mut columns = vec![column("What must be true"), narrow("Result"), column("What was seen")];
+    let mut columns = vec![main("What must be true"), narrow("Result"), column("What was seen")];
     if about.is_some() {
         columns.push(column("Of"));
     }
     let rows = checks.iter().map(|check| {
         let what = meaning(check.name).map_or(check.name, |(_, sentence)| sentence);
         let result = if check.ok { worded_badge(Status::Holds, "held") } else { worded_badge(Status::Fails, "failed") };
-        let mut row = vec![text(what), result, el("span", &[("class", "small")], [text(&check.detail)])];
+        let mut row = vec![text(what), result, el("span", &[("class", "small")], [text(seen(check))])];
         if let Some(report) = about {
             let template = report.templates.iter().find(|template| template.id == check.about);
             row.push(el("span", &[("class", "small")], [text(template.map_or(check.about.as_str(), |template| &template.name))]));
@@ -52,6 +52,11 @@ fn checks_table(caption: &str, checks: &[&Check], about: Option<&Report>) -> Htm
         row
     });
     table(caption, &columns, rows.collect())
+}
+
+/// A key from a file works in the memory of the program.
+fn seen(check: &Check) -> &str {
+    if check.name == "source-key-still-works" && check.detail == "memory:" { "with the key from the exported file" } else { &check.detail }
 }
 
 pub(super) fn access(report: &Report) -> Html {
@@ -71,9 +76,9 @@ fn of_proof(proof: &AccessProof) -> Html {
         (0, false) => Status::Open,
         _ => Status::Fails,
     };
-    let mut html = el("p", &[], [badge(status), text(" "), el("strong", &[], [text(&place)])]);
+    let mut html = el("div", &[("class", "key-head")], [el("h3", &[], [text(&place)]), badge(status)]);
     if let Some(made) = proof.made {
-        html.push(&classed("p", "small", &format!("Looked at until {}.", moment(made))));
+        html.push(&classed("p", "small", &format!("Made {}.", moment(made))));
     }
     if let Some(sample) = proof.sample.filter(|_| proof.is_partial()) {
         html.push(&el("p", &[], [text(&format!(
@@ -209,7 +214,7 @@ pub(super) fn environment(report: &Report) -> Html {
         let columns = [narrow("Store"), column("Maker and model, by its own account"), column("Label"), column("Serial number"), column("Version")];
         html.push_line(&table("Stores", &columns, rows.collect()));
     }
-    let rows = environment.files.iter().map(|(path, sha256)| vec![text(path), code(sha256)]).collect();
+    let rows = environment.files.iter().map(|(path, sha256)| vec![code(path), code(sha256)]).collect();
     html.push_line(&table("Files that the plan was made from", &[column("File"), column("SHA-256")], rows));
     if !report.templates.is_empty() {
         let rows = report.templates.iter().map(|template| {
