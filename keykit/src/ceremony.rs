@@ -8,8 +8,10 @@ mod approval;
 mod custodian;
 pub mod html;
 mod quorum;
+pub mod signed_note;
 #[cfg(test)]
 mod tests;
+pub mod transcript;
 
 pub use approval::{Approval, ApprovalProblem, NAMESPACE, Statement};
 pub use custodian::{CustodianKey, CustodianPublicKey};
