@@ -9,8 +9,10 @@ mod custodian;
 pub mod html;
 mod quorum;
 pub mod report;
+pub mod signed_note;
 #[cfg(test)]
 mod tests;
+pub mod transcript;
 
 pub use approval::{Approval, ApprovalProblem, NAMESPACE, Statement};
 pub use custodian::{CustodianKey, CustodianPublicKey};

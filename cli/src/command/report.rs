@@ -8,6 +8,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use keykit::ceremony::Approval;
 use keykit::ceremony::report::{AccessProof, Program, Report, ReportInputs, RunsSeen, Status, TenantState};
+use keykit::ceremony::transcript::Transcript;
 use keykit::durable::{self, Access, Existing};
 use keykit::migration::apply::{TenantWorld, parse_journal};
 use keykit::tenant::TenantKeyring;
@@ -65,6 +66,7 @@ fn look(arguments: &ReportArguments, place: &Place, approvals: &[Approval], acce
             hint: Some("give the proofs that were made with this tenant's folder".into()),
         });
     }
+    let transcript = arguments.transcript.as_deref().map(Transcript::read).transpose()?;
     let now = Timestamp::now();
     Report::of(ReportInputs {
         plan,
@@ -74,6 +76,7 @@ fn look(arguments: &ReportArguments, place: &Place, approvals: &[Approval], acce
         verification,
         places,
         access,
+        transcript: transcript.as_ref(),
         program: program(),
         now: Timestamp::from_second(now.as_second()).unwrap_or(now),
     })

@@ -6,6 +6,7 @@
 
 mod access;
 mod gather;
+mod record;
 mod render;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -16,9 +17,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 pub use access::{AccessKey, AccessProof, AccessVerdict, LostFile, LostFileProblem, SampleBound};
+pub use record::{Deviation, ReportedSession, ReportedTranscript};
 pub use timeline::{Moment, MomentKind, RunState, Timeline};
 
 use super::Approval;
+use super::transcript::Transcript;
 use crate::error::Result;
 use crate::key::KeyId;
 use crate::migration::MigrationPath;
@@ -45,6 +48,8 @@ pub struct ReportInputs<'a> {
     pub places: Vec<SeenKey>,
     /// Proofs of access to protected files.
     pub access: Vec<AccessProof>,
+    /// The transcript of the ceremony, if one was kept.
+    pub transcript: Option<&'a Transcript>,
     /// With what the report is made.
     pub program: Program,
     /// When it is made.
@@ -302,6 +307,8 @@ pub struct Report {
     pub findings: Vec<RuleFindings>,
     /// What happened, and when.
     pub timeline: Timeline,
+    /// What the transcript of the ceremony says.
+    pub transcript: Option<ReportedTranscript>,
     /// With what.
     pub environment: ReportedEnvironment,
 }
@@ -315,7 +322,8 @@ impl Report {
         let hash = inputs.plan.hash()?;
         let mut timeline = timeline::of(inputs.plan, &hash, &inputs.runs);
         let approvals = gather::approvals(&inputs, &hash, &timeline);
-        timeline.enter(&approvals);
+        let transcript = inputs.transcript.map(|transcript| record::of(transcript, &hash, &inputs.runs)).transpose()?;
+        timeline.enter(&approvals, transcript.as_ref());
         let mut report = Self {
             made: inputs.now,
             status: Status::Open,
@@ -333,6 +341,7 @@ impl Report {
             approvals,
             findings: gather::findings(inputs.plan),
             timeline,
+            transcript,
         };
         verdict::pronounce(&mut report, inputs.plan);
         Ok(report)

@@ -43,7 +43,7 @@ pub(super) fn page(report: &Report) -> String {
         list_card("These things no part of this report shows. Whoever relies on it should know them.", &report.not_proven),
         tables::approvals(report),
         tables::findings(report),
-        moments::all(&report.timeline),
+        moments::all(report),
         tables::environment(report),
     ];
     for ((id, title), part) in CONTENTS.into_iter().zip(parts) {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Approvals, RunsSeen};
+use super::{Approvals, ReportedTranscript, RunsSeen};
 use crate::migration::apply::{Event, Record};
 use crate::migration::plan::{Action, Phase, Plan, Step};
 
@@ -15,6 +15,10 @@ use crate::migration::plan::{Action, Phase, Plan, Step};
 pub enum MomentKind {
     /// A person approved the plan.
     Approved,
+    /// A witness confirmed the hash of the plan.
+    Witnessed,
+    /// Something was not as the script has it.
+    Deviation,
     /// A run began.
     Started,
     /// A step was done.
@@ -45,6 +49,8 @@ impl MomentKind {
     pub fn word(self) -> &'static str {
         match self {
             Self::Approved => "approved",
+            Self::Witnessed => "witnessed",
+            Self::Deviation => "deviation",
             Self::Started => "started",
             Self::Done => "done",
             Self::Confirmed => "confirmed",
@@ -126,17 +132,32 @@ pub struct Timeline {
 }
 
 impl Timeline {
-    /// Enters approvals, each before the first thing that happened after it. The order of the journal stays.
-    pub(super) fn enter(&mut self, approvals: &Approvals) {
+    /// Enters approvals and what a transcript adds, each before the first thing that happened after it. The order of the journal
+    /// stays.
+    pub(super) fn enter(&mut self, approvals: &Approvals, transcript: Option<&ReportedTranscript>) {
         for approval in &approvals.given {
-            let place = self.moments.iter().position(|moment| moment.time >= approval.approved).unwrap_or(self.moments.len());
             let detail = Some(match &approval.problem {
                 None => format!("it counted until {}", approval.expires),
                 Some(problem) => format!("it does not count: {problem}"),
             });
             let what = format!("{} ({}) approved the plan", approval.name, approval.role);
-            self.moments.insert(place, Moment { time: approval.approved, kind: MomentKind::Approved, step: None, what, detail, seconds: None });
+            self.insert(Moment { time: approval.approved, kind: MomentKind::Approved, step: None, what, detail, seconds: None });
         }
+        for time in transcript.iter().flat_map(|transcript| &transcript.witnessed) {
+            let what = "a witness typed words of the plan's hash back, rightly".to_owned();
+            self.insert(Moment { time: *time, kind: MomentKind::Witnessed, step: None, what, detail: None, seconds: None });
+        }
+        for deviation in transcript.iter().flat_map(|transcript| &transcript.deviations) {
+            let by = deviation.by.as_ref().map_or_else(|| "noted by the program".to_owned(), |by| format!("noted by {by}"));
+            let step = deviation.step.clone();
+            let what = deviation.note.clone();
+            self.insert(Moment { time: deviation.time, kind: MomentKind::Deviation, step, what, detail: Some(by), seconds: None });
+        }
+    }
+
+    fn insert(&mut self, moment: Moment) {
+        let place = self.moments.iter().position(|other| other.time >= moment.time).unwrap_or(self.moments.len());
+        self.moments.insert(place, moment);
     }
 }
 

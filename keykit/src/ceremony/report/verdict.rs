@@ -220,6 +220,20 @@ fn as_approved(report: &Report) -> Statement {
             counted(timeline.interruptions, "time", "times")
         ));
     }
+    if let Some(transcript) = &report.transcript {
+        transcript.contradictions.iter().for_each(|contradiction| case.against(Status::Fails, contradiction.clone()));
+        if transcript.missing_lines > 0 {
+            let missing = counted(transcript.missing_lines, "line", "lines");
+            case.against(Status::Open, format!("The transcript lacks {missing} of the journal."));
+        }
+        if transcript.contradictions.is_empty() && transcript.missing_lines == 0 {
+            case.shown(format!("The transcript of the ceremony ({} lines) agrees with the plan and the journal.", transcript.lines));
+        }
+        if !transcript.deviations.is_empty() {
+            let noted = counted(transcript.deviations.len(), "deviation from the script is", "deviations from the script are");
+            case.shown(format!("{noted} noted: see what happened."));
+        }
+    }
     case.close("What was done is what was approved.")
 }
 
@@ -262,6 +276,11 @@ fn not_proven(report: &Report, plan: &Plan) -> Vec<String> {
         .collect();
     if !unknown.is_empty() {
         add(format!("How these keys are protected at one of their ends: {}.", unknown.join(", ")));
+    }
+    if report.transcript.is_none() {
+        add("Who was in the room: no transcript of a ceremony was given to this report.".to_owned());
+    } else {
+        add("That witnesses signed the transcript: keykit transcript verify checks their signatures.".to_owned());
     }
     add("That other copies of the keys are gone: exported files, backups and the source itself. keykit never deletes a source key.".to_owned());
     add("That nobody with the right to write in the folder of the tenant made a new journal. Its chain of hashes finds accidents; what is proven above reads no journal.".to_owned());

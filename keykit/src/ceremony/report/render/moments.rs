@@ -2,11 +2,13 @@
 
 use jiff::Timestamp;
 
-use super::parts::{classed, drawn, el, text};
+use super::moment;
+use super::parts::{classed, column, drawn, el, list, table, text};
 use crate::ceremony::html::Html;
-use crate::ceremony::report::{Moment, MomentKind, RunState, Timeline};
+use crate::ceremony::report::{Moment, MomentKind, Report, ReportedTranscript, RunState, Timeline};
 
-pub(super) fn all(timeline: &Timeline) -> Html {
+pub(super) fn all(report: &Report) -> Html {
+    let timeline = &report.timeline;
     let mut html = classed("p", "lead", &summary(timeline));
     if !timeline.moments.is_empty() {
         html.push_line(&el("ol", &[("class", "timeline")], timeline.moments.iter().map(entry)));
@@ -19,6 +21,37 @@ pub(super) fn all(timeline: &Timeline) -> Html {
         let lines = format!("From the journal of the runs: {} lines, linked by hash.{other} Hash of the last line: ", timeline.lines);
         html.push(&el("p", &[("class", "small")], [text(&lines), el("code", &[], [text(hash)])]));
     }
+    report.transcript.iter().for_each(|transcript| html.push_line(&record(transcript)));
+    html
+}
+
+fn record(transcript: &ReportedTranscript) -> Html {
+    let closed = if transcript.is_closed { "it is closed" } else { "it is not closed" };
+    let mut sentence = format!("The transcript of the ceremony has {} lines, each bound to the one before; {closed}.", transcript.lines);
+    if transcript.crashes > 0 {
+        sentence.push_str(&format!(" Programs that ended without a word: {}.", transcript.crashes));
+    }
+    if !transcript.clock_went_back.is_empty() {
+        let lines: Vec<String> = transcript.clock_went_back.iter().map(u64::to_string).collect();
+        sentence.push_str(&format!(" The clock went back at line {}.", lines.join(", ")));
+    }
+    sentence.push_str(" The hash of its last line stands for all of it:");
+    let mut html = el("h3", &[], [text("Transcript of the ceremony")]);
+    html.push(&el("p", &[], [text(&sentence)]));
+    html.push(&el("div", &[], [super::hash(&transcript.final_hash, &transcript.words)]));
+    let rows = transcript.sessions.iter().map(|session| {
+        let small = |content: &str| classed("span", "small", content);
+        vec![
+            text(&session.command),
+            text(&moment(session.time)),
+            small(&session.machine),
+            small(&session.program),
+            el("span", &[("class", "small")], [list(&session.stores)]),
+            small(&session.end),
+        ]
+    });
+    let columns = [column("Command"), column("Began"), column("Machine"), column("Program"), column("Modules and tokens"), column("End")];
+    html.push_line(&table("Programs that worked on the plan", &columns, rows.collect()));
     html
 }
 
@@ -51,7 +84,8 @@ fn look(kind: MomentKind) -> (&'static str, &'static str) {
         MomentKind::Failed | MomentKind::Interrupted | MomentKind::GivenUp | MomentKind::GivingUp => ("stop", "M8.5 8.5l7 7M15.5 8.5l-7 7"),
         MomentKind::Waited => ("wait", "M12 7.5V12l3 2"),
         MomentKind::Resumed | MomentKind::Started => ("note", "M10 8l6 4-6 4z"),
-        MomentKind::Approved => ("note", "M8 15.8l.6-2.8 6-6 2.2 2.2-6 6z"),
+        MomentKind::Deviation => ("wait", "M12 7v6M12 16.6v.4"),
+        MomentKind::Approved | MomentKind::Witnessed => ("note", "M8 15.8l.6-2.8 6-6 2.2 2.2-6 6z"),
         MomentKind::Undone => ("wait", "M9 8.2L6.5 10.7 9 13.2M6.8 10.7h6.4a3 3 0 0 1 0 6H9.5"),
     }
 }
