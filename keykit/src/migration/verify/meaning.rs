@@ -56,7 +56,7 @@ mod tests {
         let mut known = 0;
         for text in sources.split('"').skip(1).step_by(2) {
             let is_name = text.contains('-') && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
-            if is_name && !["keep-transferable", "host-visible-ephemeral-key"].contains(&text) {
+            if is_name && !["keep-transferable", "host-visible-ephemeral-key", "wrap-with-trusted"].contains(&text) {
                 assert!(meaning(text).is_some(), "{text}");
                 known += 1;
             }
