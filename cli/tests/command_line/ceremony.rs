@@ -61,7 +61,7 @@ fn apply_through(desk: &Desk, people: &[&str]) -> Vec<String> {
     let mut confirmed = Vec::new();
     while ran.0.status.code() == Some(8) {
         let text = ran.stderr();
-        let step = text.split("--confirm ").nth(1).unwrap_or_else(|| panic!("{text}")).trim().to_owned();
+        let step = text.split("--confirm ").nth(1).unwrap_or_else(|| panic!("{text}")).trim().trim_end_matches('`').to_owned();
         assert!(!confirmed.contains(&step), "{text}");
         ran = desk.run_with(&["resume", "plan.json", "--confirm", &step]);
         confirmed.push(step);

@@ -29,7 +29,8 @@
 //! # What is checked of a result
 //! Every result is read again from its text, as anybody would read it:
 //!
-//! - its signature verifies under the active key, over the bytes that leave;
+//! - its signature verifies under the active key, over the bytes that leave. Where the store has verified it already
+//!   ([`KeyStore::verifies_what_it_signs`]), the body and the signature of the result are compared with those of the store instead;
 //! - it names the active key, and holds the very block that the content key was sealed into;
 //! - every byte of the body that is not the server's is as it was, the encrypted rights among them.
 //!
@@ -48,7 +49,7 @@ use std::num::NonZero;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use self::check::Expected;
+use self::check::{Expected, Signed};
 pub(super) use self::stored::Stored;
 use super::publishing::{SealedToServer, check_signature_under, mode_of};
 use super::{OpenedKey, SealAlgorithm, enabling_bits};
@@ -343,7 +344,10 @@ impl<'a> Rekey<'a> {
         for step in steps {
             let (result, expect) = match step {
                 Ok(Step::Draft(draft)) => match signatures.next() {
-                    Some(signature) => (Ok(draft.complete(self, &signature)), Some(draft.expected)),
+                    Some(signature) => {
+                        let complete = draft.complete(self, &signature);
+                        (Ok(complete), Some(Signed { expected: draft.expected, body: draft.unsigned, signature }))
+                    }
                     None => (Err(Error::Internal("a signature is missing".into())), None),
                 },
                 Ok(Step::Done(unchanged)) => (Ok(unchanged), None),

@@ -5,6 +5,14 @@ use crate::error::{Error, Result};
 use crate::licence::publishing::SealedToServer;
 use crate::licence::{ContentKey, OpenedKey, enabling_bits};
 use crate::xrml::Document;
+use crate::xrml::writer::UnsignedDocument;
+
+/// A body as it was signed, and what must be found in the result.
+pub(super) struct Signed {
+    pub(super) expected: Expected,
+    pub(super) body: UnsignedDocument,
+    pub(super) signature: Vec<u8>,
+}
 
 /// What must be found in a result.
 pub(super) struct Expected {
@@ -56,12 +64,12 @@ fn kept_pieces(document: &Document, other_urls: bool) -> Result<Vec<String>> {
 impl Rekey<'_> {
     /// Reads every new licence again, and opens those that are to be opened, in one batch. A result that does not hold becomes
     /// an error.
-    pub(super) fn check_results(&self, results: &mut [Result<RekeyedLicence>], expected: &[Option<Expected>]) -> Result<()> {
+    pub(super) fn check_results(&self, results: &mut [Result<RekeyedLicence>], signed: &[Option<Signed>]) -> Result<()> {
         let mut to_open = Vec::new();
-        for (result, expect) in results.iter_mut().zip(expected) {
-            let (Ok(rekeyed), Some(expect)) = (result.as_mut(), expect) else { continue };
-            match self.read_result(&rekeyed.text, expect) {
-                Ok(document) if self.opens_next() => to_open.push((document, expect, result)),
+        for (result, signed) in results.iter_mut().zip(signed) {
+            let (Ok(rekeyed), Some(signed)) = (result.as_mut(), signed) else { continue };
+            match self.read_result(&rekeyed.text, signed) {
+                Ok(document) if self.opens_next() => to_open.push((document, &signed.expected, result)),
                 Ok(_) => {}
                 Err(error) => *result = Err(error),
             }
@@ -82,13 +90,13 @@ impl Rekey<'_> {
     }
 
     /// Reads a result as anybody would: everything but the private operation.
-    fn read_result(&self, text: &[u8], expect: &Expected) -> Result<Document> {
+    fn read_result(&self, text: &[u8], signed: &Signed) -> Result<Document> {
+        let expect = &signed.expected;
         let document = Stored::read(text, super::FORMAT)?.document;
-        document.verify_with(&self.key).map_err(|error| match error {
-            Error::Negative { .. } => Error::negative(format!("a new signature does not verify under the key {}", self.key.id().short()))
-                .with_hint("the store signed with another key or in another way; nothing was written"),
-            other => other,
-        })?;
+        if !self.is_signed(&document, signed) {
+            return Err(Error::negative(format!("a new signature does not verify under the key {}", self.key.id().short()))
+                .with_hint("the store signed with another key or in another way; nothing was written"));
+        }
         let found = SealedToServer::of(&document)?;
         if document.issuer_key() != Some(&self.key) || *found.key != self.key {
             Err(does_not_hold("it names another key"))
@@ -99,5 +107,16 @@ impl Rekey<'_> {
         } else {
             Ok(document)
         }
+    }
+
+    /// Whether the signature of a result verifies.
+    fn is_signed(&self, document: &Document, signed: &Signed) -> bool {
+        let verified_before = self.store.verifies_what_it_signs()
+            && document.body_text() == signed.body.body()
+            && document.signature().is_some_and(|signature| {
+                let digest = signed.body.digest();
+                signature.value == signed.signature && signature.hash == Some(digest.hash()) && signature.digest == digest.as_bytes()
+            });
+        verified_before || document.verify_with(&self.key).is_ok()
     }
 }
