@@ -36,7 +36,8 @@
 //!
 //! What is left is the block itself: that the active key opens it to the same content key. Only the private key can show that,
 //! because sealing is randomised, so each result is opened; equal content key and equal encrypted rights mean equal rights.
-//! [`Rekey::open_every`] opens the first result and then one of so many. A fault that comes each time (a wrong key, a wrong
+//! [`Rekey::open_every`] opens the first result and then one of so many; of the others, where the store verifies what it signs, the
+//! pieces of the text are found again and compared with those that were written, and their values are not decoded once more. A fault that comes each time (a wrong key, a wrong
 //! padding, a library that encrypts wrongly) is still found with the first. A single fault of the machine while it sealed
 //! a licence between two is not: that licence would not open, with nothing to say so before somebody needs it. Keep the originals and
 //! the archived key then, or open everything, which is what happens unless told otherwise.
@@ -49,7 +50,7 @@ use std::num::NonZero;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use self::check::{Expected, Signed};
+use self::check::Expected;
 pub(super) use self::stored::Stored;
 use super::publishing::{SealedToServer, check_signature_under, mode_of};
 use super::{OpenedKey, SealAlgorithm, enabling_bits};
@@ -345,8 +346,8 @@ impl<'a> Rekey<'a> {
             let (result, expect) = match step {
                 Ok(Step::Draft(draft)) => match signatures.next() {
                     Some(signature) => {
-                        let complete = draft.complete(self, &signature);
-                        (Ok(complete), Some(Signed { expected: draft.expected, body: draft.unsigned, signature }))
+                        let (rekeyed, signed) = draft.complete(self, signature);
+                        (Ok(rekeyed), Some(signed))
                     }
                     None => (Err(Error::Internal("a signature is missing".into())), None),
                 },

@@ -317,7 +317,11 @@ impl AuthenticatedData {
         if !element.children.is_empty() {
             return Err(fault(element, "authenticated data with elements inside"));
         }
-        Ok(Self { id: element.attribute("id").map(str::to_owned), name: element.attribute("name").map(str::to_owned), value: element.text.clone().into_owned() })
+        Ok(Self {
+            id: element.attribute("id").map(str::to_owned),
+            name: element.attribute("name").map(str::to_owned),
+            value: element.text.clone().into_owned(),
+        })
     }
 }
 
