@@ -269,7 +269,7 @@ impl<'p> RunJournal<'p> {
     /// unknown until it is opened anew.
     ///
     /// # Errors
-    /// [`Error::Write`].
+    /// [`Error::Write`]; what [`Platform::recorded`] says, after which the line is on the disk nevertheless.
     pub fn record(&mut self, what: Event) -> Result<()> {
         let failed = |path: &Path, source| Error::Write { path: path.to_owned(), source };
         if self.is_broken {
@@ -289,8 +289,9 @@ impl<'p> RunJournal<'p> {
             return Err(failed(&self.path, source));
         }
         self.length += line.len() as u64;
+        let told = self.platform.recorded(&record);
         self.records.push(record);
-        Ok(())
+        told
     }
 
     fn write(&mut self, line: &[u8]) -> std::io::Result<()> {
