@@ -7,7 +7,9 @@
 mod approval;
 mod custodian;
 pub mod html;
+pub mod qr;
 mod quorum;
+pub mod script;
 pub mod signed_note;
 #[cfg(test)]
 mod tests;

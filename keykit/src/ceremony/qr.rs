@@ -105,7 +105,14 @@ mod tests {
         let count = dark.count();
         assert_eq!(qr.to_svg("a \"code\"").to_string().matches("h1v1h-1z").count(), count);
         let terminal = qr.to_terminal();
-        let light: usize = terminal.chars().map(|character| match character { '\u{2588}' => 2, '\u{2580}' | '\u{2584}' => 1, _ => 0 }).sum();
+        let light: usize = terminal
+            .chars()
+            .map(|character| match character {
+                '\u{2588}' => 2,
+                '\u{2580}' | '\u{2584}' => 1,
+                _ => 0,
+            })
+            .sum();
         // An odd number of rows leaves a half character below, which is light.
         assert_eq!(light, qr.side() * (qr.side() + 1) - count);
         assert!(Qr::of(&"x".repeat(3000)).is_err());
