@@ -129,6 +129,18 @@ pub struct Task {
     pub to_fill_in: Vec<&'static str>,
 }
 
+/// Names of what is typed and of what is seen.
+const TYPE: &str = "Type";
+const SCREEN: &str = "The screen shows";
+
+impl Task {
+    /// What is typed and what is seen, in the order of time: steps of the plan ask first.
+    fn screen_and_commands(&self) -> impl Iterator<Item = (&'static str, &[String])> {
+        let (typed, seen) = ((TYPE, self.commands.as_slice()), (SCREEN, self.expected.as_slice()));
+        if self.id.is_some() { [seen, typed] } else { [typed, seen] }.into_iter()
+    }
+}
+
 impl Script {
     /// The script of a plan. `plan_file` is the name of its file, as the commands are to name it.
     ///

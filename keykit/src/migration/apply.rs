@@ -20,7 +20,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-pub use journal::{Event, Record, RunJournal, Segment, parse as parse_journal, segment_of};
+pub use journal::{Event, Record, RunJournal, Segment, parse as parse_journal, read as read_journal, segment_of};
 pub use lock::RunLock;
 pub use platform::{Machine, Platform};
 pub use tenant_world::{Environment, TenantWorld};

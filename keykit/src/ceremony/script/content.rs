@@ -165,7 +165,7 @@ fn carrying_out(plan: &Plan, plan_file: &str) -> Vec<Task> {
         what: format!("The run begins. A witness types {WITNESSED_WORDS} words of the plan hash back, from the first page."),
         details: vec!["Give only the approvals that were made.".into()],
         commands: vec![format!("keykit apply {} --ceremony{given}", quoted(plan_file))],
-        expected: vec!["words … and … of the plan hash: ".into()],
+        expected: vec![on_screen("words … and … of the plan hash: ")],
         when_it_fails: "A wrong word is recorded as a deviation, and other words are asked for. After three times the run stops; nothing was done."
             .into(),
         ..Task::default()
@@ -188,7 +188,7 @@ fn of_step(step: &Step, number: usize, total: usize, plan_file: &str) -> Task {
         what: what(&step.action),
         details,
         commands,
-        expected: vec![step_line(number, total, &step.id), format!("{question}: ")],
+        expected: vec![on_screen(&step_line(number, total, &step.id)), on_screen(&format!("{question}: "))],
         when_it_fails: when_it_fails(&step.action).into(),
         undo: match &step.undo {
             Undo::Nothing => String::new(),
@@ -199,6 +199,11 @@ fn of_step(step: &Step, number: usize, total: usize, plan_file: &str) -> Task {
     }
 }
 
+/// What the program says to people, as it stands on the screen.
+fn on_screen(text: &str) -> String {
+    format!("keykit: {text}")
+}
+
 fn what(action: &Action) -> String {
     match action {
         Action::CheckSources => "Every file and every source key is looked at: they are those of the plan, and may move.".into(),
@@ -206,9 +211,11 @@ fn what(action: &Action) -> String {
         Action::ProveKey { key_id, .. } => {
             format!("What the source sealed and signed with the key {} opens and matches at the target.", key_id.short())
         }
-        Action::ImportTemplates { key_id, templates } => format!("{} templates of the key {} are in the keyring.", templates.len(), key_id.short()),
+        Action::ImportTemplates { key_id, templates } => {
+            format!("The templates of the key {} are in the keyring ({}).", key_id.short(), templates.len())
+        }
         Action::Activate { key_id } => format!("The key {} becomes the active one.", key_id.short()),
-        Action::PublishTemplates { templates } => format!("{} templates are offered to users.", templates.len()),
+        Action::PublishTemplates { templates } => format!("The templates are offered to users ({}).", templates.len()),
         Action::Rekey { bits } => format!("A new key of {bits} bits is made and becomes active."),
         Action::Verify { .. } => "Everything is derived again from stores and files.".into(),
         Action::Manual { instruction } => format!("By hand: {instruction}."),

@@ -56,13 +56,9 @@ pub fn markdown(script: &Script) -> String {
 fn step(text: &mut String, task: &Task, number: &str) {
     text.push_str(&format!("### {number} {}\n\n", escape(&task.what)));
     task.details.iter().for_each(|detail| text.push_str(&format!("{}\n\n", escape(detail))));
-    if !task.commands.is_empty() {
-        text.push_str("Type:\n\n");
-        fenced(text, &task.commands);
-    }
-    if !task.expected.is_empty() {
-        text.push_str("The screen shows:\n\n");
-        fenced(text, &task.expected);
+    for (name, lines) in task.screen_and_commands().filter(|(_, lines)| !lines.is_empty()) {
+        text.push_str(&format!("{name}:\n\n"));
+        fenced(text, lines);
     }
     for (label, what) in [("If it fails", &task.when_it_fails), ("Undo", &task.undo)] {
         if !what.is_empty() {

@@ -65,13 +65,9 @@ pub fn page(script: &Script) -> Result<String> {
 fn step(task: &Task, number: &str) -> Html {
     let mut content = Html::element_of_text("h3", &format!("{number} {}", task.what));
     task.details.iter().for_each(|detail| content.push(&Html::element_of_text("p", detail)));
-    if !task.commands.is_empty() {
-        content.push(&paragraph(&[label("Type")]));
-        content.push(&block("", &task.commands));
-    }
-    if !task.expected.is_empty() {
-        content.push(&paragraph(&[label("The screen shows")]));
-        content.push(&block("screen", &task.expected));
+    for (name, lines) in task.screen_and_commands().filter(|(_, lines)| !lines.is_empty()) {
+        content.push(&paragraph(&[label(name)]));
+        content.push(&block(if name == super::TYPE { "typed" } else { "screen" }, lines));
     }
     for (name, what) in [("If it fails", &task.when_it_fails), ("Undo", &task.undo)] {
         if !what.is_empty() {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::platform::Platform;
 use crate::canonical;
+use crate::durable;
 use crate::error::{Error, Result};
 use crate::migration::plan::Plan;
 
@@ -302,6 +303,19 @@ impl<'p> RunJournal<'p> {
         }
         Ok(())
     }
+}
+
+/// The lines of the journal in a folder as they are now; nothing is changed, and a torn line is left out.
+///
+/// # Errors
+/// [`Error::Malformed`] with the line that was changed; [`Error::Read`].
+pub fn read(folder: &Path) -> Result<Vec<Record>> {
+    let path = folder.join(NAME);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let bytes = durable::read(&path, LIMIT, FORMAT)?;
+    parse(&bytes).map(|(records, _)| records).map_err(|error| error.in_file(&path))
 }
 
 /// Reads the lines of a journal: the records, and how many bytes they take. What follows is a torn line.
