@@ -12,7 +12,7 @@ use crate::support::{Desk, Ran, Sample, contoso};
 use crate::tokens::on_tokens;
 
 /// One cluster in mode 2, one person of three who must approve, nothing to do by hand.
-const SMALL: &str = include_str!("ceremony/small.toml");
+pub(crate) const SMALL: &str = include_str!("ceremony/small.toml");
 const SINGLE_FOREST: &str = include_str!("../../../tests/organisations/single-forest.toml");
 const LICENSING_ONLY: &str = include_str!("../../../tests/organisations/licensing-only-clusters.toml");
 const TWO_FORESTS: &str = include_str!("../../../tests/organisations/two-forests.toml");
@@ -37,20 +37,20 @@ fn enter_people(desk: &Desk, migration: &str) -> (String, Vec<String>) {
 }
 
 /// A desk with a migration file, its people, and a plan.
-fn planned(desk: &Desk, migration: &str) -> Vec<String> {
+pub(crate) fn planned(desk: &Desk, migration: &str) -> Vec<String> {
     let (text, people) = enter_people(desk, migration);
     desk.write("migration.toml", text);
     desk.run("plan migration.toml -o plan.json").exits(0);
     people
 }
 
-fn small() -> (Desk, Vec<String>) {
+pub(crate) fn small() -> (Desk, Vec<String>) {
     let desk = Desk::new();
     let people = planned(&desk, SMALL);
     (desk, people)
 }
 
-fn approve(desk: &Desk, person: &str) -> Ran {
+pub(crate) fn approve(desk: &Desk, person: &str) -> Ran {
     desk.run(&format!("--format json approve plan.json --key {person} --password-source file:key-password -o {person}.approval"))
 }
 
@@ -70,7 +70,7 @@ fn apply_through(desk: &Desk, people: &[&str]) -> Vec<String> {
     confirmed
 }
 
-fn verified(desk: &Desk) -> Value {
+pub(crate) fn verified(desk: &Desk) -> Value {
     let value = desk.run("--format json verify plan.json").exits(0).json("verify");
     assert_eq!(value["sound"], true);
     value
