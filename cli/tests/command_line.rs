@@ -35,6 +35,8 @@ mod nshield;
 mod plan;
 #[path = "command_line/report.rs"]
 mod report;
+#[path = "command_line/room.rs"]
+mod room;
 #[path = "command_line/software.rs"]
 mod software;
 #[path = "command_line/tenant.rs"]

@@ -7,8 +7,10 @@
 mod approval;
 mod custodian;
 pub mod html;
+pub mod qr;
 mod quorum;
 pub mod report;
+pub mod script;
 pub mod signed_note;
 #[cfg(test)]
 mod tests;

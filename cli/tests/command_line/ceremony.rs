@@ -12,7 +12,7 @@ use crate::support::{Desk, Ran, Sample, contoso};
 use crate::tokens::{Bench, on_tokens};
 
 /// One cluster in mode 2, one person of three who must approve, nothing to do by hand.
-const SMALL: &str = include_str!("ceremony/small.toml");
+pub(crate) const SMALL: &str = include_str!("ceremony/small.toml");
 const SINGLE_FOREST: &str = include_str!("../../../tests/organisations/single-forest.toml");
 const LICENSING_ONLY: &str = include_str!("../../../tests/organisations/licensing-only-clusters.toml");
 const TWO_FORESTS: &str = include_str!("../../../tests/organisations/two-forests.toml");
