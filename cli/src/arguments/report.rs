@@ -21,7 +21,7 @@ pub(crate) struct ReportArguments {
     /// Output of `keykit prove-access --format json`; may be given several times
     #[arg(long, value_name = "ACCESS.json", value_hint = ValueHint::FilePath)]
     pub(crate) access: Vec<PathBuf>,
-    /// The transcript of the ceremony, if one was kept
+    /// The transcript of the ceremony; without this option that beside the plan, if one is there
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) transcript: Option<PathBuf>,
     /// Do not look at stores and files anew; the report says so, and that nothing is shown by it

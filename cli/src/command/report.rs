@@ -16,6 +16,7 @@ use keykit::{Error, Result};
 
 use super::carry_out::Place;
 use super::environment::ProgramEnvironment;
+use super::recorder;
 use crate::arguments::{Format, ReportArguments};
 use crate::exit;
 use crate::output::{self, Output};
@@ -60,13 +61,16 @@ fn look(arguments: &ReportArguments, place: &Place, approvals: &[Approval], acce
         (Some(findings), world.look_at_keys(plan)?)
     };
     let tenant = world.keyring(plan)?.map(|keyring: &TenantKeyring| TenantState::from(keyring));
-    if let (Some(tenant), Some(other)) = (&tenant, access.iter().find(|proof| tenant.as_ref().is_some_and(|tenant| proof.tenant_id != tenant.tenant_id))) {
+    let here = tenant.as_ref().map_or("", |tenant| tenant.tenant_id.as_str());
+    if let Some(other) = access.iter().find(|proof| proof.tenant_id != here) {
         return Err(Error::Conflict {
-            what: format!("a proof of access is about the tenant {}, this one is {}", other.tenant_id, tenant.tenant_id),
+            what: format!("a proof of access is about the tenant {}, this one is {here}", other.tenant_id),
             hint: Some("give the proofs that were made with this tenant's folder".into()),
         });
     }
-    let transcript = arguments.transcript.as_deref().map(Transcript::read).transpose()?;
+    let beside = recorder::beside(&arguments.plan)?;
+    let transcript = arguments.transcript.clone().or_else(|| beside.exists().then_some(beside));
+    let transcript = transcript.as_deref().map(Transcript::read).transpose()?;
     let now = Timestamp::now();
     Report::of(ReportInputs {
         plan,

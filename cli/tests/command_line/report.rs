@@ -50,14 +50,16 @@ fn a_migration_that_is_done_and_proven_holds() {
     assert_eq!(report["keys"][0]["key_id"], contoso().key.id().to_string());
     assert_eq!((&report["approvals"]["met"], &report["timeline"]["state"]), (&true.into(), &"finished".into()));
     let page = String::from_utf8(desk.read("report.html")).unwrap();
-    for text in ["Every old document still opens", &contoso().key.id().short(), &contoso().key.id().words(), "A. Custodian", "contoso.onmicrosoft.com"] {
+    for text in
+        ["Every old document still opens", &contoso().key.id().short(), &contoso().key.id().words(), "A. Custodian", "contoso.onmicrosoft.com"]
+    {
         assert!(page.contains(text), "{text}");
     }
     // Nothing secret, on the page and in the data: neither passwords nor the key.
     let secrets = contoso().key.with_components(|parts| Ok([parts.p.to_vec(), parts.q.to_vec(), parts.d.to_vec()])).unwrap();
     let data = serde_json::to_string(&report).unwrap();
     for text in [&page, &data] {
-        for word in [PASSWORD, "Pa$$w0rd", "keyring password", "key password", "file:password"] {
+        for word in [PASSWORD, "Pa$$w0rd", "key password", "file:password", "PRIVATE KEY"] {
             assert!(!text.contains(word), "{word}");
         }
         for secret in &secrets {
@@ -109,27 +111,30 @@ fn what_is_open_and_what_fails_is_said_with_exit_code_1() {
     desk.run("report plan.json --tenant share").exits(2).says("the plan is about the tenant");
 }
 
+/// The pictures that the documentation shows.
+const SHOWN: [&str; 4] = ["report-1440-light.png", "report-800-dark.png", "report-360-light.png", "script-800-light.png"];
+
 /// Where pictures for the documentation go, if they are to be written anew.
 fn documentation() -> Option<PathBuf> {
     std::env::var_os("KEYKIT_WRITE_DOCS").map(|_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/images"))
 }
 
-/// Draws a page at three widths, light and dark: something is drawn, on the ground that was asked for, without a complaint.
-fn look_at(page: &Path, name: &str, test: &str) {
+/// Draws a page at some sizes, light and dark: something is drawn, on the ground that was asked for, without a complaint.
+fn look_at(page: &Path, name: &str, sizes: &[(u32, u32)], schemes: &[Scheme], test: &str) {
     let Some(browser) = browser() else {
         return say_skipped(test, "chromium is not installed");
     };
     let mut grounds = BTreeSet::new();
-    for (width, height) in [(360, 2400), (800, 2000), (1440, 1500)] {
-        for scheme in [Scheme::Light, Scheme::Dark] {
+    for &(width, height) in sizes {
+        for &scheme in schemes {
             let picture = draw(&browser, page, (width, height), scheme).unwrap();
             assert_eq!((picture.width, picture.height), (width as usize, height as usize));
             assert!(picture.colours.len() > 50 && picture.drawn() > 0.05, "{} colours, {:.3} drawn", picture.colours.len(), picture.drawn());
             grounds.insert((scheme == Scheme::Dark, picture.ground()));
-            if let Some(folder) = documentation() {
-                let scheme = if scheme == Scheme::Dark { "dark" } else { "light" };
-                fs::create_dir_all(&folder).unwrap();
-                fs::write(folder.join(format!("{name}-{width}-{scheme}.png")), &picture.bytes).unwrap();
+            let file = format!("{name}-{width}-{}.png", if scheme == Scheme::Dark { "dark" } else { "light" });
+            if let Some(folder) = documentation().filter(|_| SHOWN.contains(&file.as_str())) {
+                assert!(picture.bytes.len() < 200_000, "{file}: {}", picture.bytes.len());
+                fs::write(folder.join(file), &picture.bytes).unwrap();
             }
         }
     }
@@ -150,10 +155,12 @@ fn an_interrupted_run_of_two_forests_is_shown_as_it_was_and_looks_well() {
             approve(desk, person).exits(0);
         }
         let approvals: Vec<String> = people.iter().flat_map(|person| ["--approval".to_owned(), format!("{person}.approval")]).collect();
-        let mut arguments = vec!["apply", "plan.json"];
+        let mut arguments = vec!["apply", "plan.json", "--transcript", "plan.transcript.jsonl"];
         arguments.extend(approvals.iter().map(String::as_str));
         let interrupted = can_trace(NAME) && killed_at(desk, "fsync", 30, &arguments);
         apply_through(desk, &people.iter().map(String::as_str).collect::<Vec<_>>());
+        let note = ["transcript", "note", "plan.transcript.jsonl", "the clock of the room is two minutes late", "--by", "C. Auditor"];
+        desk.run_with(&note).exits(0);
         share(desk, &["accelerator.pfile", "tailspin.pfile"]);
         prove_access(desk, " --pin-source file:pin");
         let report = desk.run("--format json report plan.json --access access.json -o report.html").exits(0).json("report");
@@ -162,8 +169,16 @@ fn an_interrupted_run_of_two_forests_is_shown_as_it_was_and_looks_well() {
         let paths: Vec<&str> = report["keys"].as_array().unwrap().iter().map(|key| key["path"].as_str().unwrap_or("none")).collect();
         assert_eq!(paths, ["hsm-to-hsm", "software-to-hsm", "none"]);
         assert_eq!(report["keys"][0]["before"]["protection"], "by the module alone");
+        // The transcript beside the plan is taken up: machines, modules, what the room noted.
+        let transcript = &report["transcript"];
+        assert_eq!((&transcript["contradictions"], &transcript["missing_lines"]), (&serde_json::json!([]), &0.into()));
+        assert_eq!(transcript["crashes"], u64::from(interrupted));
+        assert_eq!(transcript["deviations"][0]["note"], "the clock of the room is two minutes late");
         let page = String::from_utf8(desk.read("report.html")).unwrap();
         assert!(!page.contains("pin-source") && !page.contains(keykit_tests::softhsm::PIN));
-        look_at(&desk.path("report.html"), "report", NAME);
+        look_at(&desk.path("report.html"), "report", &[(360, 1500), (800, 1100), (1440, 1000)], &[Scheme::Light, Scheme::Dark], NAME);
+        desk.run("--format html script plan.json -o script.html").exits(0);
+        // The script is for paper, which is white.
+        look_at(&desk.path("script.html"), "script", &[(800, 1100)], &[Scheme::Light], NAME);
     });
 }

@@ -93,7 +93,9 @@ fn moved(plan: &Plan, key: &PlannedKey, entry: Option<&TenantKey>, seen: Option<
     let how = match key.path {
         MigrationPath::SoftwareToSoftware => "Read from the exported file into locked memory, and written encrypted into the folder of the tenant.",
         MigrationPath::HsmToHsm => "Wrapped by the source token under a key of the target token, and unwrapped there.",
-        MigrationPath::SoftwareToHsm => "Read from the exported file into locked memory, wrapped under a key of the target token, and unwrapped there.",
+        MigrationPath::SoftwareToHsm => {
+            "Read from the exported file into locked memory, wrapped under a key of the target token, and unwrapped there."
+        }
     };
     ReportedKey {
         key_id: key.key_id,
@@ -118,7 +120,8 @@ fn made_there(plan: &Plan, entry: &TenantKey, seen: Option<&SeenKey>) -> Reporte
         modulus_bits: entry.modulus_bits,
         mode: entry.mode,
         path: None,
-        how: if entry.path == "rekey" { "Made in the store of the tenant." } else { "It came into the tenant by other ways than this plan." }.to_owned(),
+        how: if entry.path == "rekey" { "Made in the store of the tenant." } else { "It came into the tenant by other ways than this plan." }
+            .to_owned(),
         before: None,
         after: Some(after(plan, entry, seen)),
         status: Some(entry.status),

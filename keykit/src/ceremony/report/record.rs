@@ -91,10 +91,15 @@ pub(super) fn of(transcript: &Transcript, plan: &str, runs: &RunsSeen) -> Result
     for entry in transcript.entries() {
         match &entry.what {
             Happening::Session { command, machine, program, modules, tokens, .. } => {
-                let hash = |sha256: &Option<String>| sha256.as_ref().map_or_else(|| "its file could not be read".to_owned(), |hash| format!("SHA-256 {hash}"));
+                let hash = |sha256: &Option<String>| {
+                    sha256.as_ref().map_or_else(|| "its file could not be read".to_owned(), |hash| format!("SHA-256 {hash}"))
+                };
                 let modules = modules.iter().map(|module| format!("module {}, {}", module.file, hash(&module.sha256)));
                 let tokens = tokens.iter().map(|token| {
-                    format!("token '{}' of {} {}, serial number {}, firmware {}", token.label, token.manufacturer, token.model, token.serial, token.firmware)
+                    format!(
+                        "token '{}' of {} {}, serial number {}, firmware {}",
+                        token.label, token.manufacturer, token.model, token.serial, token.firmware
+                    )
                 });
                 reported.sessions.push(ReportedSession {
                     time: entry.time,

@@ -79,11 +79,7 @@ fn header(report: &Report) -> Html {
     }
     words.push(&el("p", &[], [text(&report.summary)]));
     let words = Html::element("div", &[], &words);
-    let verdict = el(
-        "div",
-        &[("class", &class)],
-        [icon(report.status), words],
-    );
+    let verdict = el("div", &[("class", &class)], [icon(report.status), words]);
     let plan = &report.plan;
     let facts = [
         ("Organisation", text(&plan.organisation), false),
@@ -139,16 +135,28 @@ fn list_card(lead: &'static str, items: &[String]) -> Html {
 
 fn glossary() -> Html {
     const WORDS: [(&str, &str); 10] = [
-        ("Key", "The RSA key of a server licensor certificate. Every protected document carries a licence that is sealed to one such key; without it the document can't be opened."),
-        ("Identity of a key", "The SHA-256 of its public half (SubjectPublicKeyInfo). Tables show the first 16 hex digits. The words are the same hash in the PGP word list, for reading aloud."),
+        (
+            "Key",
+            "The RSA key of a server licensor certificate. Every protected document carries a licence that is sealed to one such key; without it the document can't be opened.",
+        ),
+        (
+            "Identity of a key",
+            "The SHA-256 of its public half (SubjectPublicKeyInfo). Tables show the first 16 hex digits. The words are the same hash in the PGP word list, for reading aloud.",
+        ),
         ("Licence", "What says who may do what with a document, and holds the document's content key, sealed to a key."),
         ("Tenant", "The organisation in the new service, and its keyring: all keys, of which one is active."),
         ("Active and archived", "The active key protects new content. Archived keys open what was protected with them. None is ever deleted."),
         ("Exported file", "A trusted publishing domain: the file in which AD RMS hands out a key, its certificates and templates, under a password."),
         ("Token", "A hardware security module, or software that behaves like one (PKCS#11)."),
         ("Mode 1 and 2", "The two cryptographic modes of AD RMS: RSA-1024 with SHA-1, and RSA-2048 with SHA-256."),
-        ("Plan", "One file that says everything that is to be done. Its hash is what people approve; the program carries out that plan and no other."),
-        ("Journal", "The program writes down what it is about to do and what it did, each on the disk before the next, each line with the hash of the line before."),
+        (
+            "Plan",
+            "One file that says everything that is to be done. Its hash is what people approve; the program carries out that plan and no other.",
+        ),
+        (
+            "Journal",
+            "The program writes down what it is about to do and what it did, each on the disk before the next, each line with the hash of the line before.",
+        ),
     ];
     let words = WORDS.iter().map(|(word, meaning)| el("div", &[], [el("dt", &[], [text(word)]), el("dd", &[], [text(meaning)])]));
     el("div", &[("class", "card")], [el("dl", &[("class", "glossary")], words)])

@@ -80,8 +80,11 @@ impl Room {
             second.source = Some("pkcs11:token=old?pin-source=file:/pin".into());
         }
         let keys: Vec<CustodianKey> = ["Ann", "Ben"].iter().map(|name| CustodianKey::generate(name).unwrap()).collect();
-        plan.approval.people =
-            ["Ann", "Ben"].iter().zip(&keys).map(|(name, key)| Approver { name: (*name).into(), role: "custodian".into(), key: key.public() }).collect();
+        plan.approval.people = ["Ann", "Ben"]
+            .iter()
+            .zip(&keys)
+            .map(|(name, key)| Approver { name: (*name).into(), role: "custodian".into(), key: key.public() })
+            .collect();
         let hash = plan.hash().unwrap();
         let approvals = vec![Approval::sign(Signed::new(&hash, "Ann", "custodian", at(0), 30).unwrap(), &keys[0]).unwrap()];
         let entry = |key: &crate::migration::plan::PlannedKey, status| TenantKey {
@@ -274,7 +277,9 @@ fn interruptions_failures_and_waits_are_told_apart() {
     assert!(timeline.moments[1].detail.as_ref().unwrap().contains("12 bytes"));
     let plan = plans::sample();
     let before_manual = plan.steps.iter().take_while(|step| !matches!(step.action, Action::Manual { .. }));
-    let done = before_manual.flat_map(|step| [Event::Intent { step: step.id.clone(), before: None }, Event::Done { step: step.id.clone(), seen: "s".into(), adopted: false }]);
+    let done = before_manual.flat_map(|step| {
+        [Event::Intent { step: step.id.clone(), before: None }, Event::Done { step: step.id.clone(), seen: "s".into(), adopted: false }]
+    });
     let (told, timeline) = kinds(done.chain([resumed(None, 0)]).collect());
     assert_eq!((told.last(), timeline.waits, timeline.interruptions), (Some(&Waited), 1, 0));
 }

@@ -221,7 +221,8 @@ impl Teller<'_> {
                 if !self.timeline.programs.contains(program) {
                     self.timeline.programs.push(program.clone());
                 }
-                let approved = if approved_by.is_empty() { "nobody had to approve".to_owned() } else { format!("approved by {}", approved_by.join(", ")) };
+                let approved =
+                    if approved_by.is_empty() { "nobody had to approve".to_owned() } else { format!("approved by {}", approved_by.join(", ")) };
                 self.add(time, MomentKind::Started, None, "the run began", Some(format!("{program}; {approved}")));
             }
             Event::Resumed { open, cut_bytes } => self.resumed(time, open.as_deref(), *cut_bytes),
@@ -258,7 +259,8 @@ impl Teller<'_> {
 
     /// A run went on: why had it stopped?
     fn resumed(&mut self, time: Timestamp, open: Option<&str>, cut_bytes: u64) {
-        let waits = self.plan.steps.iter().find(|step| !self.done.contains(&step.id)).is_some_and(|step| matches!(step.action, Action::Manual { .. }));
+        let waits =
+            self.plan.steps.iter().find(|step| !self.done.contains(&step.id)).is_some_and(|step| matches!(step.action, Action::Manual { .. }));
         if let Some(last) = self.last {
             let torn = (cut_bytes > 0).then(|| format!("the last line of the journal was torn; its {cut_bytes} bytes were cut off"));
             match open {

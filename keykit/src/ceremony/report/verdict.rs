@@ -12,7 +12,9 @@ pub(super) fn pronounce(report: &mut Report, plan: &Plan) {
     report.summary = summary(report);
     report.headline = match report.status {
         Status::Holds => "Every old document still opens, and new content uses the new service.".to_owned(),
-        Status::Open => format!("Nothing failed, but the promise is not shown in full: {} open.", counted(points(Status::Open), "point is", "points are")),
+        Status::Open => {
+            format!("Nothing failed, but the promise is not shown in full: {} open.", counted(points(Status::Open), "point is", "points are"))
+        }
         Status::Fails => format!("The promise does not hold: {}.", counted(points(Status::Fails), "point failed", "points failed")),
     };
     report.not_proven = not_proven(report, plan);
@@ -101,7 +103,10 @@ fn old_documents(report: &Report, plan: &Plan) -> Statement {
             case.shown(format!("{} of the organisation, protected before the migration, opened.", counted(licences, "licence", "licences")));
         }
         for check in report.checks.iter().filter(|check| subject_of(check) == Subject::Source && !check.ok) {
-            case.against(Status::Open, format!("The source could not be asked again, so before and after were not compared for this report: {}.", check.detail));
+            case.against(
+                Status::Open,
+                format!("The source could not be asked again, so before and after were not compared for this report: {}.", check.detail),
+            );
         }
     } else {
         case.against(Status::Open, "The stores and files were not looked at for this report. Make it without --without-proofs.");
@@ -121,7 +126,10 @@ fn weigh_access(case: &mut Case, proof: &AccessProof) {
     if proof.lost > 0 {
         case.against(
             Status::Fails,
-            format!("{} below {place} would be lost: a licence in them does not open under the keys of the tenant.", counted(proof.lost, "file", "files")),
+            format!(
+                "{} below {place} would be lost: a licence in them does not open under the keys of the tenant.",
+                counted(proof.lost, "file", "files")
+            ),
         );
     }
     if proof.unknown > 0 {
@@ -178,7 +186,10 @@ fn new_content(report: &Report, plan: &Plan) -> Statement {
     }
     let confirmed = by_hand.iter().filter(|(_, done)| *done).count();
     if confirmed > 0 {
-        case.shown(format!("{} done by hand, by the word of the person who confirmed: see what happened.", counted(confirmed, "step was", "steps were")));
+        case.shown(format!(
+            "{} done by hand, by the word of the person who confirmed: see what happened.",
+            counted(confirmed, "step was", "steps were")
+        ));
     }
     case.close("New content uses the new service.")
 }
@@ -193,11 +204,17 @@ fn as_approved(report: &Report) -> Statement {
     if approvals.needed == 0 {
         case.shown("The plan asks for no approval.");
     } else if approvals.met {
-        case.shown(format!("{} of {} people approved this very plan; {} had to. Their signatures were checked for this report.", valid, approvals.people, approvals.needed));
+        case.shown(format!(
+            "{} of {} people approved this very plan; {} had to. Their signatures were checked for this report.",
+            valid, approvals.people, approvals.needed
+        ));
     } else if timeline.state == RunState::NotBegun {
         case.against(Status::Open, format!("{valid} of the {} approvals that are needed are there.", approvals.needed));
     } else {
-        case.against(Status::Fails, format!("The plan was carried out, and the approvals that are needed are not there ({valid} of {} count).", approvals.needed));
+        case.against(
+            Status::Fails,
+            format!("The plan was carried out, and the approvals that are needed are not there ({valid} of {} count).", approvals.needed),
+        );
     }
     if let Some(problem) = &timeline.problem {
         case.against(Status::Fails, format!("The journal of the runs was changed: {problem}."));
@@ -259,11 +276,17 @@ fn not_proven(report: &Report, plan: &Plan) -> Vec<String> {
         .map(|key| key.key_id.short())
         .collect();
     if !no_licence.is_empty() {
-        add(format!("No document of the organisation was opened with: {}. What shows these keys are licences that were made for the purpose.", no_licence.join(", ")));
+        add(format!(
+            "No document of the organisation was opened with: {}. What shows these keys are licences that were made for the purpose.",
+            no_licence.join(", ")
+        ));
     }
     let by_hand = report.timeline.by_hand.len();
     if by_hand > 0 {
-        add(format!("{} by hand rest on the word of the person who confirmed them. keykit sees neither clients nor servers.", counted(by_hand, "step that was to be done", "steps that were to be done")));
+        add(format!(
+            "{} by hand rest on the word of the person who confirmed them. keykit sees neither clients nor servers.",
+            counted(by_hand, "step that was to be done", "steps that were to be done")
+        ));
     }
     if plan.tenant.store.is_some() {
         add("That a token keeps what it says. Its attributes and its evidence were read, its inside was not.".to_owned());
@@ -271,7 +294,12 @@ fn not_proven(report: &Report, plan: &Plan) -> Vec<String> {
     let unknown: Vec<String> = report
         .keys
         .iter()
-        .filter(|key| key.before.iter().chain(&key.after).any(|place| ["not known", "not seen", "the evidence contradicts itself"].contains(&place.protection.as_str())))
+        .filter(|key| {
+            key.before
+                .iter()
+                .chain(&key.after)
+                .any(|place| ["not known", "not seen", "the evidence contradicts itself"].contains(&place.protection.as_str()))
+        })
         .map(|key| key.key_id.short())
         .collect();
     if !unknown.is_empty() {

@@ -21,7 +21,11 @@ const MEANINGS: &[(&str, Subject, &str)] = {
         ("domain-opens-and-is-as-planned", Source, "The file that AD RMS exported is the planned one, and opens."),
         ("key-is-at-its-target-once", OldContent, "The key is in the store of the tenant, once."),
         ("sensitive-and-not-extractable", OldContent, "The token keeps the key so that it can never leave."),
-        ("sensitive-and-wrappable-under-a-trusted-key", OldContent, "The token keeps the key so that it can leave only under a key that is marked as trusted."),
+        (
+            "sensitive-and-wrappable-under-a-trusted-key",
+            OldContent,
+            "The token keeps the key so that it can leave only under a key that is marked as trusted.",
+        ),
         ("source-key-still-works", Source, "The key at its source still signs, so that before and after can be compared."),
         ("modulus-is-that-of-the-certificate", OldContent, "The key in the store is the very key of the certificate."),
         ("signature-verifies", OldContent, "A signature of the key in the store is valid under the certificate."),

@@ -71,7 +71,11 @@ fn summary(timeline: &Timeline) -> String {
         "{state}{}{}{}{}",
         times(timeline.interruptions, "It was interrupted once.", "It was interrupted {} times."),
         times(timeline.failures, "One step failed.", "Steps failed {} times."),
-        times(timeline.resumptions, "It was taken up again once, where it had stopped.", "It was taken up again {} times, each time where it had stopped."),
+        times(
+            timeline.resumptions,
+            "It was taken up again once, where it had stopped.",
+            "It was taken up again {} times, each time where it had stopped."
+        ),
         times(timeline.waits, "It waited for a person once.", "It waited for a person {} times."),
     )
 }

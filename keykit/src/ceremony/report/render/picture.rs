@@ -16,11 +16,7 @@ pub(super) fn figure(report: &Report) -> Html {
         return classed("p", "lead", "The plan moves no key.");
     }
     let caption = "From left to right (on narrow screens from top to bottom): where each key was, the path it took, and the tenant that has it now.";
-    el(
-        "figure",
-        &[],
-        [el("div", &[("class", "card")], [wide(report), tall(report)]), el("figcaption", &[("class", "small")], [text(caption)])],
-    )
+    el("figure", &[], [el("div", &[("class", "card")], [wide(report), tall(report)]), el("figcaption", &[("class", "small")], [text(caption)])])
 }
 
 /// The picture in words, for those who do not see it.

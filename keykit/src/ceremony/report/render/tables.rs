@@ -21,7 +21,9 @@ pub(super) fn proofs(report: &Report) -> Html {
     if !report.verified {
         return lead("No proofs were made for this report. What follows from the plan and the journal is said above, and rests on them alone.");
     }
-    let mut html = lead("Made for this report from the stores and files themselves, without reading any journal. Each key at its source sealed and signed something new; the key at its target had to open it and sign the same.");
+    let mut html = lead(
+        "Made for this report from the stores and files themselves, without reading any journal. Each key at its source sealed and signed something new; the key at its target had to open it and sign the same.",
+    );
     let of_key = |key: &ReportedKey| {
         let about = key.key_id.to_string();
         let checks: Vec<&Check> = report.checks.iter().filter(|check| check.about == about).collect();
@@ -61,7 +63,9 @@ fn seen(check: &Check) -> &str {
 
 pub(super) fn access(report: &Report) -> Html {
     if report.access.is_empty() {
-        return lead("Protected files were not gone through for this report. Until they are, nobody knows whether a share holds documents of a key that was left behind.");
+        return lead(
+            "Protected files were not gone through for this report. Until they are, nobody knows whether a share holds documents of a key that was left behind.",
+        );
     }
     let mut html =
         lead("Every file below the folders was looked into, archives and mail too; each licence in them was opened under the keys of the tenant.");
@@ -129,7 +133,8 @@ fn bad_files(proof: &AccessProof) -> Html {
     });
     let total = proof.lost.saturating_add(proof.unknown);
     let shown = u64::try_from(proof.bad.len().min(LISTED)).unwrap_or(u64::MAX);
-    let rest = if total > shown { format!(" ({shown} of {total}; the ledger and the CSV file of keykit prove-access name all)") } else { String::new() };
+    let rest =
+        if total > shown { format!(" ({shown} of {total}; the ledger and the CSV file of keykit prove-access name all)") } else { String::new() };
     table(&format!("Files that are lost or unknown{rest}"), &[column("File"), narrow("Result"), column("Why")], rows.collect())
 }
 
@@ -138,7 +143,11 @@ pub(super) fn approvals(report: &Report) -> Html {
     if approvals.people == 0 {
         return lead("The plan names nobody who has to approve.");
     }
-    let roles = if approvals.roles.is_empty() { String::new() } else { format!(", among them somebody in each of these roles: {}", approvals.roles.join(", ")) };
+    let roles = if approvals.roles.is_empty() {
+        String::new()
+    } else {
+        format!(", among them somebody in each of these roles: {}", approvals.roles.join(", "))
+    };
     let verdict = if approvals.met { "They have." } else { "They have not, as far as approvals are there." };
     let mut html = lead(&format!(
         "{} of {} people had to approve this very plan{roles}. {verdict} Each signed its hash with a key of their own; the signatures were checked for this report.",
@@ -180,7 +189,9 @@ pub(super) fn findings(report: &Report) -> Html {
         let rule = finding.rule.map_or_else(|| "—".to_owned(), |rule| rule.to_string());
         vec![text(&rule), text(&finding.subject), list(&finding.messages)]
     });
-    let mut html = lead("What the numbered rules of the documented migration had to say when the plan was made. None of it forbids the migration: a plan that a rule forbids is not made.");
+    let mut html = lead(
+        "What the numbered rules of the documented migration had to say when the plan was made. None of it forbids the migration: a plan that a rule forbids is not made.",
+    );
     html.push_line(&table("Findings", &[narrow("Rule"), column("What the rule says"), column("What was found")], rows.collect()));
     html
 }
@@ -191,7 +202,10 @@ pub(super) fn environment(report: &Report) -> Html {
     let mut facts = vec![
         fact("Report made by", text(&environment.program.name)),
         fact("System", text(&environment.program.system)),
-        fact("Runs carried out by", text(&if environment.programs_of_runs.is_empty() { "none".to_owned() } else { environment.programs_of_runs.join(", ") })),
+        fact(
+            "Runs carried out by",
+            text(&if environment.programs_of_runs.is_empty() { "none".to_owned() } else { environment.programs_of_runs.join(", ") }),
+        ),
         fact("Folder of the tenant, as the plan names it", code(&report.plan.folder)),
     ];
     if let Some(sha256) = &environment.program.sha256 {

@@ -60,7 +60,10 @@ fn pages() -> Vec<String> {
 fn nothing_comes_from_elsewhere_and_no_script_runs() {
     for page in pages() {
         for element in elements(&page) {
-            assert!(!["script", "link", "img", "iframe", "object", "embed", "form", "base", "use", "image"].contains(&element.0.as_str()), "{element:?}");
+            assert!(
+                !["script", "link", "img", "iframe", "object", "embed", "form", "base", "use", "image"].contains(&element.0.as_str()),
+                "{element:?}"
+            );
             for (name, value) in &element.1 {
                 assert!(!name.starts_with("on") && !["src", "srcset", "style"].contains(&name.as_str()), "{element:?}");
                 assert!(name != "href" || value.starts_with('#'), "{element:?}");

@@ -52,11 +52,15 @@ impl TenantWorld<'_> {
         let planned = plan.keys.iter().map(|key| (key.key_id, Some(key), name.clone()));
         let all: Vec<_> = planned.chain(others.into_iter().map(|(id, store)| (id, None, store))).collect();
         let seen = all.into_iter().map(|(key_id, planned, store)| {
-            let source = planned.filter(|key| key.path == MigrationPath::HsmToHsm).map(|key| self.at_source(plan, key).map_err(|error| error.to_string()));
+            let source =
+                planned.filter(|key| key.path == MigrationPath::HsmToHsm).map(|key| self.at_source(plan, key).map_err(|error| error.to_string()));
             let target = if store == name {
                 self.at_target(plan, &key_id).map_err(|error| error.to_string())
             } else {
-                Err(format!("it is in {}, which is not the store of this plan", if store == OWN_FOLDER { "the folder of the tenant" } else { &store }))
+                Err(format!(
+                    "it is in {}, which is not the store of this plan",
+                    if store == OWN_FOLDER { "the folder of the tenant" } else { &store }
+                ))
             };
             SeenKey { key_id, source, target }
         });
