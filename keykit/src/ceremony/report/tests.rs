@@ -64,7 +64,7 @@ fn records(plan: &Plan) -> Vec<Event> {
 fn numbered(events: Vec<Event>) -> RunsSeen {
     let record = |(index, what)| {
         let number = index as u64 + 1;
-        Record { number, time: at(number as i64), what, previous: String::new(), hash: format!("{number:064x}") }
+        Record { number, time: at(i64::try_from(number).unwrap()), what, previous: String::new(), hash: format!("{number:064x}") }
     };
     RunsSeen { records: events.into_iter().enumerate().map(record).collect(), torn_bytes: 0, problem: None }
 }
