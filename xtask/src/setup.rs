@@ -17,6 +17,7 @@ pub(crate) const FOR_TESTS: &[&str] = &[
     "libclang-dev",
     "libssl-dev",
     "libsqlite3-dev",
+    "openssh-client",
     "pkg-config",
     "python3",
     "strace",

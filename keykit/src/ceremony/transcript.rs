@@ -67,6 +67,9 @@ impl State {
         }
         match &entry.what {
             Happening::Session { plan, .. } => {
+                if !is_hash(plan) {
+                    return Err("the hash of its plan is no SHA-256 in hex");
+                }
                 if self.open_session.is_some() {
                     return Err("a session begins while another has no end");
                 }
@@ -282,6 +285,11 @@ impl Transcript {
 fn wrong(line: u64, problem: &str) -> Error {
     Error::malformed(FORMAT, format!("line {line}: {problem}"))
         .with_hint("somebody or something changed the transcript: keep all files as they are, and find out")
+}
+
+/// Whether a text is a SHA-256 in lower-case hex.
+fn is_hash(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn contains(text: &[u8], mark: &[u8]) -> bool {

@@ -4,7 +4,7 @@ use base64ct::{Base64, Encoding as _};
 use sha2::{Digest as _, Sha256};
 use ssh_key::LineEnding;
 
-use super::Transcript;
+use super::{Transcript, is_hash};
 use crate::ceremony::CustodianKey;
 use crate::error::{Error, Result};
 
@@ -50,8 +50,7 @@ impl Checkpoint {
             let mut root = [0; 32];
             let length = Base64::decode(lines.next()?, &mut root).ok()?.len();
             let last = lines.next()?.strip_prefix(LAST)?.to_owned();
-            let is_hex = |hash: &str| hash.len() == 64 && hash.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
-            (length == root.len() && is_hex(&plan) && is_hex(&last)).then_some(Self { plan, size, root, last })
+            (length == root.len() && is_hash(&plan) && is_hash(&last)).then_some(Self { plan, size, root, last })
         };
         parts().filter(|checkpoint| checkpoint.to_text() == text).ok_or_else(|| Error::malformed(FORMAT, "not the four lines that it must have"))
     }
