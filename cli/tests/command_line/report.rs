@@ -175,7 +175,7 @@ fn an_interrupted_run_of_two_forests_is_shown_as_it_was_and_looks_well() {
         assert_eq!(transcript["crashes"], u64::from(interrupted));
         assert_eq!(transcript["deviations"][0]["note"], "the clock of the room is two minutes late");
         let page = String::from_utf8(desk.read("report.html")).unwrap();
-        assert!(!page.contains("pin-source") && !page.contains(keykit_tests::softhsm::PIN));
+        assert!(!page.contains("pin-source") && !page.contains("pin-value"));
         look_at(&desk.path("report.html"), "report", &[(360, 1500), (800, 1100), (1440, 1000)], &[Scheme::Light, Scheme::Dark], NAME);
         desk.run("--format html script plan.json -o script.html").exits(0);
         // The script is for paper, which is white.
