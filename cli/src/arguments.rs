@@ -16,9 +16,11 @@ pub(crate) use byok::*;
 pub(crate) use ceremony::{CloseArguments, NoteArguments, ScriptArguments, TranscriptCommand, VerifyTranscriptArguments};
 
 mod issue;
+mod report;
 mod tenant;
 
 pub(crate) use issue::{CipherArgument, IssueArguments, PublishingArguments, UseArguments};
+pub(crate) use report::ReportArguments;
 pub(crate) use tenant::{ActivateArguments, ExportArguments, RekeyTenantArguments, TemplateCommand, TenantCommand, TokenSecrets};
 
 /// Moves the keys of a rights-management service to where they must live next, and proves that nothing was lost.
@@ -86,6 +88,8 @@ pub(crate) enum Command {
     Abort(AbortArguments),
     /// Check stores and files against a plan, from the ground up
     Verify(VerifyArguments),
+    /// Make the report of a migration: one page for auditors, and JSON
+    Report(ReportArguments),
     /// Make and show the tenant keyring
     #[command(subcommand)]
     Tenant(TenantCommand),

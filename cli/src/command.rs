@@ -15,6 +15,7 @@ mod plan_file;
 mod prove_access;
 mod recorder;
 mod rekey;
+mod report;
 mod room;
 mod script;
 mod store;
@@ -53,6 +54,7 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<u8> {
         Command::Resume(arguments) => carry_out::resume(&arguments, output),
         Command::Abort(arguments) => carry_out::abort(&arguments, output),
         Command::Verify(arguments) => carry_out::verify(&arguments, output),
+        Command::Report(arguments) => report::run(&arguments, output),
         Command::Tenant(command) => tenant::run(&command, output),
         Command::Licence(command) => licence::run(&command, output),
         Command::ProveAccess(arguments) => prove_access::run(&arguments, output),

@@ -33,6 +33,8 @@ mod manual;
 mod nshield;
 #[path = "command_line/plan.rs"]
 mod plan;
+#[path = "command_line/report.rs"]
+mod report;
 #[path = "command_line/room.rs"]
 mod room;
 #[path = "command_line/software.rs"]

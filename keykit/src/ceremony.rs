@@ -9,6 +9,7 @@ mod custodian;
 pub mod html;
 pub mod qr;
 mod quorum;
+pub mod report;
 pub mod script;
 pub mod signed_note;
 #[cfg(test)]

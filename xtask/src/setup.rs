@@ -21,6 +21,7 @@ pub(crate) const FOR_TESTS: &[&str] = &[
     "pkg-config",
     "python3",
     "strace",
+    "chromium",
 ];
 
 /// For `cargo xtask bench`: the peers are OpenSSL and libraries that are built from C.

@@ -49,14 +49,14 @@ struct Verified<'a> {
 }
 
 /// A plan and the folders that belong to it.
-struct Place {
-    plan: Plan,
-    base: PathBuf,
-    runs: PathBuf,
+pub(super) struct Place {
+    pub(super) plan: Plan,
+    pub(super) base: PathBuf,
+    pub(super) runs: PathBuf,
 }
 
 impl Place {
-    fn of(path: &Path) -> Result<Self> {
+    pub(super) fn of(path: &Path) -> Result<Self> {
         let plan = Plan::read(path)?;
         let base = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new(".")).to_owned();
         let runs = base.join(&plan.tenant.folder).join(RUNS);
@@ -68,7 +68,7 @@ impl Place {
     }
 
     /// The approvals that a run of this plan was begun with.
-    fn kept_approvals(&self, hash: &str) -> Result<Vec<Approval>> {
+    pub(super) fn kept_approvals(&self, hash: &str) -> Result<Vec<Approval>> {
         let folder = self.approvals();
         let Ok(entries) = fs::read_dir(&folder) else { return Ok(Vec::new()) };
         let mut paths: Vec<PathBuf> = entries

@@ -85,7 +85,7 @@ impl Recorder {
 }
 
 /// The place of the transcript of a plan.
-fn beside(plan: &Path) -> Result<PathBuf> {
+pub(super) fn beside(plan: &Path) -> Result<PathBuf> {
     let name = plan.file_name().and_then(|name| name.to_str()).ok_or_else(|| Error::usage("the name of the plan file is not text"))?;
     Ok(plan.with_file_name(transcript_name(name)))
 }

@@ -23,7 +23,7 @@ use serde::Serialize;
 pub use journal::{Event, Record, RunJournal, Segment, parse as parse_journal, read as read_journal, segment_of};
 pub use lock::RunLock;
 pub use platform::{Machine, Platform};
-pub use tenant_world::{Environment, TenantWorld};
+pub use tenant_world::{Environment, SeenKey, SeenPlace, TenantWorld};
 
 use super::plan::{Action, Plan, Step, Undo};
 use super::run::Progress;
