@@ -1,6 +1,7 @@
 //! The command line, as data.
 
 mod byok;
+mod content;
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use keykit::artefact::legacy_toolset::{
 };
 
 pub(crate) use byok::*;
+pub(crate) use content::{ContentCommand, OpenContentArguments};
 
 mod issue;
 mod tenant;
@@ -82,6 +84,9 @@ pub(crate) enum Command {
     /// Open and verify licences
     #[command(subcommand)]
     Licence(LicenceCommand),
+    /// Decrypt the content of one protected file, to see it with one's own eyes
+    #[command(subcommand)]
+    Content(ContentCommand),
     /// Find every protected file below some folders, and open its licence under the keys of the tenant
     ProveAccess(ProveAccessArguments),
     /// Look into a key store

@@ -15,6 +15,8 @@ mod byok;
 mod ceremony;
 #[path = "command_line/checks.rs"]
 mod checks;
+#[path = "command_line/content.rs"]
+mod content;
 #[path = "command_line/domains.rs"]
 mod domains;
 #[path = "command_line/inspect.rs"]
