@@ -15,6 +15,8 @@ use keykit::artefact::legacy_toolset::{
 pub(crate) use byok::*;
 pub(crate) use content::{ContentCommand, OpenContentArguments};
 
+#[cfg(test)]
+mod documentation;
 mod issue;
 mod tenant;
 

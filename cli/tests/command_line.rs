@@ -35,6 +35,8 @@ mod manual;
 mod nshield;
 #[path = "command_line/plan.rs"]
 mod plan;
+#[path = "command_line/schemas.rs"]
+mod schemas;
 #[path = "command_line/software.rs"]
 mod software;
 #[path = "command_line/tenant.rs"]

@@ -62,12 +62,12 @@ fn encrypted_by_openssl(cipher: ContentCipher, key: &[u8], content: &[u8]) -> Op
 fn what_openssl_encrypts_is_decrypted() {
     for key in [&KEY[..16], &KEY] {
         for cipher in ContentCipher::ALL {
-            for size in [1, 16, 513, 4095, 4096, 4097] {
-                let content: Vec<u8> = (0..size).map(|place| (place % 253) as u8).collect();
+            for size in [1, 16, 513, 4095, 4096, 4097_usize] {
+                let content: Vec<u8> = (0..=250).cycle().take(size).collect();
                 let Some(encrypted) = encrypted_by_openssl(cipher, key, &content) else { return };
                 let content_key = ContentKey::new(cipher, SecretBytes::copy_of(key)).unwrap();
                 assert_eq!(encrypt(&content_key, cipher, &content).unwrap(), encrypted, "{cipher} {size}");
-                let form = EncryptedForm { cipher, encrypted_size: encrypted.len() as u64, original_size: Some(size) };
+                let form = EncryptedForm { cipher, encrypted_size: encrypted.len() as u64, original_size: Some(size as u64) };
                 let mut plain = Vec::new();
                 decrypt(&content_key, &form, &mut encrypted.as_slice(), &mut |bytes| {
                     plain.extend_from_slice(bytes);

@@ -44,7 +44,7 @@ fn planned(desk: &Desk, migration: &str) -> Vec<String> {
     people
 }
 
-fn small() -> (Desk, Vec<String>) {
+pub(crate) fn small() -> (Desk, Vec<String>) {
     let desk = Desk::new();
     let people = planned(&desk, SMALL);
     (desk, people)

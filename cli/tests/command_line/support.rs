@@ -13,6 +13,8 @@ use keykit_hsm_backends::memory::MemoryStore;
 use keykit_tests::samples::SampleCluster;
 use serde_json::Value;
 
+use crate::schemas;
+
 /// Password of the sample domains: blanks, a dollar sign, and a letter that is two bytes in UTF-8.
 pub(crate) const PASSWORD: &str = "Sample Pa$$w0rd é";
 
@@ -114,7 +116,9 @@ impl Desk {
             // scrypt at a cost for tests.
             .env("KEYKIT_TEST_SCRYPT_LOG_N", "12")
             .stdin(Stdio::null());
-        Ran(command.output().unwrap())
+        let ran = Ran(command.output().unwrap());
+        schemas::check(&ran.0.stdout);
+        ran
     }
 
     /// Every file below the folder with its content.

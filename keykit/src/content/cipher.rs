@@ -209,7 +209,7 @@ mod tests {
     }
 
     fn content(size: usize) -> Vec<u8> {
-        (0..size).map(|place| (place % 251) as u8).collect()
+        (0..=250).cycle().take(size).collect()
     }
 
     fn form(cipher: ContentCipher, encrypted: &[u8], original: usize) -> EncryptedForm {
