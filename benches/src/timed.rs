@@ -51,6 +51,10 @@ impl<S: KeyStore> KeyStore for Timed<S> {
         self.timed(|store| store.sign(key, digests))
     }
 
+    fn verifies_what_it_signs(&self) -> bool {
+        self.store.verifies_what_it_signs()
+    }
+
     fn decrypt(&self, key: &KeyId, scheme: &EncryptionScheme, items: &[&[u8]]) -> Result<Vec<Result<SecretBytes, DecryptionFailed>>> {
         self.timed(|store| store.decrypt(key, scheme, items))
     }

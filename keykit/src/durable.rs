@@ -1,8 +1,9 @@
 //! Files that are either written whole or not at all.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
+use std::ops::Deref;
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -29,6 +30,39 @@ pub enum Existing {
 const PREFIX: &str = ".keykit-";
 /// How they end.
 const SUFFIX: &str = ".tmp";
+
+/// The sole right to an open file among all processes, for as long as this lives.
+#[derive(Debug)]
+pub struct FileLock(File);
+
+impl FileLock {
+    /// Takes the lock; `None` if somebody else has it.
+    ///
+    /// # Errors
+    /// If the system knows no locks here.
+    pub fn take(file: File) -> io::Result<Option<Self>> {
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+impl Deref for FileLock {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
+
+impl Drop for FileLock {
+    /// Gives it up by name: a process that is being started elsewhere may hold a copy of the open file for a moment.
+    fn drop(&mut self) {
+        self.0.unlock().unwrap_or_default();
+    }
+}
 
 /// Writes `bytes` to `path`: into a temporary file beside it, synced, renamed, and the folder synced.
 ///
@@ -83,7 +117,7 @@ pub fn write_with<T>(path: &Path, access: Access, existing: Existing, fill: impl
     Ok(filled)
 }
 
-/// Whether a file of this name is a temporary one of [`write`]: a process that is killed leaves it behind.
+/// Whether a file of this name is a temporary one of [`write()`]: a process that is killed leaves it behind.
 #[must_use]
 pub fn is_temporary(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX))

@@ -17,8 +17,8 @@ use zeroize::{Zeroize, Zeroizing};
 /// Its size is fixed when it is made, so that no copy is left behind by a growing buffer. Comparison takes
 /// the same time wherever the bytes differ (their length is not secret).
 pub struct SecretBytes {
-    bytes: Box<[u8]>,
-    locked: bool,
+    buffer: Buffer,
+    length: usize,
 }
 
 impl SecretBytes {
@@ -28,7 +28,7 @@ impl SecretBytes {
     /// What `fill` returns; the buffer is wiped then.
     pub fn try_init<E>(length: usize, fill: impl FnOnce(&mut [u8]) -> Result<(), E>) -> Result<Self, E> {
         let mut secret = Self::zeroed(length);
-        fill(&mut secret.bytes)?;
+        fill(secret.bytes_mut())?;
         Ok(secret)
     }
 
@@ -44,7 +44,7 @@ impl SecretBytes {
     #[must_use]
     pub fn copy_of(bytes: &[u8]) -> Self {
         let mut secret = Self::zeroed(bytes.len());
-        secret.bytes.copy_from_slice(bytes);
+        secret.bytes_mut().copy_from_slice(bytes);
         secret
     }
 
@@ -59,46 +59,46 @@ impl SecretBytes {
     /// The secret itself.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
-        &self.bytes
+        self.buffer.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        self.buffer.bytes.get_mut(..self.length).unwrap_or_default()
     }
 
     /// Number of bytes.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.length
     }
 
     /// Whether there are no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.length == 0
     }
 
     fn zeroed(length: usize) -> Self {
-        let bytes = vec![0_u8; length].into_boxed_slice();
-        let locked = LockedPages::acquire(&bytes);
-        Self { bytes, locked }
+        Self { buffer: Buffer::with_room_for(length), length }
     }
 }
 
 impl Drop for SecretBytes {
     fn drop(&mut self) {
-        self.bytes.zeroize();
-        if self.locked {
-            LockedPages::release(&self.bytes);
-        }
+        self.bytes_mut().zeroize();
+        std::mem::take(&mut self.buffer).keep();
     }
 }
 
 impl fmt::Debug for SecretBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SecretBytes({} bytes)", self.bytes.len())
+        write!(f, "SecretBytes({} bytes)", self.length)
     }
 }
 
 impl PartialEq for SecretBytes {
     fn eq(&self, other: &Self) -> bool {
-        self.bytes.ct_eq(&other.bytes).into()
+        self.expose().ct_eq(other.expose()).into()
     }
 }
 
@@ -124,6 +124,49 @@ impl Password {
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Password")
+    }
+}
+
+/// Memory for one secret. What is longer than the secret is zero.
+#[derive(Default)]
+struct Buffer {
+    bytes: Box<[u8]>,
+    locked: bool,
+}
+
+/// Sizes of buffers, in bytes, and how many wiped ones of each are kept at the most. A batch of licences needs hundreds of small
+/// secrets; to lock and unlock their pages each time takes longer than all else that is done to them.
+const KEPT: [(usize, usize); 2] = [(64, 512), (512, 256)];
+static WIPED: [Mutex<Vec<Buffer>>; 2] = [const { Mutex::new(Vec::new()) }; 2];
+
+impl Buffer {
+    /// Zero bytes, `length` of them or more. A wiped buffer is taken where there is one: its pages are locked already.
+    fn with_room_for(length: usize) -> Self {
+        let class = KEPT.iter().zip(&WIPED).find(|((size, _), _)| length <= *size);
+        let kept = class.and_then(|(_, wiped)| wiped.lock().unwrap_or_else(PoisonError::into_inner).pop());
+        kept.unwrap_or_else(|| {
+            let bytes = vec![0_u8; class.map_or(length, |((size, _), _)| *size)].into_boxed_slice();
+            let locked = LockedPages::acquire(&bytes);
+            Self { bytes, locked }
+        })
+    }
+
+    /// Takes a wiped buffer back for the next secret, if it is worth that.
+    fn keep(self) {
+        let class = KEPT.iter().zip(&WIPED).find(|((size, _), _)| self.bytes.len() == *size);
+        let Some(((_, most), wiped)) = class.filter(|_| self.locked) else { return };
+        let mut wiped = wiped.lock().unwrap_or_else(PoisonError::into_inner);
+        if wiped.len() < *most {
+            wiped.push(self);
+        }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if self.locked {
+            LockedPages::release(&self.bytes);
+        }
     }
 }
 
@@ -189,19 +232,39 @@ mod tests {
     #[test]
     fn secrets_that_share_a_page_stay_locked_until_the_last_goes() {
         let mut all: Vec<_> = (0..200).map(|n| SecretBytes::copy_of(&[n; 40])).collect();
-        if !all.iter().all(|secret| secret.locked) {
+        if !all.iter().all(|secret| secret.buffer.locked) {
             println!("skipped: this system locks no memory for us");
             return;
         }
         let is_locked = |secret: &SecretBytes| {
             let table = PAGES.lock().unwrap();
-            pages(&secret.bytes).all(|page| table.as_ref().unwrap().contains_key(&page))
+            pages(&secret.buffer.bytes).all(|page| table.as_ref().unwrap().contains_key(&page))
         };
-        let distinct: std::collections::HashSet<usize> = all.iter().flat_map(|secret| pages(&secret.bytes)).collect();
+        let distinct: std::collections::HashSet<usize> = all.iter().flat_map(|secret| pages(&secret.buffer.bytes)).collect();
         assert!(distinct.len() < all.len(), "40-byte secrets share pages");
         for _ in 0..199 {
             all.remove(0);
             assert!(all.iter().all(is_locked));
+        }
+    }
+
+    #[test]
+    fn a_buffer_is_clean_when_the_next_secret_gets_it() {
+        for length in [1, 63, 64, 65, 512, 513, 5000] {
+            let secrets: Vec<_> = (0..20).map(|_| SecretBytes::copy_of(&vec![0xa5; length])).collect();
+            assert!(secrets.iter().all(|secret| secret.len() == length && secret.expose().iter().all(|byte| *byte == 0xa5)));
+            drop(secrets);
+            let next: Vec<_> = (0..20).map(|_| Buffer::with_room_for(length)).collect();
+            assert!(next.iter().all(|buffer| buffer.bytes.len() >= length && buffer.bytes.iter().all(|byte| *byte == 0)));
+        }
+    }
+
+    #[test]
+    fn no_more_buffers_are_kept_than_promised() {
+        let secrets: Vec<_> = (0..2000).map(|_| SecretBytes::copy_of(&[1; 40])).collect();
+        drop(secrets);
+        for ((_, most), wiped) in KEPT.iter().zip(&WIPED) {
+            assert!(wiped.lock().unwrap().len() <= *most);
         }
     }
 

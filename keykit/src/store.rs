@@ -68,6 +68,11 @@ pub trait KeyStore: fmt::Debug + Send + Sync {
     /// [`Error::Crypto`] or [`Error::Token`] if any signature fails: then there is none.
     fn sign(&self, key: &KeyId, digests: &[Digest]) -> Result<Vec<Vec<u8>>>;
 
+    /// Whether every signature was verified with the public key before [`Self::sign`] gave it out. Who signs here need not do it again.
+    fn verifies_what_it_signs(&self) -> bool {
+        false
+    }
+
     /// Decrypts ciphertexts, in order. All are tried before anything is returned.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 
 mod encoding;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use quick_xml::Reader;
@@ -29,11 +30,11 @@ pub struct Element<'a> {
     /// The name as it stands, prefix included.
     pub name: &'a str,
     /// Attributes in order, entities resolved.
-    pub attributes: Vec<(&'a str, String)>,
+    pub attributes: Vec<(&'a str, Cow<'a, str>)>,
     /// Elements inside, in order.
     pub children: Vec<Element<'a>>,
     /// The text directly inside, entities resolved, text of children left out.
-    pub text: String,
+    pub text: Cow<'a, str>,
     /// Where in the text the element stands, from `<` to the `>` of its end.
     pub range: Range<usize>,
 }
@@ -59,7 +60,7 @@ impl<'a> Element<'a> {
     /// The value of an attribute.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
+        self.attributes.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_ref())
     }
 
     /// The text without blanks at its ends.
@@ -129,19 +130,20 @@ pub fn parse_all<'a>(text: &'a str, format: &'static str) -> Result<Vec<Element<
                 open.last_mut().map_or(&mut roots, |parent| &mut parent.children).push(whole);
             }
             Event::Text(characters) => {
-                let characters: &str = &characters;
+                let characters: &str = slice_of(text, &characters).ok_or_else(|| fail("a text outside of the text".into()))?;
                 match open.last_mut() {
-                    Some(parent) => parent.text.push_str(characters),
+                    Some(parent) if parent.text.is_empty() => parent.text = Cow::Borrowed(characters),
+                    Some(parent) => parent.text.to_mut().push_str(characters),
                     None if characters.trim_matches(['\u{feff}', '\0', ' ', '\t', '\r', '\n']).is_empty() => {}
                     None => return Err(fail("text outside of any element".into())),
                 }
             }
             Event::CData(characters) => {
-                open.last_mut().ok_or_else(|| fail("text outside of any element".into()))?.text.push_str(&characters);
+                open.last_mut().ok_or_else(|| fail("text outside of any element".into()))?.text.to_mut().push_str(&characters);
             }
             Event::GeneralRef(reference) => {
                 let character = resolve(&reference).ok_or_else(|| fail("an entity that XML does not define".into()))?;
-                open.last_mut().ok_or_else(|| fail("an entity outside of any element".into()))?.text.push(character);
+                open.last_mut().ok_or_else(|| fail("an entity outside of any element".into()))?.text.to_mut().push(character);
             }
             Event::DocType(_) => return Err(fail("a document type declaration, which is never accepted".into())),
             Event::Comment(_) | Event::PI(_) | Event::Decl(_) => {}
@@ -166,16 +168,22 @@ fn element<'a>(text: &'a str, tag: &BytesStart<'_>, start: usize, end: usize) ->
             return Err(format!("more than {MAX_ATTRIBUTES} attributes"));
         }
         let key: &str = attribute.key.as_ref();
-        let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|error| error.to_string())?.into_owned();
+        let value = match attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|error| error.to_string())? {
+            Cow::Borrowed(value) => Cow::Borrowed(slice_of(slice, value).ok_or("an attribute outside of its tag")?),
+            Cow::Owned(value) => Cow::Owned(value),
+        };
         attributes.push((slice_of(slice, key).ok_or("an attribute outside of its tag")?, value));
     }
-    Ok(Element { name, attributes, children: Vec::new(), text: String::new(), range: start..end })
+    Ok(Element { name, attributes, children: Vec::new(), text: Cow::Borrowed(""), range: start..end })
 }
 
-/// The same text inside `whole`.
+/// The same text as a part of `whole`, where it lies: the reader lends its parts for the time of an event only. `None` if it lies elsewhere.
 fn slice_of<'a>(whole: &'a str, part: &str) -> Option<&'a str> {
-    let start = whole.find(part)?;
-    whole.get(start..start + part.len())
+    if part.is_empty() {
+        return Some("");
+    }
+    let start = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
+    whole.get(start..start.checked_add(part.len())?).filter(|found| *found == part)
 }
 
 fn resolve(reference: &BytesRef<'_>) -> Option<char> {

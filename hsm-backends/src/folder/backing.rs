@@ -4,14 +4,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use keykit::durable::{self, Access, Existing};
+use keykit::durable::{self, Access, Existing, FileLock};
 use keykit::key::{KeyId, RsaSecretKey};
 use keykit::secret::Password;
 use keykit::{Error, Result};
 use sha2::{Digest as _, Sha256};
 
 use super::encryption::{self, OpenError};
-use super::files::FolderLock;
 use super::{ScryptCost, files, metadata};
 use crate::memory::{Backing, Metadata};
 
@@ -112,9 +111,9 @@ fn fingerprint(pem: &[u8]) -> [u8; 32] {
 }
 
 impl Backing for EncryptedFolder {
-    type Guard = FolderLock;
+    type Guard = FileLock;
 
-    fn exclusive(&self) -> Result<FolderLock> {
+    fn exclusive(&self) -> Result<FileLock> {
         let lock = files::lock(&self.folder)?;
         durable::remove_temporary_files(&self.folder)?;
         Ok(lock)

@@ -1,8 +1,9 @@
 //! Names in the folder, and changes to it that last.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use keykit::durable::FileLock;
 use keykit::key::KeyId;
 use keykit::{Error, Result};
 
@@ -53,30 +54,15 @@ fn with_ending(folder: &Path, ending: &str) -> Result<Vec<KeyId>> {
     Ok(ids)
 }
 
-/// The sole right to change a folder.
-#[derive(Debug)]
-pub struct FolderLock(File);
-
-impl Drop for FolderLock {
-    /// Unlocks it by name: a process that is being started elsewhere may hold a copy of the open file for a moment.
-    fn drop(&mut self) {
-        self.0.unlock().unwrap_or_default();
-    }
-}
-
 /// Takes the sole right to change the folder.
-pub(super) fn lock(folder: &Path) -> Result<FolderLock> {
+pub(super) fn lock(folder: &Path) -> Result<FileLock> {
     let path = folder.join(LOCK);
     let failed = |source| Error::Write { path: path.clone(), source };
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(FolderLock(file)),
-        Err(TryLockError::WouldBlock) => Err(Error::Conflict {
-            what: format!("another process is changing {}", folder.display()),
-            hint: Some("wait until it has ended, then run the command again".into()),
-        }),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
-    }
+    FileLock::take(file).map_err(failed)?.ok_or_else(|| Error::Conflict {
+        what: format!("another process is changing {}", folder.display()),
+        hint: Some("wait until it has ended, then run the command again".into()),
+    })
 }
 
 /// Puts `from` in the place of `to`; [`sync`] makes it last.

@@ -3,7 +3,7 @@
 //! A line is on the disk before the file it speaks of is in place. So a file without a line is somebody else's, and a line
 //! without a file is an item that is to be done again. Lines that a crash left torn or unreadable count as not there.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::engine::lock;
-use crate::durable;
+use crate::durable::{self, FileLock};
 use crate::error::{Error, Result};
 
 /// Longest line that is read back, in bytes.
@@ -39,7 +39,7 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: PathBuf,
-    file: File,
+    file: FileLock,
     length: u64,
     /// Whether it is new: there is nothing to resume.
     pub(super) is_new: bool,
@@ -50,16 +50,10 @@ impl LogFile {
     pub(super) fn open(path: &Path, format: &'static str, job: &str, mut each: impl FnMut(u64, &[u8])) -> Result<Self> {
         let failed = |source| Error::Write { path: path.to_owned(), source };
         let file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::Conflict {
-                    what: format!("another keykit works with {}", path.display()),
-                    hint: Some("wait until it has ended".into()),
-                });
-            }
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
+        let file = FileLock::take(file).map_err(failed)?.ok_or_else(|| Error::Conflict {
+            what: format!("another keykit works with {}", path.display()),
+            hint: Some("wait until it has ended".into()),
+        })?;
         let whole = read_lines(&file, |offset, line| {
             if offset == 0 {
                 return check_header(line, path, format, job);
@@ -89,7 +83,7 @@ impl LogFile {
     /// Appends lines; they are on the disk only after [`Self::sync`].
     pub(super) fn append(&mut self, lines: &[u8]) -> Result<()> {
         self.length += lines.len() as u64;
-        self.file.write_all(lines).map_err(|source| self.failed(source))
+        (&*self.file).write_all(lines).map_err(|source| self.failed(source))
     }
 
     pub(super) fn sync(&self) -> Result<()> {

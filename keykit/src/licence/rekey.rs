@@ -29,13 +29,15 @@
 //! # What is checked of a result
 //! Every result is read again from its text, as anybody would read it:
 //!
-//! - its signature verifies under the active key, over the bytes that leave;
+//! - its signature verifies under the active key, over the bytes that leave. Where the store has verified it already
+//!   ([`KeyStore::verifies_what_it_signs`]), the body and the signature of the result are compared with those of the store instead;
 //! - it names the active key, and holds the very block that the content key was sealed into;
 //! - every byte of the body that is not the server's is as it was, the encrypted rights among them.
 //!
 //! What is left is the block itself: that the active key opens it to the same content key. Only the private key can show that,
 //! because sealing is randomised, so each result is opened; equal content key and equal encrypted rights mean equal rights.
-//! [`Rekey::open_every`] opens the first result and then one of so many. A fault that comes each time (a wrong key, a wrong
+//! [`Rekey::open_every`] opens the first result and then one of so many; of the others, where the store verifies what it signs, the
+//! pieces of the text are found again and compared with those that were written, and their values are not decoded once more. A fault that comes each time (a wrong key, a wrong
 //! padding, a library that encrypts wrongly) is still found with the first. A single fault of the machine while it sealed
 //! a licence between two is not: that licence would not open, with nothing to say so before somebody needs it. Keep the originals and
 //! the archived key then, or open everything, which is what happens unless told otherwise.
@@ -343,7 +345,10 @@ impl<'a> Rekey<'a> {
         for step in steps {
             let (result, expect) = match step {
                 Ok(Step::Draft(draft)) => match signatures.next() {
-                    Some(signature) => (Ok(draft.complete(self, &signature)), Some(draft.expected)),
+                    Some(signature) => {
+                        let (rekeyed, signed) = draft.complete(self, signature);
+                        (Ok(rekeyed), Some(signed))
+                    }
                     None => (Err(Error::Internal("a signature is missing".into())), None),
                 },
                 Ok(Step::Done(unchanged)) => (Ok(unchanged), None),

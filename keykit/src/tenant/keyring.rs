@@ -8,7 +8,7 @@ use super::change::{Change, file_stem};
 use super::file::{Era, KeyStatus, Managed, TemplateStatus, TenantFile, TenantKey, TenantTemplate};
 use super::journal::{Journal, Moment, hash, now};
 use super::template::TemplateAddition;
-use crate::durable::{self, Access, Existing};
+use crate::durable::{self, Access, Existing, FileLock};
 use crate::error::{Error, Result};
 use crate::key::{CryptographicMode, KeyId, RsaPublicKey};
 use crate::secret::SecretBytes;
@@ -59,7 +59,7 @@ pub struct TenantKeyring {
     pub(super) file: TenantFile,
     pub(super) journal: Journal,
     recovery: Option<Recovery>,
-    _lock: File,
+    _lock: FileLock,
 }
 
 impl TenantKeyring {
@@ -392,16 +392,14 @@ impl TenantKeyring {
     }
 }
 
-fn lock(folder: &Path) -> Result<File> {
+fn lock(folder: &Path) -> Result<FileLock> {
     let path = folder.join(".lock");
-    let file = File::options().create(true).append(true).open(&path).map_err(|source| Error::Write { path: path.clone(), source })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => {
-            Err(Error::Conflict { what: format!("another process works on {}", folder.display()), hint: Some("wait until it has ended".into()) })
-        }
-        Err(fs::TryLockError::Error(source)) => Err(Error::Write { path, source }),
-    }
+    let failed = |source| Error::Write { path: path.clone(), source };
+    let file = File::options().create(true).append(true).open(&path).map_err(failed)?;
+    FileLock::take(file).map_err(failed)?.ok_or_else(|| Error::Conflict {
+        what: format!("another process works on {}", folder.display()),
+        hint: Some("wait until it has ended".into()),
+    })
 }
 
 #[cfg(test)]

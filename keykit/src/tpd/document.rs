@@ -160,7 +160,7 @@ mod tests {
             let text: String = text.chars().filter(|&character| is_xml_character(character)).collect();
             let mut field = String::new();
             push_field(&mut field, 4, "x", &text);
-            let back = read(item(&field).as_bytes(), "T", |item| Ok(child(item, "x")?.text.clone())).unwrap();
+            let back = read(item(&field).as_bytes(), "T", |item| Ok(child(item, "x")?.text.clone().into_owned())).unwrap();
             prop_assert_eq!(back, text);
         }
     }

@@ -106,7 +106,7 @@ fn strings(item: &Element<'_>, name: &str) -> Result<Vec<String>> {
 /// The text of an element that must hold nothing else. XrML stands there escaped, never as elements.
 fn plain_text(element: &Element<'_>) -> Result<String> {
     match element.children.first() {
-        None => Ok(element.text.clone()),
+        None => Ok(element.text.clone().into_owned()),
         Some(child) => {
             Err(Error::malformed(FORMAT, format!("<{}> holds the element <{}>, not text", element.name, child.name)).at(child.range.start as u64))
         }

@@ -36,14 +36,31 @@ pub fn decode<'a>(bytes: &'a [u8], format: &'static str) -> Result<(Cow<'a, str>
 /// Encodes a text.
 #[must_use]
 pub fn encode(text: &str, encoding: Encoding) -> Vec<u8> {
-    let utf16 = |mark: &[u16], order: fn(u16) -> [u8; 2]| mark.iter().copied().chain(text.encode_utf16()).flat_map(order).collect();
     match encoding {
         Encoding::Utf8 => text.as_bytes().to_vec(),
         Encoding::Utf8Bom => [&[0xef, 0xbb, 0xbf], text.as_bytes()].concat(),
-        Encoding::Utf16Le => utf16(&[], u16::to_le_bytes),
-        Encoding::Utf16LeBom => utf16(&[0xfeff], u16::to_le_bytes),
-        Encoding::Utf16BeBom => utf16(&[0xfeff], u16::to_be_bytes),
+        Encoding::Utf16Le => widened(text, &[], u16::to_le_bytes),
+        Encoding::Utf16LeBom => widened(text, &[0xff, 0xfe], u16::to_le_bytes),
+        Encoding::Utf16BeBom => widened(text, &[0xfe, 0xff], u16::to_be_bytes),
     }
+}
+
+/// UTF-16 behind a mark. Every signature and every check passes here: nearly all texts are ASCII, which is quick to widen.
+fn widened(text: &str, mark: &[u8], order: fn(u16) -> [u8; 2]) -> Vec<u8> {
+    if !text.is_ascii() {
+        return mark.iter().copied().chain(text.encode_utf16().flat_map(order)).collect();
+    }
+    let mut bytes = vec![0; mark.len() + text.len() * 2];
+    let (start, rest) = bytes.split_at_mut(mark.len());
+    start.copy_from_slice(mark);
+    let units = rest.as_chunks_mut::<2>().0.iter_mut().zip(text.bytes());
+    // The order is asked once and not for each unit, so that the loops are made of wide registers.
+    if order(1) == [1, 0] {
+        units.for_each(|(unit, byte)| *unit = [byte, 0]);
+    } else {
+        units.for_each(|(unit, byte)| *unit = [0, byte]);
+    }
+    bytes
 }
 
 fn utf8<'a>(bytes: &'a [u8], skipped: usize, format: &'static str) -> Result<Cow<'a, str>> {
@@ -88,6 +105,17 @@ mod tests {
                 prop_assert_eq!(decoded.as_ref(), text.as_str());
                 prop_assert_eq!(found, encoding);
             }
+        }
+    }
+
+    #[test]
+    fn encodings_are_those_of_the_standard() {
+        for text in ["<a>", "<\u{e4}>"] {
+            let le: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let be: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+            assert_eq!(encode(text, Encoding::Utf16Le), le);
+            assert_eq!(encode(text, Encoding::Utf16LeBom), [b"\xff\xfe", le.as_slice()].concat());
+            assert_eq!(encode(text, Encoding::Utf16BeBom), [b"\xfe\xff", be.as_slice()].concat());
         }
     }
 

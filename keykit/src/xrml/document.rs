@@ -276,8 +276,10 @@ impl Document {
         }
         let body = required(root, "BODY")?;
         // Other readers cut the body out of the text: there must be one way only to do that, comments included.
-        let tags = |name| text.split('<').skip(1).filter(|after| after.starts_with(name)).count();
-        if tags("BODY") != 1 || tags("/BODY") != 1 {
+        let (opened, closed) = text.split('<').skip(1).fold((0_usize, 0_usize), |(opened, closed), after| {
+            (opened + usize::from(after.starts_with("BODY")), closed + usize::from(after.starts_with("/BODY")))
+        });
+        if (opened, closed) != (1, 1) {
             return Err(fault(root, "the tags <BODY> and </BODY> do not stand exactly once"));
         }
         for name in ONCE_IN_A_BODY {

@@ -67,7 +67,7 @@ impl Object {
             object_type: element.attribute("type").map(str::to_owned),
             id_type: id.and_then(|id| id.attribute("type")).unwrap_or_default().to_owned(),
             id: id.map(|id| id.trimmed().to_owned()).unwrap_or_default(),
-            name: only_child(element, "NAME")?.map(|name| name.text.clone()),
+            name: only_child(element, "NAME")?.map(|name| name.text.clone().into_owned()),
             addresses: element
                 .children_named("ADDRESS")
                 .map(|address| Address {
@@ -317,7 +317,11 @@ impl AuthenticatedData {
         if !element.children.is_empty() {
             return Err(fault(element, "authenticated data with elements inside"));
         }
-        Ok(Self { id: element.attribute("id").map(str::to_owned), name: element.attribute("name").map(str::to_owned), value: element.text.clone() })
+        Ok(Self {
+            id: element.attribute("id").map(str::to_owned),
+            name: element.attribute("name").map(str::to_owned),
+            value: element.text.clone().into_owned(),
+        })
     }
 }
 

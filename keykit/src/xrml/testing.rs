@@ -49,6 +49,10 @@ impl KeyStore for TestStore {
             .collect())
     }
 
+    fn verifies_what_it_signs(&self) -> bool {
+        true
+    }
+
     fn decrypt(&self, key: &KeyId, scheme: &EncryptionScheme, items: &[&[u8]]) -> Result<Vec<Result<SecretBytes, DecryptionFailed>>> {
         let key = self.keys.iter().find(|held| held.id() == *key).ok_or_else(|| self.no_such_key(key))?.to_rsa()?;
         let decrypt = |item: &&[u8]| match scheme {

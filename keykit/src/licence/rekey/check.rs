@@ -1,24 +1,40 @@
 //! What a re-keyed licence must be, and the check that opens it.
 
+use std::ops::Range;
+
 use super::{Rekey, RekeyedLicence, Stored};
 use crate::error::{Error, Result};
 use crate::licence::publishing::SealedToServer;
 use crate::licence::{ContentKey, OpenedKey, enabling_bits};
+use crate::xml::{self, Element};
 use crate::xrml::Document;
+use crate::xrml::writer::UnsignedDocument;
+
+/// A body as it was signed, and what must be found in the result.
+pub(super) struct Signed {
+    pub(super) expected: Expected,
+    pub(super) body: UnsignedDocument,
+    pub(super) signature: Vec<u8>,
+    /// `<SIGNATURE>`, as it was written.
+    pub(super) element: String,
+}
 
 /// What must be found in a result.
 pub(super) struct Expected {
     content_key: ContentKey,
     /// The enabling bits that the content key was sealed into.
     sealed: Vec<u8>,
+    /// `<ISSUEDPRINCIPALS>` with them, as it was written.
+    principals: String,
     /// The pieces of the body that no re-keying changes.
     kept: Vec<String>,
     other_urls: bool,
 }
 
 impl Expected {
-    pub(super) fn new(document: &Document, content_key: ContentKey, sealed: Vec<u8>, other_urls: bool) -> Result<Self> {
-        Ok(Self { content_key, sealed, kept: kept_pieces(document, other_urls)?, other_urls })
+    pub(super) fn new(document: &Document, content_key: ContentKey, sealed: Vec<u8>, principals: String, other_urls: bool) -> Result<Self> {
+        let kept = kept_pieces(document, other_urls)?.into_iter().map(str::to_owned).collect();
+        Ok(Self { content_key, sealed, principals, kept, other_urls })
     }
 
     /// Compares what was opened with the active key.
@@ -39,29 +55,43 @@ fn does_not_hold(problem: &str) -> Error {
 }
 
 /// The pieces of a body without ISSUER and ISSUEDPRINCIPALS, and without addresses if those are to change.
-fn kept_pieces(document: &Document, other_urls: bool) -> Result<Vec<String>> {
+fn kept_pieces(document: &Document, other_urls: bool) -> Result<Vec<&str>> {
     let mut cuts: Vec<_> = document.issuer_range().into_iter().chain(document.issued_principals_range()).collect();
     if other_urls {
-        let tree = document.tree()?;
-        let points = tree.children_named("BODY").flat_map(|body| body.children_named("DISTRIBUTIONPOINT"));
-        cuts.extend(points.map(|point| point.range.clone()));
+        cuts.extend(document.tree()?.children_named("BODY").flat_map(address_ranges));
     }
+    Ok(without(document.text(), document.body_range(), cuts))
+}
+
+/// Where a body says its addresses.
+fn address_ranges(body: &Element<'_>) -> Vec<Range<usize>> {
+    body.children_named("DISTRIBUTIONPOINT").map(|point| point.range.clone()).collect()
+}
+
+/// What is left of a range of a text without some ranges in it.
+fn without(text: &str, whole: Range<usize>, mut cuts: Vec<Range<usize>>) -> Vec<&str> {
     cuts.sort_by_key(|range| range.start);
-    let body = document.body_range();
-    let starts = std::iter::once(body.start).chain(cuts.iter().map(|range| range.end));
-    let ends = cuts.iter().map(|range| range.start).chain(std::iter::once(body.end));
-    Ok(starts.zip(ends).map(|(start, end)| document.text().get(start..end).unwrap_or_default().to_owned()).collect())
+    let starts = std::iter::once(whole.start).chain(cuts.iter().map(|range| range.end));
+    let ends = cuts.iter().map(|range| range.start).chain(std::iter::once(whole.end));
+    starts.zip(ends).map(|(start, end)| text.get(start..end).unwrap_or_default()).collect()
 }
 
 impl Rekey<'_> {
     /// Reads every new licence again, and opens those that are to be opened, in one batch. A result that does not hold becomes
     /// an error.
-    pub(super) fn check_results(&self, results: &mut [Result<RekeyedLicence>], expected: &[Option<Expected>]) -> Result<()> {
+    pub(super) fn check_results(&self, results: &mut [Result<RekeyedLicence>], signed: &[Option<Signed>]) -> Result<()> {
         let mut to_open = Vec::new();
-        for (result, expect) in results.iter_mut().zip(expected) {
-            let (Ok(rekeyed), Some(expect)) = (result.as_mut(), expect) else { continue };
-            match self.read_result(&rekeyed.text, expect) {
-                Ok(document) if self.opens_next() => to_open.push((document, expect, result)),
+        for (result, signed) in results.iter_mut().zip(signed) {
+            let (Ok(rekeyed), Some(signed)) = (result.as_mut(), signed) else { continue };
+            let opens = self.opens_next();
+            if !opens && self.store.verifies_what_it_signs() {
+                if let Err(error) = self.compare_result(&rekeyed.text, signed) {
+                    *result = Err(error);
+                }
+                continue;
+            }
+            match self.read_result(&rekeyed.text, signed) {
+                Ok(document) if opens => to_open.push((document, &signed.expected, result)),
                 Ok(_) => {}
                 Err(error) => *result = Err(error),
             }
@@ -82,13 +112,13 @@ impl Rekey<'_> {
     }
 
     /// Reads a result as anybody would: everything but the private operation.
-    fn read_result(&self, text: &[u8], expect: &Expected) -> Result<Document> {
+    fn read_result(&self, text: &[u8], signed: &Signed) -> Result<Document> {
+        let expect = &signed.expected;
         let document = Stored::read(text, super::FORMAT)?.document;
-        document.verify_with(&self.key).map_err(|error| match error {
-            Error::Negative { .. } => Error::negative(format!("a new signature does not verify under the key {}", self.key.id().short()))
-                .with_hint("the store signed with another key or in another way; nothing was written"),
-            other => other,
-        })?;
+        if !self.is_signed(&document, signed) {
+            return Err(Error::negative(format!("a new signature does not verify under the key {}", self.key.id().short()))
+                .with_hint("the store signed with another key or in another way; nothing was written"));
+        }
         let found = SealedToServer::of(&document)?;
         if document.issuer_key() != Some(&self.key) || *found.key != self.key {
             Err(does_not_hold("it names another key"))
@@ -99,5 +129,45 @@ impl Rekey<'_> {
         } else {
             Ok(document)
         }
+    }
+
+    /// The same of a result that is not opened, where the store verified the signature: its pieces are compared as text with those that
+    /// were written, and values are not decoded again.
+    pub(super) fn compare_result(&self, text: &[u8], signed: &Signed) -> Result<()> {
+        let expect = &signed.expected;
+        let (text, _) = xml::decode(text, super::FORMAT)?;
+        let roots = xml::parse_all(&text, super::FORMAT)?;
+        let slice = |element: &Element<'_>| text.get(element.range.clone()).unwrap_or_default();
+        let Some([body, signature]) = roots.first().map(|root| root.children.as_slice()) else {
+            return Err(does_not_hold("it is not a body with a signature"));
+        };
+        if slice(body) != signed.body.body() || slice(signature) != signed.element {
+            return Err(does_not_hold("it is not what was signed"));
+        }
+        let named = |name| body.children.iter().filter(move |child| child.name == name);
+        let server: Vec<_> = named("ISSUER").chain(named("ISSUEDPRINCIPALS")).collect();
+        if !server.iter().copied().map(slice).eq([self.issuer.as_str(), expect.principals.as_str()]) {
+            return Err(does_not_hold("it does not name the server and the sealed content key as they were written"));
+        }
+        let mut cuts: Vec<_> = server.iter().map(|element| element.range.clone()).collect();
+        if expect.other_urls {
+            cuts.extend(address_ranges(body));
+        }
+        if without(&text, body.range.clone(), cuts) == expect.kept {
+            Ok(())
+        } else {
+            Err(does_not_hold("more was changed than what names the server"))
+        }
+    }
+
+    /// Whether the signature of a result verifies.
+    fn is_signed(&self, document: &Document, signed: &Signed) -> bool {
+        let verified_before = self.store.verifies_what_it_signs()
+            && document.body_text() == signed.body.body()
+            && document.signature().is_some_and(|signature| {
+                let digest = signed.body.digest();
+                signature.value == signed.signature && signature.hash == Some(digest.hash()) && signature.digest == digest.as_bytes()
+            });
+        verified_before || document.verify_with(&self.key).is_ok()
     }
 }

@@ -1,6 +1,6 @@
 //! The new body of a licence, and the whole text around it.
 
-use super::check::Expected;
+use super::check::{Expected, Signed};
 use super::{Draft, Edit, LicensingUrls, Rekey, RekeyChecks, RekeyedLicence, Source};
 use crate::error::{Error, Result};
 use crate::licence::OpenedKey;
@@ -26,7 +26,7 @@ impl Rekey<'_> {
         let (Some(issuer_range), Some(principals_range)) = (document.issuer_range(), document.issued_principals_range()) else {
             return Err(Error::Internal("a licence without issuer or principals".into()));
         };
-        let mut edits = vec![(issuer_range, self.issuer.clone()), (principals_range, principals)];
+        let mut edits = vec![(issuer_range, self.issuer.clone()), (principals_range, principals.clone())];
         if let Some(urls) = &self.licensing_urls {
             edits.extend(urls.edits(document)?);
         }
@@ -44,7 +44,7 @@ impl Rekey<'_> {
             within_chain: self.covers(document),
         };
         let sealed = server.enabling_bits.into_iter().next().map(|bits| bits.bytes).unwrap_or_default();
-        let expected = Expected::new(document, opened.key, sealed, self.licensing_urls.is_some())?;
+        let expected = Expected::new(document, opened.key, sealed, principals, self.licensing_urls.is_some())?;
         Ok(Draft { source, unsigned, checks, expected })
     }
 
@@ -77,14 +77,15 @@ impl Rekey<'_> {
 
 impl Draft<'_> {
     /// The whole text with its signature, which the check of the result verifies.
-    pub(super) fn complete(&self, rekey: &Rekey<'_>, signature: &[u8]) -> RekeyedLicence {
-        let signature = self.unsigned.unverified_signature_element(signature);
-        RekeyedLicence {
-            text: self.source.stored.rebuilt(self.unsigned.body(), &signature, &rekey.chain),
+    pub(super) fn complete(self, rekey: &Rekey<'_>, signature: Vec<u8>) -> (RekeyedLicence, Signed) {
+        let element = self.unsigned.unverified_signature_element(&signature);
+        let rekeyed = RekeyedLicence {
+            text: self.source.stored.rebuilt(self.unsigned.body(), &element, &rekey.chain),
             from: self.source.key.id(),
             key_id: rekey.key.id(),
-            checks: self.checks.clone(),
-        }
+            checks: self.checks,
+        };
+        (rekeyed, Signed { expected: self.expected, body: self.unsigned, signature, element })
     }
 }
 

@@ -316,6 +316,34 @@ fn a_wrong_signature_does_not_leave() {
 }
 
 #[test]
+fn a_result_that_is_not_opened_is_compared_byte_for_byte() {
+    let every_other = |rekey: Rekey<'static>| rekey.open_every(NonZero::new(2).unwrap());
+    let (_, text) = sample(1);
+    let results = every_other(rekey_to(1, NO_CHAIN)).rekey_batch(&[text.as_bytes(); 3]).unwrap();
+    assert_eq!(results.iter().flatten().map(|rekeyed| rekeyed.checks.opened_with_new_key).collect::<Vec<_>>(), [true, false, true]);
+    for rekey in [rekey_to(1, NO_CHAIN), rekey_to(1, NO_CHAIN).with_licensing_urls("https://in.example", "https://out.example").unwrap()] {
+        let source = rekey.read(text.as_bytes()).unwrap();
+        let opened = rekey.unseal(&[rekey.read(text.as_bytes())]).unwrap().pop().flatten().unwrap().unwrap();
+        let draft = rekey.draft(source, opened).unwrap();
+        let signature = rekey.sign(&[draft.unsigned.digest()]).unwrap().pop().unwrap();
+        let (rekeyed, signed) = draft.complete(&rekey, signature);
+        rekey.compare_result(&rekeyed.text, &signed).unwrap();
+        let find = |tag: &str| rekeyed.text.windows(tag.len()).position(|window| window == tag.as_bytes()).unwrap();
+        for position in find("<BODY")..find("</XrML>") {
+            let mut changed = rekeyed.text.clone();
+            changed[position] ^= 1;
+            assert!(rekey.compare_result(&changed, &signed).is_err(), "{position}");
+        }
+        for more in ["<OTHER/>", "<BODY></BODY>"] {
+            let mut longer = rekeyed.text.clone();
+            longer.splice(find("</XrML>")..find("</XrML>"), more.bytes());
+            assert!(rekey.compare_result(&longer, &signed).is_err(), "{more}");
+        }
+        assert!(rekey.compare_result(b"<XrML/>", &signed).is_err());
+    }
+}
+
+#[test]
 fn keys_that_are_not_there_are_said_at_once() {
     let absent = secret_key("keys/rsa-1024-e3.pem").public().clone();
     let archived: [(&dyn KeyStore, _); 1] = [(&WORLD.store, absent.id())];

@@ -1,12 +1,12 @@
 //! One process at a time works on a run.
 
-use std::fs::{self, File};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::durable;
+use crate::durable::{self, FileLock};
 use crate::error::{Error, Result};
 
 /// How often a waiting process looks again.
@@ -17,7 +17,7 @@ const LIMIT: u64 = 200;
 /// The exclusive lock of a folder, held until this is dropped or the process ends, however it ends.
 #[derive(Debug)]
 pub struct RunLock {
-    _file: File,
+    _file: FileLock,
 }
 
 impl RunLock {
@@ -29,16 +29,15 @@ impl RunLock {
         durable::make_folder(folder)?;
         let path = folder.join("lock");
         let failed = |source| Error::Write { path: path.clone(), source };
-        let mut file = File::options().create(true).read(true).append(true).open(&path).map_err(failed)?;
         let deadline = Instant::now() + patience;
-        loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(fs::TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(PAUSE),
-                Err(fs::TryLockError::WouldBlock) => {
+        let lock = loop {
+            let file = File::options().create(true).read(true).append(true).open(&path).map_err(failed)?;
+            match FileLock::take(file).map_err(failed)? {
+                Some(lock) => break lock,
+                None if Instant::now() < deadline => thread::sleep(PAUSE),
+                None => {
                     let mut holder = String::new();
-                    drop(file.rewind());
-                    drop((&file).take(LIMIT).read_to_string(&mut holder));
+                    drop(File::open(&path).and_then(|file| file.take(LIMIT).read_to_string(&mut holder)));
                     let holder = holder.trim();
                     let holder = if holder.is_empty() { "another process" } else { holder };
                     return Err(Error::Conflict {
@@ -46,12 +45,11 @@ impl RunLock {
                         hint: Some("wait until it has ended, or give `--wait SECONDS`".into()),
                     });
                 }
-                Err(fs::TryLockError::Error(source)) => return Err(failed(source)),
             }
-        }
+        };
         // For people only: who holds the lock is known to the system.
         let about = format!("process {} since {}\n", std::process::id(), jiff::Timestamp::now());
-        file.set_len(0).and_then(|()| file.write_all(about.as_bytes())).map_err(failed)?;
-        Ok(Self { _file: file })
+        lock.set_len(0).and_then(|()| (&*lock).write_all(about.as_bytes())).map_err(failed)?;
+        Ok(Self { _file: lock })
     }
 }
