@@ -67,11 +67,22 @@ impl Engine for Threads {
     }
 
     fn sign(&mut self, hash: SignatureHash, bodies: &[&[u8]]) -> Outputs {
-        let share = bodies.len().div_ceil(self.0.len().max(1)).max(1);
+        self.shared(bodies, |engine, bodies| engine.sign(hash, bodies))
+    }
+
+    fn decrypt(&mut self, scheme: Scheme, ciphertexts: &[&[u8]]) -> Outputs {
+        self.shared(ciphertexts, |engine, ciphertexts| engine.decrypt(scheme, ciphertexts))
+    }
+}
+
+impl Threads {
+    fn shared(&mut self, items: &[&[u8]], work: impl Fn(&mut dyn Engine, &[&[u8]]) -> Outputs + Sync) -> Outputs {
+        let share = items.len().div_ceil(self.0.len().max(1)).max(1);
         std::thread::scope(|scope| {
+            let work = &work;
             let threads: Vec<_> =
-                self.0.iter_mut().zip(bodies.chunks(share)).map(|(engine, bodies)| scope.spawn(move || engine.sign(hash, bodies))).collect();
-            let mut outputs = Vec::with_capacity(bodies.len());
+                self.0.iter_mut().zip(items.chunks(share)).map(|(engine, items)| scope.spawn(move || work(engine.as_mut(), items))).collect();
+            let mut outputs = Vec::with_capacity(items.len());
             for thread in threads {
                 outputs.extend(thread.join().map_err(|_| "a thread ended early".to_owned())??);
             }

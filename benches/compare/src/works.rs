@@ -112,8 +112,8 @@ impl Setting {
             self.sign("sign RSA-2048/SHA-256, 6 KB, batches of 64", None, sha256, BATCH, all),
             self.sign("sign RSA-2048/SHA-256, 6 KB, one at a time", Some("aws-lc-rs"), sha256, 1, main_engines(key)?),
             self.whole_licence()?,
-            self.rekey_end_to_end("re-key end to end, RSA-2048, batches of 64", BATCH)?,
-            self.rekey_end_to_end("re-key end to end, RSA-2048, one licence", 1)?,
+            self.rekey_end_to_end("re-key end to end, RSA-2048, batches of 64", BATCH, 1)?,
+            self.rekey_end_to_end("re-key end to end, RSA-2048, one licence", 1, 1)?,
             self.verify_licence()?,
             self.rekey("re-key RSA-2048, PKCS#1 v1.5: decrypt, encrypt, sign", Scheme::Pkcs1v15)?,
             self.rekey("re-key RSA-2048, OAEP-SHA1: decrypt, encrypt, sign", Scheme::OaepSha1)?,
@@ -160,7 +160,7 @@ impl Setting {
         let on_token = vec![several(&|| openssl(key))?, raw, store];
         Ok(vec![
             self.sign("sign RSA-2048/SHA-256, 6 KB, batches of 64, two threads", None, hash, BATCH, all),
-            self.rekey_end_to_end("re-key end to end, RSA-2048, batches of 64, two threads", BATCH)?,
+            self.rekey_end_to_end("re-key end to end, RSA-2048, batches of 64, two threads", BATCH * threads, threads)?,
             self.sign("PKCS#11 sign RSA-2048, two sessions", Some("raw loop on SoftHSM"), hash, BATCH, on_token),
         ])
     }

@@ -9,7 +9,7 @@ use keykit::xrml::Document;
 use keykit_benches::Workload;
 
 use super::{BATCH, Setting, openssl, slices};
-use crate::engines::{Engine, Scheme, SignatureHash, engine_choice};
+use crate::engines::{Engine, Scheme, SignatureHash, Threads, engine_choice};
 use crate::rounds::{Contestant, Work};
 use crate::{Result, during};
 
@@ -50,12 +50,13 @@ fn nothing(count: usize) -> Vec<Vec<u8>> {
 
 impl Setting {
     /// Whole licences from the old key to the new one, beside the two private operations alone: what is more is parsing, checking,
-    /// sealing and writing.
-    pub(super) fn rekey_end_to_end(&self, name: &'static str, count: usize) -> Result<Work> {
+    /// sealing and writing. Each thread has batches of its own, as in the bulk machinery.
+    pub(super) fn rekey_end_to_end(&self, name: &'static str, count: usize, threads: usize) -> Result<Work> {
         const PRIVATE: &str = "keykit, its two private operations alone";
         let batch = Batch::make(self, count)?;
         let mut contestants = Vec::new();
-        let (mut old, mut new) = (openssl(&self.old)?, openssl(&self.new)?);
+        let several = |key| -> Result<Threads> { Ok(Threads((0..threads).map(|_| openssl(key)).collect::<Result<_>>()?)) };
+        let (mut old, mut new) = (several(&self.old)?, several(&self.new)?);
         contestants.push(Contestant {
             name: "OpenSSL, two private operations alone".into(),
             run: Box::new(move || {
@@ -81,9 +82,17 @@ impl Setting {
             contestants.push(Contestant {
                 name: name.into(),
                 run: Box::new(move || {
-                    for result in rekey.rekey_batch(&batch.items()).map_err(during(doing))? {
-                        result.map_err(during(doing))?;
+                    let items = batch.items();
+                    let one = |items: &[&[u8]]| -> Result<()> {
+                        rekey.rekey_batch(items).map_err(during(doing))?.into_iter().try_for_each(|result| result.map(drop)).map_err(during(doing))
+                    };
+                    if threads == 1 {
+                        return one(&items).map(|()| nothing(count));
                     }
+                    std::thread::scope(|scope| {
+                        let running: Vec<_> = items.chunks(count.div_ceil(threads)).map(|items| scope.spawn(move || one(items))).collect();
+                        running.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a thread ended early".to_owned())?)
+                    })?;
                     Ok(nothing(count))
                 }),
             });
