@@ -2,6 +2,7 @@
 
 mod byok;
 mod ceremony;
+mod content;
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -14,7 +15,10 @@ use keykit::artefact::legacy_toolset::{
 
 pub(crate) use byok::*;
 pub(crate) use ceremony::{CloseArguments, NoteArguments, ScriptArguments, TranscriptCommand, VerifyTranscriptArguments};
+pub(crate) use content::{ContentCommand, OpenContentArguments};
 
+#[cfg(test)]
+mod documentation;
 mod issue;
 mod report;
 mod tenant;
@@ -96,6 +100,9 @@ pub(crate) enum Command {
     /// Open and verify licences
     #[command(subcommand)]
     Licence(LicenceCommand),
+    /// Decrypt the content of one protected file, to see it with one's own eyes
+    #[command(subcommand)]
+    Content(ContentCommand),
     /// Find every protected file below some folders, and open its licence under the keys of the tenant
     ProveAccess(ProveAccessArguments),
     /// Look into a key store

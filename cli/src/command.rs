@@ -3,6 +3,7 @@
 mod approve;
 mod byok;
 mod carry_out;
+mod content;
 mod environment;
 mod inspect;
 mod issue;
@@ -57,6 +58,7 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<u8> {
         Command::Report(arguments) => report::run(&arguments, output),
         Command::Tenant(command) => tenant::run(&command, output),
         Command::Licence(command) => licence::run(&command, output),
+        Command::Content(command) => content::run(&command, output),
         Command::ProveAccess(arguments) => prove_access::run(&arguments, output),
         Command::Store(command) => store::run(&command, output),
         Command::Nshield(command) => nshield::run(&command, output),

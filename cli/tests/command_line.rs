@@ -15,6 +15,8 @@ mod byok;
 mod ceremony;
 #[path = "command_line/checks.rs"]
 mod checks;
+#[path = "command_line/content.rs"]
+mod content;
 #[path = "command_line/domains.rs"]
 mod domains;
 #[path = "command_line/inspect.rs"]
@@ -37,6 +39,8 @@ mod plan;
 mod report;
 #[path = "command_line/room.rs"]
 mod room;
+#[path = "command_line/schemas.rs"]
+mod schemas;
 #[path = "command_line/software.rs"]
 mod software;
 #[path = "command_line/tenant.rs"]

@@ -8,6 +8,7 @@ pub mod documentation;
 pub mod kryoptic;
 pub mod nshield;
 pub mod samples;
+pub mod schema;
 pub mod simulation;
 pub mod softhsm;
 pub mod tokens;

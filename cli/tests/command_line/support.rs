@@ -13,6 +13,8 @@ use keykit_hsm_backends::memory::MemoryStore;
 use keykit_tests::samples::SampleCluster;
 use serde_json::Value;
 
+use crate::schemas;
+
 /// Password of the sample domains: blanks, a dollar sign, and a letter that is two bytes in UTF-8.
 pub(crate) const PASSWORD: &str = "Sample Pa$$w0rd é";
 
@@ -107,7 +109,9 @@ impl Desk {
     }
 
     pub(crate) fn finish(&self, command: &mut Command) -> Ran {
-        Ran(self.at_home(command).stdin(Stdio::null()).output().unwrap())
+        let ran = Ran(self.at_home(command).stdin(Stdio::null()).output().unwrap());
+        schemas::check(&ran.0.stdout);
+        ran
     }
 
     /// The folder and the environment of the program.
