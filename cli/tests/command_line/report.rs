@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use keykit_tests::browser::{Scheme, browser, draw};
 use keykit_tests::child::say_skipped;
+use keykit_tests::documentation::{is_written_anew, project};
 use serde_json::Value;
 
 use crate::ceremony::{apply_through, approve, small, two_forests};
@@ -116,7 +117,7 @@ const SHOWN: [&str; 4] = ["report-1440-light.png", "report-800-dark.png", "repor
 
 /// Where pictures for the documentation go, if they are to be written anew.
 fn documentation() -> Option<PathBuf> {
-    std::env::var_os("KEYKIT_WRITE_DOCS").map(|_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/images"))
+    is_written_anew().then(|| project().join("docs/images"))
 }
 
 /// Draws a page at some sizes, light and dark: something is drawn, on the ground that was asked for, without a complaint.
