@@ -136,7 +136,8 @@ fn the_room_is_asked_and_what_it_says_is_recorded() {
     assert!(ran.stdout().contains("are done"));
     verified(&desk);
     // Beside the program, and beside a run.
-    desk.run_with(&["transcript", "note", TRANSCRIPT, "the clock is two minutes late", "--by", "E. Auditor"]).exits(0);
+    let noted = ["--format", "json", "transcript", "note", TRANSCRIPT, "the clock is two minutes late", "--by", "E. Auditor"];
+    desk.run_with(&noted).exits(0).json("transcript-note");
     let noted = deviations(&desk);
     assert_eq!(noted.len(), 3, "{noted:?}");
     assert!(noted[0].contains("typed wrong") && noted[1] == "the projector failed" && noted[2].contains("two minutes late"), "{noted:?}");
