@@ -45,6 +45,17 @@ fn write(name: &str, stored: Option<Value>, value: &Value) {
     fs::write(file_of(name), serde_json::to_string_pretty(&schema).unwrap() + "\n").unwrap();
 }
 
+/// The doctor's results of two tokens are stored; no token is examined for this.
+#[test]
+fn what_the_doctor_says_of_tokens_fits_its_schema() {
+    for name in ["softhsm-2.6.1", "kryoptic-1.5.4"] {
+        let stored = fs::read(project().join(format!("vectors/tokens/{name}.json"))).unwrap();
+        let value: Value = serde_json::from_slice(&stored).unwrap();
+        assert_eq!(value["schema"], "keykit/store-doctor/1");
+        check(&stored);
+    }
+}
+
 /// What no other test asks for as JSON.
 #[test]
 fn the_remaining_commands_print_json_too() {
