@@ -35,6 +35,10 @@ mod manual;
 mod nshield;
 #[path = "command_line/plan.rs"]
 mod plan;
+#[path = "command_line/report.rs"]
+mod report;
+#[path = "command_line/room.rs"]
+mod room;
 #[path = "command_line/schemas.rs"]
 mod schemas;
 #[path = "command_line/software.rs"]

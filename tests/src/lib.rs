@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
+pub mod browser;
 pub mod child;
 pub mod documentation;
 pub mod kryoptic;

@@ -56,6 +56,13 @@ fn what_the_doctor_says_of_tokens_fits_its_schema() {
     }
 }
 
+#[test]
+fn a_note_in_a_transcript_is_told_as_json() {
+    let (desk, _) = crate::ceremony::small();
+    desk.run("apply plan.json --ceremony").exits(4);
+    desk.run("--format json transcript note plan.transcript.jsonl --by Ann late").exits(0).json("transcript-note");
+}
+
 /// What no other test asks for as JSON.
 #[test]
 fn the_remaining_commands_print_json_too() {
