@@ -6,6 +6,9 @@
 use serde_json::{Map, Value, json};
 
 /// A schema that also allows this value; `None` for a schema of nothing yet.
+///
+/// # Panics
+/// If an object has fields in one place and data for names in another: give the data a place of their own.
 #[must_use]
 pub fn widen(schema: Option<Value>, value: &Value) -> Value {
     let mut node = match schema {

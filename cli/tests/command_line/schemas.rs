@@ -45,6 +45,28 @@ fn write(name: &str, stored: Option<Value>, value: &Value) {
     fs::write(file_of(name), serde_json::to_string_pretty(&schema).unwrap() + "\n").unwrap();
 }
 
+/// The doctor's results of two tokens are stored; no token is examined for this.
+#[test]
+fn what_the_doctor_says_of_tokens_fits_its_schema() {
+    for name in ["softhsm-2.6.1", "kryoptic-1.5.4"] {
+        let stored = fs::read(project().join(format!("vectors/tokens/{name}.json"))).unwrap();
+        let value: Value = serde_json::from_slice(&stored).unwrap();
+        assert_eq!(value["schema"], "keykit/store-doctor/1");
+        check(&stored);
+    }
+}
+
+#[test]
+fn a_note_in_a_transcript_is_told_as_json() {
+    let (desk, people) = crate::ceremony::small();
+    let person = &people[0];
+    desk.run(&format!(
+        "approve plan.json --key {person} --password-source file:key-password --transcript plan.transcript.jsonl -o {person}.approval"
+    ))
+    .exits(0);
+    desk.run("--format json transcript note plan.transcript.jsonl --by Ann late").exits(0).json("transcript-note");
+}
+
 /// What no other test asks for as JSON.
 #[test]
 fn the_remaining_commands_print_json_too() {
