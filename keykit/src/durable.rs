@@ -90,10 +90,10 @@ impl Sink<'_> {
     }
 }
 
-/// As [`write`], with content that `fill` makes piece by piece. If it fails, the temporary file is removed.
+/// As [`write()`], with content that `fill` makes piece by piece. If it fails, the temporary file is removed.
 ///
 /// # Errors
-/// As for [`write`], and what `fill` says.
+/// As for [`write()`], and what `fill` says.
 pub fn write_with<T>(path: &Path, access: Access, existing: Existing, fill: impl FnOnce(&mut Sink<'_>) -> Result<T>) -> Result<T> {
     let failed = |source| Error::Write { path: path.to_owned(), source };
     let folder = parent(path);
