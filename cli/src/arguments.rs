@@ -1,6 +1,8 @@
 //! The command line, as data.
 
 mod byok;
+mod ceremony;
+mod content;
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -12,11 +14,17 @@ use keykit::artefact::legacy_toolset::{
 };
 
 pub(crate) use byok::*;
+pub(crate) use ceremony::{CloseArguments, NoteArguments, ScriptArguments, TranscriptCommand, VerifyTranscriptArguments};
+pub(crate) use content::{ContentCommand, OpenContentArguments};
 
+#[cfg(test)]
+mod documentation;
 mod issue;
+mod report;
 mod tenant;
 
 pub(crate) use issue::{CipherArgument, IssueArguments, PublishingArguments, UseArguments};
+pub(crate) use report::ReportArguments;
 pub(crate) use tenant::{ActivateArguments, ExportArguments, RekeyTenantArguments, TemplateCommand, TenantCommand, TokenSecrets};
 
 /// Moves the keys of a rights-management service to where they must live next, and proves that nothing was lost.
@@ -48,6 +56,9 @@ pub(crate) enum Format {
     /// One HTML page
     #[value(hide = true)]
     Html,
+    /// Markdown
+    #[value(hide = true)]
+    Markdown,
 }
 
 /// What to do.
@@ -68,6 +79,11 @@ pub(crate) enum Command {
     Ceremony(CeremonyCommand),
     /// Approve a plan with a key of one's own
     Approve(ApproveArguments),
+    /// Print the script of a plan: what the room reads, does, sees and initials (--format markdown, html or json)
+    Script(ScriptArguments),
+    /// The record of a ceremony: note deviations, close and sign it, check it
+    #[command(subcommand)]
+    Transcript(TranscriptCommand),
     /// Carry out an approved plan
     Apply(ApplyArguments),
     /// Go on with a run that was interrupted
@@ -76,12 +92,17 @@ pub(crate) enum Command {
     Abort(AbortArguments),
     /// Check stores and files against a plan, from the ground up
     Verify(VerifyArguments),
+    /// Make the report of a migration: one page for auditors, and JSON
+    Report(ReportArguments),
     /// Make and show the tenant keyring
     #[command(subcommand)]
     Tenant(TenantCommand),
     /// Open and verify licences
     #[command(subcommand)]
     Licence(LicenceCommand),
+    /// Decrypt the content of one protected file, to see it with one's own eyes
+    #[command(subcommand)]
+    Content(ContentCommand),
     /// Find every protected file below some folders, and open its licence under the keys of the tenant
     ProveAccess(ProveAccessArguments),
     /// Look into a key store
@@ -219,6 +240,9 @@ pub(crate) struct ApproveArguments {
     /// For how many days it holds (default: as long as the plan allows)
     #[arg(long, value_name = "DAYS")]
     pub(crate) valid_days: Option<u32>,
+    /// Record the approval in this transcript; without this option in that beside the plan, if one is there
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) transcript: Option<PathBuf>,
     /// Where the key's password comes from: prompt, fd:N, file:PATH, env:VAR or exec:CMD
     #[arg(long, value_name = "SOURCE", default_value = "prompt")]
     pub(crate) password_source: String,
@@ -236,6 +260,12 @@ pub(crate) struct ApplyArguments {
     /// Steps that a person has done by hand
     #[arg(long, value_name = "STEP")]
     pub(crate) confirm: Vec<String>,
+    /// Ask the room before each step, as the script of `keykit script` has it, and keep a transcript
+    #[arg(long)]
+    pub(crate) ceremony: bool,
+    /// Keep a transcript here; without this option beside the plan, if one is there or with --ceremony
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) transcript: Option<PathBuf>,
     /// How long to wait for another process that works on the same tenant
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub(crate) wait: u64,
@@ -252,6 +282,9 @@ pub(crate) struct AbortArguments {
     /// Why, for the journal
     #[arg(long, default_value = "")]
     pub(crate) reason: String,
+    /// The transcript of the run; without this option that beside the plan, if one is there
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) transcript: Option<PathBuf>,
     /// How long to wait for another process that works on the same tenant
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub(crate) wait: u64,

@@ -15,6 +15,8 @@ mod byok;
 mod ceremony;
 #[path = "command_line/checks.rs"]
 mod checks;
+#[path = "command_line/content.rs"]
+mod content;
 #[path = "command_line/domains.rs"]
 mod domains;
 #[path = "command_line/inspect.rs"]
@@ -33,6 +35,12 @@ mod manual;
 mod nshield;
 #[path = "command_line/plan.rs"]
 mod plan;
+#[path = "command_line/report.rs"]
+mod report;
+#[path = "command_line/room.rs"]
+mod room;
+#[path = "command_line/schemas.rs"]
+mod schemas;
 #[path = "command_line/software.rs"]
 mod software;
 #[path = "command_line/tenant.rs"]

@@ -8,22 +8,10 @@ pub use html::html;
 pub use junit::junit;
 pub use text::{markdown, table};
 
-/// Text that can stand in XML and HTML, in content and in attributes. Characters that XML 1.0 does not know become `\u{FFFD}`.
+/// Text that can stand in XML and HTML, in content and in attributes, on one line. Characters that XML 1.0 does not know become
+/// `\u{FFFD}`.
 fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            '\t' | '\n' | '\r' => escaped.push(' '),
-            '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
-            other => escaped.push(other),
-        }
-    }
-    escaped
+    keykit::ceremony::html::escape(text).replace(['\t', '\n'], " ").replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }
 
 /// The sentence that a manager reads first.

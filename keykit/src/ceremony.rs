@@ -6,9 +6,15 @@
 
 mod approval;
 mod custodian;
+pub mod html;
+pub mod qr;
 mod quorum;
+pub mod report;
+pub mod script;
+pub mod signed_note;
 #[cfg(test)]
 mod tests;
+pub mod transcript;
 
 pub use approval::{Approval, ApprovalProblem, NAMESPACE, Statement};
 pub use custodian::{CustodianKey, CustodianPublicKey};

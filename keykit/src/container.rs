@@ -13,8 +13,10 @@ mod pfile;
 mod rpmsg;
 
 pub use data_spaces::EndUserLicence;
+pub(crate) use office::CompoundInput;
 pub use office::{CompoundLayout, NewProtectedDocument, ProtectedDocument, check_compound_tables};
 pub use pfile::{NewProtectedFile, PfileVersion, ProtectedFile};
+pub(crate) use rpmsg::inflate as mail_payload;
 pub use rpmsg::{read_mail, write_mail};
 
 use std::borrow::Cow;
@@ -108,22 +110,26 @@ pub fn find_licences(bytes: &[u8]) -> Result<FoundLicences<'_>> {
         ContainerKind::OfficeCompound => (Cow::Owned(ProtectedDocument::parse(bytes)?.publishing_licence), None),
         ContainerKind::Rpmsg => (Cow::Owned(read_mail(bytes)?.publishing_licence), None),
     };
+    let licences = without_terminator(licences, offset)?;
+    Ok(FoundLicences { kind, licences, offset })
+}
+
+/// Licences as they are stored, without the terminator that some writers store behind their strings.
+pub(crate) fn without_terminator(licences: Cow<'_, [u8]>, offset: Option<usize>) -> Result<Cow<'_, [u8]>> {
     let (text, encoding) = xml::decode(&licences, FORMAT)?;
     if !text.contains("<XrML") {
         return Err(Error::malformed(FORMAT, "there is no <XrML> where the licence should be").at(offset.unwrap_or_default() as u64));
     }
-    // Some writers store the terminator of their strings too.
     let terminator = text.len() - text.trim_end_matches('\0').len();
     let unit = if matches!(encoding, Encoding::Utf8 | Encoding::Utf8Bom) { 1 } else { 2 };
     let length = licences.len() - terminator * unit;
-    let licences = match licences {
+    Ok(match licences {
         Cow::Borrowed(licences) => Cow::Borrowed(licences.get(..length).unwrap_or_default()),
         Cow::Owned(mut licences) => {
             licences.truncate(length);
             Cow::Owned(licences)
         }
-    };
-    Ok(FoundLicences { kind, licences, offset })
+    })
 }
 
 /// The same, but `None` for a sound compound file that rights management does not protect: an Office document in the clear, or

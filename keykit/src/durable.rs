@@ -70,10 +70,35 @@ impl Drop for FileLock {
 /// [`Error::Conflict`] if the file exists and is to be kept; [`Error::Write`] if the system refuses. The file
 /// at `path` is then as it was, and no temporary file is left.
 pub fn write(path: &Path, bytes: &[u8], access: Access, existing: Existing) -> Result<()> {
+    write_with(path, access, existing, |sink| sink.put(bytes))
+}
+
+/// Where [`write_with`] lets a file be filled.
+#[derive(Debug)]
+pub struct Sink<'a> {
+    file: &'a mut File,
+    path: &'a Path,
+}
+
+impl Sink<'_> {
+    /// Adds bytes at the end.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|source| Error::Write { path: self.path.to_owned(), source })
+    }
+}
+
+/// As [`write()`], with content that `fill` makes piece by piece. If it fails, the temporary file is removed.
+///
+/// # Errors
+/// As for [`write()`], and what `fill` says.
+pub fn write_with<T>(path: &Path, access: Access, existing: Existing, fill: impl FnOnce(&mut Sink<'_>) -> Result<T>) -> Result<T> {
     let failed = |source| Error::Write { path: path.to_owned(), source };
     let folder = parent(path);
     let mut temporary = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(folder).map_err(failed)?;
-    temporary.write_all(bytes).map_err(failed)?;
+    let filled = fill(&mut Sink { file: temporary.as_file_mut(), path })?;
     if access == Access::Shared {
         make_shared(temporary.as_file()).map_err(failed)?;
     }
@@ -88,7 +113,8 @@ pub fn write(path: &Path, bytes: &[u8], access: Access, existing: Existing) -> R
             _ => failed(error.error),
         })?,
     }
-    sync_folder(folder)
+    sync_folder(folder)?;
+    Ok(filled)
 }
 
 /// Whether a file of this name is a temporary one of [`write()`]: a process that is killed leaves it behind.

@@ -13,6 +13,7 @@
 //! | [`xrml`] | XrML documents as they are stored: signatures, chains, a writer |
 //! | [`licence`] | licences and the enabling bits that seal their keys |
 //! | [`container`] | the files that licences live in |
+//! | [`content`] | the content of one protected file, decrypted piece by piece |
 //! | [`bulk`] | many licences through one operation: in order, bounded memory, resumable |
 //! | [`transfer`] | wrapped keys on their way to another store |
 //! | [`tenant`] | the tenant keyring |
@@ -27,6 +28,7 @@ pub mod bulk;
 pub mod canonical;
 pub mod ceremony;
 pub mod container;
+pub mod content;
 pub mod durable;
 pub mod error;
 pub mod key;

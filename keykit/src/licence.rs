@@ -16,7 +16,7 @@
 //! must open after it.
 
 mod content_key;
-mod ecb;
+pub(crate) mod ecb;
 pub mod enabling_bits;
 mod grant;
 mod publishing;

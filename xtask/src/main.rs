@@ -1,8 +1,9 @@
-//! `cargo xtask demo`, `cargo xtask test` and `cargo xtask bench`: everything that the project needs, from a fresh machine with Rust.
+//! `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench` and `cargo xtask install`: everything that the project needs, from a fresh machine with Rust.
 #![forbid(unsafe_code)]
 
 mod bench;
 mod demo;
+mod install;
 mod process;
 mod setup;
 mod test;
@@ -19,6 +20,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
            set up what is missing, then keykit and other RSA engines side by side; --only: works whose name has TEXT
            --instructions [--keep]: count the instructions of a licence with callgrind, compare them with those that are
            kept (more than 5 % above them is an error) or keep them
+  install  [--prefix DIR] [--debug]
+           build the release and install the program, its manual pages and its completions below DIR (~/.local)
   setup    set up what is missing (Debian packages, the second token)";
 
 /// What went wrong, for people.
@@ -30,6 +33,10 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["bench", rest @ ..] => match bench::Options::read(rest) {
             Some(options) => bench::compare(&options),
+            None => return wrong_usage(),
+        },
+        ["install", rest @ ..] => match install::Options::read(rest) {
+            Some(options) => install::install(&options),
             None => return wrong_usage(),
         },
         ["demo"] => demo::show_everything(),

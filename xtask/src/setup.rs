@@ -8,8 +8,21 @@ use crate::process::{cargo, output, root, run};
 /// For `cargo xtask demo`: the token, and an independent look at it.
 pub(crate) const FOR_DEMO: &[&str] = &["gcc", "libc6-dev", "softhsm2", "opensc", "openssl"];
 /// For `cargo xtask test`: the same, and what the second token is built with.
-pub(crate) const FOR_TESTS: &[&str] =
-    &["gcc", "libc6-dev", "softhsm2", "opensc", "openssl", "libclang-dev", "libssl-dev", "libsqlite3-dev", "pkg-config", "python3", "strace"];
+pub(crate) const FOR_TESTS: &[&str] = &[
+    "gcc",
+    "libc6-dev",
+    "softhsm2",
+    "opensc",
+    "openssl",
+    "libclang-dev",
+    "libssl-dev",
+    "libsqlite3-dev",
+    "openssh-client",
+    "pkg-config",
+    "python3",
+    "strace",
+    "chromium",
+];
 
 /// For `cargo xtask bench`: the peers are OpenSSL and libraries that are built from C.
 pub(crate) const FOR_BENCH: &[&str] = &["cmake", "gcc", "libssl-dev", "openssl", "pkg-config", "softhsm2", "util-linux"];

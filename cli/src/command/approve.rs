@@ -7,6 +7,7 @@ use keykit::migration::plan::{self, Plan};
 use keykit::{Error, Result};
 use serde::Serialize;
 
+use super::recorder::Recorder;
 use crate::arguments::{ApproveArguments, CeremonyCommand};
 use crate::output::{Output, say};
 use crate::{exit, secrets};
@@ -88,7 +89,9 @@ pub(super) fn run(arguments: &ApproveArguments, output: Output) -> Result<u8> {
     if let Some(problem) = plan.approval.problem_of(&approval, &hash, now, &[]) {
         return Err(Error::refused_by_policy(format!("{}: this approval would not count: {problem}", problem.code()), "see `keykit plan show PLAN`"));
     }
+    let recorder = Recorder::open(&arguments.plan, &hash, arguments.transcript.as_deref(), false)?;
     durable::write(&arguments.output, &approval.to_bytes()?, Access::Shared, Existing::Keep)?;
+    recorder.approval_made(&plan, &approval)?;
     say(plan::show(&plan)?.trim_end().replace('\n', "\nkeykit: "));
     report(approval.statement(), arguments, "approve", output)
 }

@@ -9,13 +9,15 @@ use jiff::Timestamp;
 use keykit::canonical;
 use keykit::ceremony::Approval;
 use keykit::durable::{self, Access, Existing};
-use keykit::migration::apply::{AbortedStep, Machine, Opening, Run, RunLock, TenantWorld};
+use keykit::migration::apply::{AbortedStep, Opening, Run, RunLock, TenantWorld, read_journal};
 use keykit::migration::plan::Plan;
 use keykit::migration::verify::Check;
 use keykit::{Error, Result};
 use serde::Serialize;
 
 use super::environment::ProgramEnvironment;
+use super::recorder::{RecordedMachine, Recorder};
+use super::room::Room;
 use crate::arguments::{AbortArguments, ApplyArguments, VerifyArguments};
 use crate::exit;
 use crate::output::{Output, say, table};
@@ -47,14 +49,14 @@ struct Verified<'a> {
 }
 
 /// A plan and the folders that belong to it.
-struct Place {
-    plan: Plan,
-    base: PathBuf,
-    runs: PathBuf,
+pub(super) struct Place {
+    pub(super) plan: Plan,
+    pub(super) base: PathBuf,
+    pub(super) runs: PathBuf,
 }
 
 impl Place {
-    fn of(path: &Path) -> Result<Self> {
+    pub(super) fn of(path: &Path) -> Result<Self> {
         let plan = Plan::read(path)?;
         let base = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new(".")).to_owned();
         let runs = base.join(&plan.tenant.folder).join(RUNS);
@@ -66,7 +68,7 @@ impl Place {
     }
 
     /// The approvals that a run of this plan was begun with.
-    fn kept_approvals(&self, hash: &str) -> Result<Vec<Approval>> {
+    pub(super) fn kept_approvals(&self, hash: &str) -> Result<Vec<Approval>> {
         let folder = self.approvals();
         let Ok(entries) = fs::read_dir(&folder) else { return Ok(Vec::new()) };
         let mut paths: Vec<PathBuf> = entries
@@ -123,14 +125,37 @@ fn carry_out(arguments: &ApplyArguments, opening: Opening, output: Output) -> Re
         replace_approvals(&place, &hash, &given)?;
     }
     let approved_by = given.iter().map(|approval| format!("{} ({})", approval.statement().name, approval.statement().role)).collect();
-    let environment = ProgramEnvironment { keyring: &arguments.keyring, base: &place.base };
-    let mut world = TenantWorld::new(&environment, &place.base);
-    let mut machine = Machine;
-    let confirmed: BTreeSet<String> = arguments.confirm.iter().cloned().collect();
-    let progress = Steps::new();
-    let run = run.open(&mut machine, &place.runs, opening)?.carry_out(&mut world, &confirmed, &progress)?;
-    drop(progress);
-    let applied = Applied { plan: &hash, changed: run.state().changed, steps: place.plan.steps.len(), approved_by };
+    let recorder = Recorder::open(&arguments.plan, &hash, arguments.transcript.as_deref(), arguments.ceremony)?;
+    let journal = read_journal(&place.runs)?;
+    let run = recorder.session(
+        match opening {
+            Opening::Apply => "apply",
+            Opening::Resume => "resume",
+        },
+        &place.plan,
+        &journal,
+        || {
+            recorder.approvals(&given)?;
+            let environment = ProgramEnvironment { keyring: &arguments.keyring, base: &place.base };
+            let mut world = TenantWorld::new(&environment, &place.base);
+            let mut machine = RecordedMachine(&recorder);
+            let confirmed: BTreeSet<String> = arguments.confirm.iter().cloned().collect();
+            if arguments.ceremony {
+                let mut room = Room { recorder: &recorder, confirmed: &confirmed };
+                room.witness(&hash)?;
+                let run = run.open(&mut machine, &place.runs, opening)?.carry_out_attended(&mut world, &mut room)?;
+                return Ok(run.state().changed);
+            }
+            let progress = Steps::new();
+            let run = run.open(&mut machine, &place.runs, opening)?.carry_out(&mut world, &confirmed, &progress)?;
+            Ok(run.state().changed)
+        },
+    );
+    let changed = run?;
+    if let Some(transcript) = recorder.path() {
+        say(format!("the transcript is {0}; `keykit transcript close {0} --key KEY` ends and signs it", transcript.display()));
+    }
+    let applied = Applied { plan: &hash, changed, steps: place.plan.steps.len(), approved_by };
     if !applied.changed {
         say("nothing changed: this plan was carried out already; `keykit verify PLAN` checks it");
     }
@@ -160,11 +185,18 @@ pub(super) fn abort(arguments: &AbortArguments, output: Output) -> Result<u8> {
         return Err(Error::NotFound { what: "there is no run of this plan to abort".into(), hint: None });
     }
     let _lock = RunLock::take(&place.runs, Duration::from_secs(arguments.wait))?;
-    let environment = ProgramEnvironment { keyring: &arguments.keyring, base: &place.base };
-    let mut world = TenantWorld::new(&environment, &place.base);
-    let mut machine = Machine;
-    let run = Run::of(place.plan.clone())?.open_to_abort(&mut machine, &place.runs)?.abort(&mut world, &arguments.reason)?;
-    let given_up = GivenUp { plan: run.hash(), undone: &run.state().undone, kept: &run.state().kept };
+    let run = Run::of(place.plan.clone())?;
+    let hash = run.hash().to_owned();
+    let recorder = Recorder::open(&arguments.plan, &hash, arguments.transcript.as_deref(), false)?;
+    let journal = read_journal(&place.runs)?;
+    let (undone, kept) = recorder.session("abort", &place.plan, &journal, || {
+        let environment = ProgramEnvironment { keyring: &arguments.keyring, base: &place.base };
+        let mut world = TenantWorld::new(&environment, &place.base);
+        let mut machine = RecordedMachine(&recorder);
+        let run = run.open_to_abort(&mut machine, &place.runs)?.abort(&mut world, &arguments.reason)?;
+        Ok((run.state().undone.clone(), run.state().kept.clone()))
+    })?;
+    let given_up = GivenUp { plan: &hash, undone: &undone, kept: &kept };
     output.result("abort", &given_up, || {
         let list = |steps: &[AbortedStep]| steps.iter().map(|step| format!("\n  {}: {}", step.step, step.note)).collect::<String>();
         format!("the run is given up\nundone:{}\nstays:{}", list(given_up.undone), list(given_up.kept))

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use keykit::container;
 use keykit::durable::{self, Access, Existing};
 use keykit::key::KeyId;
-use keykit::licence;
+use keykit::licence::{self, ContentKey};
+use keykit::migration::ProtectedSample;
 use keykit::{Error, Result};
 use serde::Serialize;
 
@@ -104,33 +105,37 @@ fn open(file: &Path, tenant: &Path, key_file: Option<&Path>, keyring: &KeyringPa
             hint: Some("choose another name; keykit does not overwrite".into()),
         });
     }
+    let (key_id, key) = open_sealed(&samples::sealed_in(file)?, tenant, keyring, pin_source)?;
+    if let Some(path) = key_file {
+        durable::write(path, key.key().expose(), Access::OwnerOnly, Existing::Keep)?;
+        say(format!("{} holds the content key of this document: keep it as safe as the document", path.display()));
+    }
+    Ok(Opened { opened: true, key_id, content_key_bits: key.bits(), cipher: key.cipher().to_string() })
+}
+
+/// Opens the content key of the licences of a file with a key of the tenant; the result also says with which.
+pub(super) fn open_sealed(
+    sealed: &[ProtectedSample],
+    tenant: &Path,
+    keyring: &KeyringPassword,
+    pin_source: Option<&str>,
+) -> Result<(KeyId, ContentKey)> {
     let tenant = super::tenant::open(tenant)?;
-    let sealed = samples::sealed_in(file)?;
-    let sample = samples::for_key(&sealed, |id| tenant.key(id).is_some()).ok_or_else(|| Error::Negative {
-        what: format!(
-            "{} is sealed to the key {}, which the tenant does not have",
-            file.display(),
-            sealed.first().map(|sample| sample.key_id.short()).unwrap_or_default()
-        ),
-        hint: Some("migrate the domain with that key too: all domains of all clusters are needed, archived ones as well (rules 43 and 44)".into()),
+    let sample = samples::for_key(sealed, |id| tenant.key(id).is_some()).ok_or_else(|| {
+        let (name, key) = sealed.first().map(|sample| (sample.name.clone(), sample.key_id.short())).unwrap_or_default();
+        Error::Negative {
+            what: format!("{name} is sealed to the key {key}, which the tenant does not have"),
+            hint: Some(
+                "migrate the domain with that key too: all domains of all clusters are needed, archived ones as well (rules 43 and 44)".into(),
+            ),
+        }
     })?;
     let key = tenant.key(&sample.key_id).ok_or_else(|| Error::Internal("a key vanished from the keyring".into()))?;
     let store = stores::of_tenant_key(&tenant, key, keyring, pin_source)?;
     let mut last = Error::Crypto;
     for (algorithm, bytes) in &sample.sealed {
         match licence::open(store.as_ref(), &sample.key_id, *algorithm, bytes) {
-            Ok(opened) => {
-                if let Some(path) = key_file {
-                    durable::write(path, opened.key.key().expose(), Access::OwnerOnly, Existing::Keep)?;
-                    say(format!("{} holds the content key of this document: keep it as safe as the document", path.display()));
-                }
-                return Ok(Opened {
-                    opened: true,
-                    key_id: sample.key_id,
-                    content_key_bits: opened.key.bits(),
-                    cipher: opened.key.cipher().to_string(),
-                });
-            }
+            Ok(opened) => return Ok((sample.key_id, opened.key)),
             Err(error) => last = error,
         }
     }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use keykit::bulk::{self, Files, Ledger, LedgerLine, Options};
 use keykit::key::KeyId;
 use keykit::tenant::{KeyStatus, TenantKeyring};
@@ -26,6 +27,10 @@ const NAMED: usize = 1000;
 #[derive(Debug, Serialize)]
 struct Proof {
     tenant_id: String,
+    /// When it was made.
+    made: Timestamp,
+    /// The folders that were gone through, as they were named.
+    folders: Vec<String>,
     /// Whether every file was read and every licence opens.
     proven: bool,
     #[serde(flatten)]
@@ -87,6 +92,8 @@ pub(super) fn run(arguments: &ProveAccessArguments, output: Output) -> Result<u8
     let (summary, bad) = sum_up(&ledger, arguments.csv.as_deref())?;
     let proof = Proof {
         tenant_id: tenant.tenant_id().to_owned(),
+        made: now(),
+        folders: arguments.folders.iter().map(|folder| folder.display().to_string()).collect(),
         proven: summary.proves_access(),
         keys: per_key(&tenant, &summary),
         sample: sample.map(|sample| sample.upper_bound(summary.lost + summary.unknown)),
@@ -104,6 +111,12 @@ pub(super) fn run(arguments: &ProveAccessArguments, output: Output) -> Result<u8
     tell(&proof);
     output.result("prove-access", &proof, || table(&proof))?;
     Ok(if proof.proven { exit::DONE } else { exit::NEGATIVE })
+}
+
+/// The time, to the second.
+fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
 /// What the ledger is about: another tenant, other folders or another sample have another ledger.

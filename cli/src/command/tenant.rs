@@ -12,7 +12,7 @@ use keykit_hsm_backends::folder::FolderStore;
 use serde::Serialize;
 
 use crate::arguments::{EraArgument, TenantCommand};
-use crate::output::{Output, say, table, warn};
+use crate::output::{Output, table, warn};
 use crate::{exit, secrets, stores};
 
 #[derive(Debug, Serialize)]
@@ -51,6 +51,12 @@ struct ShownTemplate {
     grants_anyone: bool,
 }
 
+/// What `keykit tenant repassword` says.
+#[derive(Debug, Serialize)]
+struct Repassworded {
+    changed: bool,
+}
+
 /// Runs `keykit tenant …`.
 pub(super) fn run(command: &TenantCommand, output: Output) -> Result<u8> {
     match command {
@@ -65,7 +71,7 @@ pub(super) fn run(command: &TenantCommand, output: Output) -> Result<u8> {
             let tenant = open(tenant)?;
             let store = FolderStore::open(&tenant.key_folder(), &secrets::of_keyring(keyring)?, stores::scrypt_cost()?)?;
             store.change_password(&secrets::new_from(new_password_source, "new keyring password")?, stores::scrypt_cost()?)?;
-            say("the keyring password is changed");
+            output.result("tenant-repassword", &Repassworded { changed: true }, || "the keyring password is changed".into())?;
         }
     }
     Ok(exit::DONE)

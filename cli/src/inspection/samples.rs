@@ -38,7 +38,12 @@ pub(crate) fn sealed_in(file: &Path) -> Result<Vec<ProtectedSample>> {
 /// As [`sealed_in`], for a file that was read already.
 pub(crate) fn sealed_in_content(file: &Path, bytes: &[u8]) -> Result<Vec<ProtectedSample>> {
     let found = container::find_licences(bytes).map_err(|error| error.in_file(file))?;
-    let documents = xrml::documents_in(&found.licences).map_err(|error| error.in_file(file))?;
+    sealed_in_licences(file, &found.licences)
+}
+
+/// As [`sealed_in`], for licences that were found in the file already.
+pub(crate) fn sealed_in_licences(file: &Path, licences: &[u8]) -> Result<Vec<ProtectedSample>> {
+    let documents = xrml::documents_in(licences).map_err(|error| error.in_file(file))?;
     let mut samples = Vec::new();
     for document in documents.iter().filter(|document| *document.kind() == DocumentKind::PublishingLicence) {
         for principal in document.issued_principals() {

@@ -9,10 +9,10 @@ use keykit::tpd::KeyDerivation;
 use serde_json::{Value, json};
 
 use crate::support::{Desk, Ran, Sample, contoso};
-use crate::tokens::on_tokens;
+use crate::tokens::{Bench, on_tokens};
 
 /// One cluster in mode 2, one person of three who must approve, nothing to do by hand.
-const SMALL: &str = include_str!("ceremony/small.toml");
+pub(crate) const SMALL: &str = include_str!("ceremony/small.toml");
 const SINGLE_FOREST: &str = include_str!("../../../tests/organisations/single-forest.toml");
 const LICENSING_ONLY: &str = include_str!("../../../tests/organisations/licensing-only-clusters.toml");
 const TWO_FORESTS: &str = include_str!("../../../tests/organisations/two-forests.toml");
@@ -37,25 +37,25 @@ fn enter_people(desk: &Desk, migration: &str) -> (String, Vec<String>) {
 }
 
 /// A desk with a migration file, its people, and a plan.
-fn planned(desk: &Desk, migration: &str) -> Vec<String> {
+pub(crate) fn planned(desk: &Desk, migration: &str) -> Vec<String> {
     let (text, people) = enter_people(desk, migration);
     desk.write("migration.toml", text);
     desk.run("plan migration.toml -o plan.json").exits(0);
     people
 }
 
-fn small() -> (Desk, Vec<String>) {
+pub(crate) fn small() -> (Desk, Vec<String>) {
     let desk = Desk::new();
     let people = planned(&desk, SMALL);
     (desk, people)
 }
 
-fn approve(desk: &Desk, person: &str) -> Ran {
+pub(crate) fn approve(desk: &Desk, person: &str) -> Ran {
     desk.run(&format!("--format json approve plan.json --key {person} --password-source file:key-password -o {person}.approval"))
 }
 
 /// Applies with the approvals of these people, and confirms every step by hand that the run waits for. Gives the steps back.
-fn apply_through(desk: &Desk, people: &[&str]) -> Vec<String> {
+pub(crate) fn apply_through(desk: &Desk, people: &[&str]) -> Vec<String> {
     let approvals: String = people.iter().map(|person| format!(" --approval {person}.approval")).collect();
     let mut ran = desk.run(&format!("apply plan.json{approvals}"));
     let mut confirmed = Vec::new();
@@ -70,7 +70,7 @@ fn apply_through(desk: &Desk, people: &[&str]) -> Vec<String> {
     confirmed
 }
 
-fn verified(desk: &Desk) -> Value {
+pub(crate) fn verified(desk: &Desk) -> Value {
     let value = desk.run("--format json verify plan.json").exits(0).json("verify");
     assert_eq!(value["sound"], true);
     value
@@ -372,34 +372,42 @@ fn licensing_only_clusters_go_into_a_module() {
     });
 }
 
+/// Two forests on one desk: the key of one is in a module, that of the other in a file. Gives the people back.
+pub(crate) fn two_forests(bench: &Bench<'_>) -> Vec<String> {
+    let desk = &bench.desk;
+    bench.domain_around("accelerator", Transferability::Wrapped);
+    desk.write("northwind.xml", desk.read("accelerator.xml"));
+    let tailspin = Sample::make("tailspin", 2048, KeyDerivation::Sha256);
+    desk.write("tailspin.xml", &tailspin.domain);
+    desk.write("tailspin.pfile", &tailspin.cluster.licences[0].pfile);
+    desk.write("northwind.nfkmattest", "");
+    for secret in ["northwind.xml", "tailspin.xml"] {
+        desk.make_private(secret);
+    }
+    for name in ["northwind-password", "tailspin-password"] {
+        desk.write(name, desk.read("password"));
+        desk.make_private(name);
+    }
+    let mut migration = String::new();
+    for line in TWO_FORESTS.lines() {
+        // A token in the place of the provider; the label of the source token stands for evidence.
+        match line.split(" = ").next().unwrap_or_default() {
+            "transfer-profile" => migration.push_str(&format!("store = \"{}\"\n", bench.uri("target"))),
+            "key-encryption-key" | "key-encryption-key-fingerprint" | "key-encryption-key-region" | "key-encryption-key-id" | "evidence" => {}
+            "other-tenants" => migration.push_str("other-tenants = []\n"),
+            "friendly-name" if line.contains("northwind") => migration.push_str("friendly-name = \"accelerator\"\n"),
+            "source" => migration.push_str(&format!("source = \"{}\"\n", bench.uri("accelerator"))),
+            _ => migration.push_str(&format!("{line}\n")),
+        }
+    }
+    planned(desk, &migration)
+}
+
 #[test]
 fn two_forests_one_with_a_module_go_into_one_tenant() {
     on_tokens("ceremony::two_forests_one_with_a_module_go_into_one_tenant", |bench| {
         let desk = &bench.desk;
-        bench.domain_around("accelerator", Transferability::Wrapped);
-        desk.write("northwind.xml", desk.read("accelerator.xml"));
-        desk.write("tailspin.xml", &Sample::make("tailspin", 2048, KeyDerivation::Sha256).domain);
-        desk.write("northwind.nfkmattest", "");
-        for secret in ["northwind.xml", "tailspin.xml"] {
-            desk.make_private(secret);
-        }
-        for name in ["northwind-password", "tailspin-password"] {
-            desk.write(name, desk.read("password"));
-            desk.make_private(name);
-        }
-        let mut migration = String::new();
-        for line in TWO_FORESTS.lines() {
-            // A token in the place of the provider; the label of the source token stands for evidence.
-            match line.split(" = ").next().unwrap_or_default() {
-                "transfer-profile" => migration.push_str(&format!("store = \"{}\"\n", bench.uri("target"))),
-                "key-encryption-key" | "key-encryption-key-fingerprint" | "key-encryption-key-region" | "key-encryption-key-id" | "evidence" => {}
-                "other-tenants" => migration.push_str("other-tenants = []\n"),
-                "friendly-name" if line.contains("northwind") => migration.push_str("friendly-name = \"accelerator\"\n"),
-                "source" => migration.push_str(&format!("source = \"{}\"\n", bench.uri("accelerator"))),
-                _ => migration.push_str(&format!("{line}\n")),
-            }
-        }
-        let people = planned(desk, &migration);
+        let people = two_forests(bench);
         for person in &people {
             approve(desk, person).exits(0);
         }

@@ -128,7 +128,7 @@ fn the_keyring_password_is_needed_and_can_be_changed() {
     desk.write("other", "another password\n");
     desk.make_private("other");
     desk.run("licence open contoso.pfile --tenant tenant --keyring-password-source file:other").exits(6);
-    desk.run("tenant repassword --tenant tenant --new-password-source file:other").exits(0);
+    desk.run("--format json tenant repassword --tenant tenant --new-password-source file:other").exits(0).json("tenant-repassword");
     desk.run("licence open contoso.pfile --tenant tenant").exits(6);
     desk.run("licence open contoso.pfile --tenant tenant --keyring-password-source file:other").exits(0);
 }

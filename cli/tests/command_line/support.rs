@@ -13,6 +13,8 @@ use keykit_hsm_backends::memory::MemoryStore;
 use keykit_tests::samples::SampleCluster;
 use serde_json::Value;
 
+use crate::schemas;
+
 /// Password of the sample domains: blanks, a dollar sign, and a letter that is two bytes in UTF-8.
 pub(crate) const PASSWORD: &str = "Sample Pa$$w0rd é";
 
@@ -107,14 +109,19 @@ impl Desk {
     }
 
     pub(crate) fn finish(&self, command: &mut Command) -> Ran {
+        let ran = Ran(self.at_home(command).stdin(Stdio::null()).output().unwrap());
+        schemas::check(&ran.0.stdout);
+        ran
+    }
+
+    /// The folder and the environment of the program.
+    pub(crate) fn at_home<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         command
             .current_dir(self.folder.path())
             .env_remove("KEYKIT_PIN_SOURCE")
             .env("KEYKIT_KEYRING_PASSWORD_SOURCE", "file:keyring-password")
             // scrypt at a cost for tests.
             .env("KEYKIT_TEST_SCRYPT_LOG_N", "12")
-            .stdin(Stdio::null());
-        Ran(command.output().unwrap())
     }
 
     /// Every file below the folder with its content.

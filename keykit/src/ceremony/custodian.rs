@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
+use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 use ssh_key::private::{Ed25519Keypair, KeypairData};
 use ssh_key::{Algorithm, Cipher, HashAlg, Kdf, LineEnding, PrivateKey, PublicKey, SshSig};
@@ -32,6 +33,12 @@ impl CustodianPublicKey {
         Self(bytes)
     }
 
+    /// The 32 bytes (RFC 8032 §5.1.5).
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// SHA-256 of the key as OpenSSH shows it: `SHA256:…`.
     #[must_use]
     pub fn fingerprint(&self) -> String {
@@ -45,6 +52,11 @@ impl CustodianPublicKey {
     /// Whether a signature of OpenSSH over `message`, in `namespace`, is by this key.
     pub(super) fn verifies(&self, namespace: &str, message: &[u8], signature: &SshSig) -> bool {
         self.to_ssh().verify(namespace, message, signature).is_ok()
+    }
+
+    /// Whether a bare Ed25519 signature (RFC 8032) over `message` is by this key.
+    pub(super) fn verifies_raw(&self, message: &[u8], signature: &[u8]) -> bool {
+        UnparsedPublicKey::new(&ED25519, &self.0).verify(message, signature).is_ok()
     }
 
     /// The key inside a signature of OpenSSH, if it is of Ed25519.
@@ -184,5 +196,20 @@ impl CustodianKey {
     /// Signs a message as OpenSSH does (PROTOCOL.sshsig, SHA-512).
     pub(super) fn sign(&self, namespace: &str, message: &[u8]) -> Result<SshSig> {
         self.0.sign(namespace, HashAlg::Sha512, message).map_err(|_| Error::Crypto)
+    }
+
+    /// Signs a message with Ed25519 and nothing around it (RFC 8032). Only texts that can't be mistaken for others may be signed so.
+    pub(super) fn sign_raw(&self, message: &[u8]) -> Result<Vec<u8>> {
+        /// The trait through which `ssh-key` signs is not exported by name.
+        fn sign(key: &impl ssh_key::SigningKey, message: &[u8]) -> Option<Vec<u8>> {
+            key.try_sign(message).ok().map(|signature| signature.as_bytes().to_vec())
+        }
+        sign(&self.0, message).ok_or(Error::Crypto)
+    }
+
+    /// What the file says for people, for example a name.
+    #[must_use]
+    pub fn comment(&self) -> String {
+        self.0.comment().to_string()
     }
 }

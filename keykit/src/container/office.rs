@@ -21,6 +21,8 @@ const FORMAT: &str = "protected Office document";
 const MAX_LICENCE: u64 = 16 << 20;
 /// Most entries of a storage that are looked at.
 const MAX_ENTRIES: usize = 1000;
+/// Bytes before the encrypted content: its size in the clear.
+const SIZE_BYTES: u64 = 8;
 const TRANSFORMS: &str = "/\u{6}DataSpaces/TransformInfo";
 const PRIMARY: &str = "\u{6}Primary";
 const END_USER_LICENCE: &str = "EUL-";
@@ -98,8 +100,11 @@ impl ProtectedDocument {
     /// # Errors
     /// [`Error::Malformed`] if it is no compound file, or damaged.
     pub fn find(bytes: &[u8]) -> Result<Option<Self>> {
-        let mut file = open(bytes)?;
-        let Some((path, primary)) = find_transform(&mut file)? else { return Ok(None) };
+        Self::find_in(&mut open(bytes)?)
+    }
+
+    fn find_in<F: Read + Seek>(file: &mut CompoundFile<F>) -> Result<Option<Self>> {
+        let Some((path, primary)) = find_transform(file)? else { return Ok(None) };
         let publishing_licence = match data_spaces::read_transform(&primary)? {
             Transform::RightsManagement(licence) => licence.to_vec(),
             Transform::Other => return Err(Error::Internal("a transform that was found is another".into())),
@@ -109,15 +114,51 @@ impl ProtectedDocument {
             .find(|layout| file.is_stream(format!("/{}", layout.content())))
             .ok_or_else(|| Error::malformed(FORMAT, "it has a publishing licence, but no stream of encrypted content"))?;
         let (mut end_user_licences, mut damaged_end_user_licences) = (Vec::new(), 0);
-        for name in names_in(&file, &path)?.into_iter().filter(|name| name.starts_with(END_USER_LICENCE)) {
-            match read_stream(&mut file, &format!("{path}/{name}")).and_then(|bytes| EndUserLicence::parse(&bytes)) {
+        for name in names_in(file, &path)?.into_iter().filter(|name| name.starts_with(END_USER_LICENCE)) {
+            match read_stream(file, &format!("{path}/{name}")).and_then(|bytes| EndUserLicence::parse(&bytes)) {
                 Ok(licence) => end_user_licences.push(licence),
                 // The publishing licence decides about access; a licence that a program keeps for later may be missing.
                 Err(_) => damaged_end_user_licences += 1,
             }
         }
-        let (original_size, encrypted_size) = sizes(&mut file, layout)?;
+        let (original_size, encrypted_size) = sizes(file, layout)?;
         Ok(Some(Self { layout, publishing_licence, end_user_licences, damaged_end_user_licences, original_size, encrypted_size }))
+    }
+}
+
+/// A protected document whose content is read too, from a file that is not held in memory. About one byte in a hundred of the file
+/// is: its tables.
+pub(crate) struct CompoundInput<F> {
+    file: CompoundFile<F>,
+    /// What the document says of itself.
+    pub(crate) document: ProtectedDocument,
+}
+
+impl<F: Read + Seek> CompoundInput<F> {
+    /// Reads all but the content.
+    ///
+    /// # Errors
+    /// As for [`ProtectedDocument::parse`].
+    pub(crate) fn open(mut input: F) -> Result<Self> {
+        check_compound_tables(&mut input)?;
+        let length = input.seek(SeekFrom::End(0)).and_then(|length| input.rewind().map(|()| length)).map_err(|error| read(&error))?;
+        let mut file = CompoundFile::open(input).map_err(|error| read(&error))?;
+        let document = ProtectedDocument::find_in(&mut file)?.ok_or_else(not_protected)?;
+        // Sectors that are listed twice would make a small file a large content.
+        if document.encrypted_size > length {
+            return Err(Error::malformed(FORMAT, "its content is said to be longer than the file"));
+        }
+        Ok(Self { file, document })
+    }
+
+    /// The encrypted content, without the size before it.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`].
+    pub(crate) fn content(&mut self) -> Result<impl Read> {
+        let mut stream = self.file.open_stream(format!("/{}", self.document.layout.content())).map_err(|error| read(&error))?;
+        stream.seek(SeekFrom::Start(SIZE_BYTES)).map_err(|error| read(&error))?;
+        Ok(stream)
     }
 }
 
@@ -234,7 +275,7 @@ fn read_stream<F: Read + Seek>(file: &mut CompoundFile<F>, path: &str) -> Result
 fn sizes<F: Read + Seek>(file: &mut CompoundFile<F>, layout: CompoundLayout) -> Result<(u64, u64)> {
     let mut stream = file.open_stream(format!("/{}", layout.content())).map_err(|error| read(&error))?;
     let mut size = [0; 8];
-    let encrypted = stream.len().checked_sub(8).ok_or_else(|| Error::malformed(FORMAT, "the encrypted content has no length"))?;
+    let encrypted = stream.len().checked_sub(SIZE_BYTES).ok_or_else(|| Error::malformed(FORMAT, "the encrypted content has no length"))?;
     stream.read_exact(&mut size).map_err(|error| read(&error))?;
     Ok((u64::from_le_bytes(size), encrypted))
 }

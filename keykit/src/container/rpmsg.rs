@@ -49,7 +49,7 @@ pub(super) fn replace_licence(bytes: &[u8], licence: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// The payload: a compound file.
-pub(super) fn inflate(bytes: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn inflate(bytes: &[u8]) -> Result<Vec<u8>> {
     let malformed = |what: &str, rest: &[u8]| Error::malformed(FORMAT, what).at((bytes.len() - rest.len()) as u64);
     let mut rest = bytes.strip_prefix(PREAMBLE.as_slice()).ok_or_else(|| malformed("its first bytes are others", bytes))?;
     let mut payload = Vec::new();

@@ -1,6 +1,6 @@
 //! AES in ECB mode, in place, without padding (FIPS 197; SP 800-38A §6.1).
 //!
-//! ECB is what the formats prescribe. Nothing else in keykit uses it.
+//! ECB is what the formats prescribe. Nothing else in keykit is built on it; [`crate::content`] makes their chained modes from it.
 
 use aes::cipher::array::Array;
 use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
@@ -10,10 +10,10 @@ use crate::error::{Error, Result};
 use crate::secret::SecretBytes;
 
 /// Size of a block in bytes.
-pub(super) const BLOCK: usize = 16;
+pub(crate) const BLOCK: usize = 16;
 
 /// Encrypts whole blocks in place.
-pub(super) fn encrypt(key: &SecretBytes, data: &mut [u8]) -> Result<()> {
+pub(crate) fn encrypt(key: &SecretBytes, data: &mut [u8]) -> Result<()> {
     match key.len() {
         16 => encrypt_blocks(&cipher::<Aes128>(key)?, data),
         32 => encrypt_blocks(&cipher::<Aes256>(key)?, data),
@@ -22,7 +22,7 @@ pub(super) fn encrypt(key: &SecretBytes, data: &mut [u8]) -> Result<()> {
 }
 
 /// Decrypts whole blocks in place.
-pub(super) fn decrypt(key: &SecretBytes, data: &mut [u8]) -> Result<()> {
+pub(crate) fn decrypt(key: &SecretBytes, data: &mut [u8]) -> Result<()> {
     match key.len() {
         16 => decrypt_blocks(&cipher::<Aes128>(key)?, data),
         32 => decrypt_blocks(&cipher::<Aes256>(key)?, data),
@@ -31,7 +31,7 @@ pub(super) fn decrypt(key: &SecretBytes, data: &mut [u8]) -> Result<()> {
 }
 
 /// Number of bytes up to the next block's end.
-pub(super) fn round_up(length: usize) -> usize {
+pub(crate) fn round_up(length: usize) -> usize {
     length.next_multiple_of(BLOCK)
 }
 

@@ -20,10 +20,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
-pub use journal::{Event, Record, RunJournal, Segment, parse as parse_journal, segment_of};
+pub use journal::{Event, Record, RunJournal, Segment, parse as parse_journal, read as read_journal, segment_of};
 pub use lock::RunLock;
 pub use platform::{Machine, Platform};
-pub use tenant_world::{Environment, TenantWorld};
+pub use tenant_world::{Environment, SeenKey, SeenPlace, TenantWorld};
 
 use super::plan::{Action, Plan, Step, Undo};
 use super::run::Progress;
@@ -67,6 +67,38 @@ pub trait World {
     /// # Errors
     /// What the store or file says.
     fn undo(&mut self, plan: &Plan, step: &Step, before: Option<&str>) -> Result<String>;
+}
+
+/// The people around a run: they see each step before it begins, and say what was done by hand.
+pub trait Attendants {
+    /// Step `number` of `total` is about to begin, or to be looked at again if it is done. An error stops the run before it.
+    ///
+    /// # Errors
+    /// Why the run is to stop; [`Error::Interrupted`] if a person wants it so.
+    fn begin(&mut self, number: usize, total: usize, step: &Step, is_done: bool) -> Result<()>;
+
+    /// Whether a step that a person does by hand is done.
+    ///
+    /// # Errors
+    /// Why nobody can say.
+    fn is_done_by_hand(&mut self, step: &Step) -> Result<bool>;
+}
+
+/// Nobody is asked: what was done by hand was said before.
+struct Unattended<'a> {
+    confirmed: &'a BTreeSet<String>,
+    progress: &'a dyn Progress,
+}
+
+impl Attendants for Unattended<'_> {
+    fn begin(&mut self, number: usize, total: usize, step: &Step, _: bool) -> Result<()> {
+        self.progress.step(number, total, &step.id);
+        Ok(())
+    }
+
+    fn is_done_by_hand(&mut self, step: &Step) -> Result<bool> {
+        Ok(self.confirmed.contains(&step.id))
+    }
 }
 
 /// Nobody has looked at the approvals yet.
@@ -228,30 +260,39 @@ impl<'p> Run<Running<'p>> {
     /// # Errors
     /// [`Error::Interrupted`] at a step that a person must do and confirm; [`Error::Conflict`] if something else is in the place
     /// of an effect, or an effect that was there is gone; what the world says. The run can be resumed after all of them.
-    pub fn carry_out(mut self, world: &mut dyn World, confirmed: &BTreeSet<String>, progress: &dyn Progress) -> Result<Run<Done>> {
+    pub fn carry_out(self, world: &mut dyn World, confirmed: &BTreeSet<String>, progress: &dyn Progress) -> Result<Run<Done>> {
         if let Some(unknown) = confirmed.iter().find(|id| !self.plan.step(id).is_some_and(|step| matches!(step.action, Action::Manual { .. }))) {
             return Err(Error::usage(format!("the plan has no step '{unknown}' that a person does by hand")));
         }
+        self.carry_out_attended(world, &mut Unattended { confirmed, progress })
+    }
+
+    /// As [`Self::carry_out`], asking people on the way.
+    ///
+    /// # Errors
+    /// As [`Self::carry_out`], and what the attendants say.
+    pub fn carry_out_attended(mut self, world: &mut dyn World, attendants: &mut dyn Attendants) -> Result<Run<Done>> {
         if self.state.segment.finished {
             return Ok(self.into_state(Done { changed: false }));
         }
         let total = self.plan.steps.len();
         let steps = self.plan.steps.clone();
         for (index, step) in steps.iter().enumerate() {
-            progress.step(index + 1, total, &step.id);
-            if self.state.segment.done.contains_key(&step.id) {
+            let is_done = self.state.segment.done.contains_key(&step.id);
+            attendants.begin(index + 1, total, step, is_done)?;
+            if is_done {
                 self.check_done(world, step)?;
             } else {
-                self.carry_out_step(world, step, confirmed)?;
+                self.carry_out_step(world, step, attendants)?;
             }
         }
         self.state.journal.record(Event::Finished {})?;
         Ok(self.into_state(Done { changed: true }))
     }
 
-    fn carry_out_step(&mut self, world: &mut dyn World, step: &Step, confirmed: &BTreeSet<String>) -> Result<()> {
+    fn carry_out_step(&mut self, world: &mut dyn World, step: &Step, attendants: &mut dyn Attendants) -> Result<()> {
         if let Action::Manual { instruction } = &step.action {
-            if !confirmed.contains(&step.id) {
+            if !attendants.is_done_by_hand(step)? {
                 return Err(Error::Interrupted {
                     what: format!("the run waits for a person: {instruction}; then go on with `keykit resume PLAN --confirm {}`", step.id),
                 });

@@ -1,8 +1,12 @@
 //! Verification from the ground up: what is in stores and files now, against the plan. Nothing is taken from a journal.
 
+mod meaning;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+
+pub use meaning::{Subject, meaning};
 
 use super::plan::{Action, Plan, PlannedKey};
 use super::proof::{BeforeImage, sample_opens, token_attributes};

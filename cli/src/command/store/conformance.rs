@@ -46,7 +46,7 @@ pub(super) fn run_suites(arguments: &ConformanceArguments, output: Output) -> Re
     let changes = before.map(|before| document.compare(&before));
     let changes = changes.as_deref();
     let text = match output.format {
-        Format::Text => render::table(&document, changes),
+        Format::Text | Format::Markdown => render::table(&document, changes),
         Format::Json => to_json("store-conformance", &Compared { document: &document, changes })?,
         Format::Junit => render::junit(&reports, changes.unwrap_or_default()),
         Format::Html => render::html(&document, changes),

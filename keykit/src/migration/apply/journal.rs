@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::platform::Platform;
 use crate::canonical;
+use crate::durable;
 use crate::error::{Error, Result};
 use crate::migration::plan::Plan;
 
@@ -269,7 +270,7 @@ impl<'p> RunJournal<'p> {
     /// unknown until it is opened anew.
     ///
     /// # Errors
-    /// [`Error::Write`].
+    /// [`Error::Write`]; what [`Platform::recorded`] says, after which the line is on the disk nevertheless.
     pub fn record(&mut self, what: Event) -> Result<()> {
         let failed = |path: &Path, source| Error::Write { path: path.to_owned(), source };
         if self.is_broken {
@@ -289,8 +290,9 @@ impl<'p> RunJournal<'p> {
             return Err(failed(&self.path, source));
         }
         self.length += line.len() as u64;
+        let told = self.platform.recorded(&record);
         self.records.push(record);
-        Ok(())
+        told
     }
 
     fn write(&mut self, line: &[u8]) -> std::io::Result<()> {
@@ -301,6 +303,19 @@ impl<'p> RunJournal<'p> {
         }
         Ok(())
     }
+}
+
+/// The lines of the journal in a folder as they are now; nothing is changed, and a torn line is left out.
+///
+/// # Errors
+/// [`Error::Malformed`] with the line that was changed; [`Error::Read`].
+pub fn read(folder: &Path) -> Result<Vec<Record>> {
+    let path = folder.join(NAME);
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let bytes = durable::read(&path, LIMIT, FORMAT)?;
+    parse(&bytes).map(|(records, _)| records).map_err(|error| error.in_file(&path))
 }
 
 /// Reads the lines of a journal: the records, and how many bytes they take. What follows is a torn line.

@@ -7,6 +7,9 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use super::journal::Record;
+use crate::error::Result;
+
 /// What the journal needs of a computer. Tests put a simulated one in its place, in which every call can fail.
 pub trait Platform: fmt::Debug {
     /// The time.
@@ -47,6 +50,15 @@ pub trait Platform: fmt::Debug {
     /// # Errors
     /// What the system says.
     fn sync_folder(&mut self, folder: &Path) -> io::Result<()>;
+
+    /// A line of the journal is on the disk. A transcript is written from here.
+    ///
+    /// # Errors
+    /// What the transcript says. The run stops then, and can be resumed.
+    fn recorded(&mut self, record: &Record) -> Result<()> {
+        let _ = record;
+        Ok(())
+    }
 }
 
 /// The computer that the program runs on.

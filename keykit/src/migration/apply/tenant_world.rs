@@ -1,7 +1,11 @@
 //! The real stores and files of a migration.
 
+mod seen;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+pub use seen::{SeenKey, SeenPlace};
 
 use super::{Observed, World};
 use crate::canonical;

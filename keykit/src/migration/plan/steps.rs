@@ -95,7 +95,7 @@ impl Action {
         }
     }
 
-    /// Whether it only looks, and is done again on every run.
+    /// Whether it only looks: it leaves nothing that could be found again.
     #[must_use]
     pub fn only_looks(&self) -> bool {
         matches!(self, Self::CheckSources | Self::ProveKey { .. } | Self::Verify { .. })
