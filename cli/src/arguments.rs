@@ -94,6 +94,8 @@ pub(crate) enum Command {
     Verify(VerifyArguments),
     /// Make the report of a migration: one page for auditors, and JSON
     Report(ReportArguments),
+    /// Write registry files and scripts for Windows clients, with their roll-backs
+    Artefacts(ArtefactsArguments),
     /// Make and show the tenant keyring
     #[command(subcommand)]
     Tenant(TenantCommand),
@@ -125,6 +127,20 @@ pub(crate) enum Command {
         #[arg(long, short, value_hint = ValueHint::DirPath)]
         output: Option<PathBuf>,
     },
+}
+
+/// `keykit artefacts`
+#[derive(Debug, Args)]
+pub(crate) struct ArtefactsArguments {
+    /// The migration file
+    #[arg(value_name = "MIGRATION.toml", value_hint = ValueHint::FilePath)]
+    pub(crate) migration: PathBuf,
+    /// Folder for the files; made if it is not there
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) output: PathBuf,
+    /// Number of the scripts' version gate: a script runs again only under a higher one (rule 165). Many use YYYYMMDD
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=2_147_483_647))]
+    pub(crate) script_version: u32,
 }
 
 /// `keykit prove-access`

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod approve;
+mod artefacts;
 mod byok;
 mod carry_out;
 mod content;
@@ -56,6 +57,7 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<u8> {
         Command::Abort(arguments) => carry_out::abort(&arguments, output),
         Command::Verify(arguments) => carry_out::verify(&arguments, output),
         Command::Report(arguments) => report::run(&arguments, output),
+        Command::Artefacts(arguments) => artefacts::run(&arguments, output),
         Command::Tenant(command) => tenant::run(&command, output),
         Command::Licence(command) => licence::run(&command, output),
         Command::Content(command) => content::run(&command, output),

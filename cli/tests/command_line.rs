@@ -7,6 +7,8 @@ mod support;
 
 #[path = "command_line/access.rs"]
 mod access;
+#[path = "command_line/artefacts.rs"]
+mod artefacts;
 #[path = "command_line/bad_input.rs"]
 mod bad_input;
 #[path = "command_line/byok.rs"]

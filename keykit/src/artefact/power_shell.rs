@@ -38,9 +38,7 @@ impl Word {
         if is_plain(value) {
             return Ok(Self(value.to_owned()));
         }
-        let doubled: String =
-            value.chars().flat_map(|character| std::iter::repeat_n(character, if QUOTES.contains(&character) { 2 } else { 1 })).collect();
-        Ok(Self(format!("'{doubled}'")))
+        literal(value).map(Self)
     }
 
     /// A word that is typed as it stands here: a variable, an expression. For constants, never for a value from outside.
@@ -76,6 +74,19 @@ impl fmt::Display for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// A text between single quotes, as it stands in a script. It is handed to no other program: double quotes are allowed.
+///
+/// # Errors
+/// [`Error::Malformed`] for control characters and line ends.
+pub fn literal(value: &str) -> Result<String> {
+    if value.chars().any(char::is_control) {
+        return Err(Error::malformed("text of a script", format!("{value:?} has a control character or a line end in it")));
+    }
+    let doubled: String =
+        value.chars().flat_map(|character| std::iter::repeat_n(character, if QUOTES.contains(&character) { 2 } else { 1 })).collect();
+    Ok(format!("'{doubled}'"))
 }
 
 /// A command line.

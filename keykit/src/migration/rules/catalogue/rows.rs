@@ -173,9 +173,9 @@ pub(super) const ROWS: &[Entry] = rows! {
     160 Generate Tools "A B H" "the URL of the tenant" decided;
     161 Simulate Clients "B H C" "in which order clients look for the service" outside "a behaviour of clients";
     162 Enforce Clients "H I" "DNS redirects click-to-run Office 2016 and later only" decided;
-    163 Generate Clients "A" "the clients' scripts of 2016" outside "keykit writes no scripts for clients yet";
-    164 Generate Clients "B H" "the clients' scripts since 2017" outside "keykit writes no scripts for clients yet";
-    165 Simulate Clients "B H" "a script runs again only under a higher version" outside "keykit writes no scripts for clients yet";
+    163 Generate Clients "A" "the clients' scripts of 2016" code "keykit/src/artefact/clients.rs" "artefacts" "preparing_leads_the_other_way_and_migrating_clears_it_first";
+    164 Generate Clients "B H" "the clients' scripts since 2017" code "keykit/src/artefact/clients.rs" "artefacts" "both_redirections_lead_from_ad_rms_to_the_tenant_with_and_without_the_port";
+    165 Simulate Clients "B H" "a script runs again only under a higher version" code "keykit/src/artefact/clients.rs" "script" "scripts_have_the_version_gate_and_what_if";
     166 Enforce Clients "B H C" "both URLs of each cluster are redirected" decided;
     167 Enforce Clients "B H" "a user is in the group before the scripts run" outside "the order of two actions on other computers; the group is checked by rule 150";
     168 Generate Clients "A B H" "DNS records of the mobile extension go, caches of Macs are cleared" outside "keykit writes no records and scripts for clients yet";
