@@ -295,7 +295,7 @@ mod tests {
 
         #[test]
         fn no_input_panics(bytes in prop::collection::vec(any::<u8>(), 0..200), text in "\\PC{0,60}", lines in prop::collection::vec("[-@=\\[\\]\"\\\\a;:dwor0]{0,12}", 0..6)) {
-            let _ = RegistryFile::parse(&bytes);
+            drop(RegistryFile::parse(&bytes));
             for body in [text, format!("[HKEY_USERS\\a]\r\n{}", lines.join("\r\n"))] {
                 let bytes: Vec<u8> = format!("\u{feff}{HEADER}\r\n{body}").encode_utf16().flat_map(u16::to_le_bytes).collect();
                 if let Ok(file) = RegistryFile::parse(&bytes) {

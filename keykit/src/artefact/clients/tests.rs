@@ -138,7 +138,7 @@ proptest! {
         let expected = format!("https://{}/_wmcs/licensing", file.forest[0].cluster[0].extranet_url.as_ref().map(|url| ServerUrl::authority(&url.value)).unwrap());
         let files = artefacts(&file, 1).unwrap();
         let machine = RegistryFile::parse(named(&files, "migrate-machine.reg")).unwrap();
-        let read: Vec<_> = machine.keys.iter().flat_map(|key| key.values()).filter_map(Value::name).collect();
+        let read: Vec<_> = machine.keys.iter().flat_map(Key::values).filter_map(Value::name).collect();
         prop_assert!(read.contains(&expected.as_str()), "{read:?}");
         let script = script_text(&files, "Migrate-Client.ps1");
         prop_assert!(script.lines().filter(|line| line.starts_with("Set-Text")).any(|line| literals(line).get(2) == Some(&expected)));
