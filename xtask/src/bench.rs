@@ -40,14 +40,18 @@ pub(crate) struct Options {
 impl Options {
     /// Reads what follows `bench`; `None` if it is not understood.
     pub(crate) fn read(words: &[&str]) -> Option<Self> {
+        Self::read_words(words).filter(|options| options.instructions || !options.keep)
+    }
+
+    fn read_words(words: &[&str]) -> Option<Self> {
         match words {
             [] => Some(Self::default()),
-            ["--quick", rest @ ..] => Self::read(rest).map(|options| Self { quick: true, ..options }),
-            ["--instructions", rest @ ..] => Self::read(rest).map(|options| Self { instructions: true, ..options }),
-            ["--keep", rest @ ..] => Self::read(rest).map(|options| Self { keep: true, ..options }).filter(|options| options.instructions),
-            ["--format", "json", rest @ ..] => Self::read(rest).map(|options| Self { json: true, ..options }),
-            ["--format", "text", rest @ ..] => Self::read(rest),
-            ["--only", text, rest @ ..] => Self::read(rest).map(|options| Self { only: (*text).to_owned(), ..options }),
+            ["--quick", rest @ ..] => Self::read_words(rest).map(|options| Self { quick: true, ..options }),
+            ["--instructions", rest @ ..] => Self::read_words(rest).map(|options| Self { instructions: true, ..options }),
+            ["--keep", rest @ ..] => Self::read_words(rest).map(|options| Self { keep: true, ..options }),
+            ["--format", "json", rest @ ..] => Self::read_words(rest).map(|options| Self { json: true, ..options }),
+            ["--format", "text", rest @ ..] => Self::read_words(rest),
+            ["--only", text, rest @ ..] => Self::read_words(rest).map(|options| Self { only: (*text).to_owned(), ..options }),
             _ => None,
         }
     }
