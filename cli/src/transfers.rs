@@ -53,8 +53,14 @@ pub(crate) fn open_source(source: &TransferSource) -> Result<(Box<dyn KeyStore>,
         let start = source.key.as_deref().unwrap_or(start);
         let store = FolderStore::open(Path::new(folder), &secrets::of_keyring(&source.keyring)?, stores::scrypt_cost()?)?;
         let record = stores::key_by_start(&store, start)?;
-        if record.attributes.extractable == Some(false) {
-            say("the key was stored in its folder to stay there; it leaves wrapped, by the password of the folder");
+        if record.attributes.extractable == Some(false) || record.attributes.wrap_with_trusted == Some(true) {
+            if !source.danger_wrap_key_that_must_stay {
+                return Err(Error::refused_by_policy(
+                    format!("the key {} was stored in {folder} to stay there [key-must-stay]", record.id().short()),
+                    "leave it where it is; or say --danger-wrap-key-that-must-stay, if the policy allows that: the folder's password opens it in any case",
+                ));
+            }
+            warn("the key was stored in its folder to stay there; it leaves wrapped, since that was asked for");
         }
         // Whoever opens a folder can read its keys: it is wrapped like the key of an exported domain.
         let key = store.as_export_plaintext()?.export_plaintext_danger(&record.id())?;

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use measure::{examine_software, examine_token};
 pub use profiles::{Served, ServedProfile};
-pub use routes::Route;
+pub use routes::{Route, Way};
 pub use text::table;
 
 /// The schema of the file.

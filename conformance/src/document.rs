@@ -118,8 +118,11 @@ pub struct SuiteResult {
     pub suite: String,
     /// What was tested, in words.
     pub title: String,
-    /// Whether something passed and nothing failed.
+    /// Whether something passed, or there was nothing to try, and nothing failed.
     pub passed: bool,
+    /// Whether the store offers nothing that the suite could try.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub absent: bool,
     /// Counts.
     pub counts: Counts,
     /// Cases that failed, with what was wrong.
@@ -161,6 +164,7 @@ impl Document {
                 suite: report.name.to_owned(),
                 title: report.suite.clone(),
                 passed: report.is_success(),
+                absent: report.absent,
                 counts: Counts::of(report),
                 failures: report.failed.iter().map(|(case, problem)| Failure { case: case.clone(), problem: problem.clone() }).collect(),
                 deviations: report
@@ -228,6 +232,12 @@ impl Document {
 }
 
 impl SuiteResult {
+    /// Whether nothing was tried though something should have been.
+    #[must_use]
+    pub fn ran_nothing(&self) -> bool {
+        self.counts.ran == 0 && !self.absent
+    }
+
     /// `same_cases` is false if the two runs did not see the same cases: then fewer that pass are no worse.
     fn compare(&self, before: &Self, same_cases: bool, changes: &mut Vec<Change>) {
         let name = |what: &str| format!("{}: {what}", self.suite);

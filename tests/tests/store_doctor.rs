@@ -9,7 +9,7 @@ use std::{env, fs};
 
 use keykit::secret::Password;
 use keykit::store::{KeyRequest, KeyStore};
-use keykit_conformance::doctor::{Doctor, Outcome, Served, examine_software, examine_token};
+use keykit_conformance::doctor::{Doctor, Outcome, Served, Way, examine_software, examine_token};
 use keykit_hsm_backends::memory::MemoryStore;
 use keykit_hsm_backends::pkcs11::{ObjectLifetime, Pkcs11Options, Pkcs11Store, Pkcs11Uri};
 use keykit_tests::kryoptic::{self, on_kryoptic};
@@ -118,5 +118,6 @@ fn a_store_in_memory_says_what_applies() {
     assert!(store.keys().unwrap().is_empty());
     assert!(doctor.mechanisms.is_empty() && doctor.says.is_empty() && doctor.not_measured.len() == 2);
     assert!(doctor.profiles.iter().all(|profile| profile.served == Served::InMemory), "{:?}", doctor.profiles);
+    assert!(doctor.routes.iter().all(|route| route.way == Way::InMemory), "{:?}", doctor.routes);
     assert!(doctor.measurements.len() >= 16 && doctor.measurements.iter().all(|found| found.outcome == Outcome::Right), "{:?}", doctor.measurements);
 }

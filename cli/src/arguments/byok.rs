@@ -73,6 +73,9 @@ pub(crate) struct TransferSource {
     /// Allow an AES key that exists in this process for a moment, where the source token offers no other way
     #[arg(long)]
     pub(crate) allow_host_visible_ephemeral_key: bool,
+    /// DANGER: wrap a key of a folder (`file:DIR`) though it was stored to stay there
+    #[arg(long)]
+    pub(crate) danger_wrap_key_that_must_stay: bool,
 }
 
 /// `keykit byok wrap`

@@ -120,6 +120,18 @@ fn a_key_of_a_folder_is_wrapped() {
 }
 
 #[test]
+fn a_key_that_was_stored_to_stay_does_not_leave_by_itself() {
+    let desk = desk();
+    receiver(&desk, 2048);
+    let before = desk.snapshot();
+    let refused = wrap(&desk, "file:receiver", "--profile aws-kms-sha256 -o out.bin").exits(4);
+    let error = refused.says("to stay there").json("error");
+    assert_eq!((&error["code"], &error["finding"]), (&"refused".into(), &"key-must-stay".into()));
+    assert_eq!(desk.snapshot(), before);
+    wrap(&desk, "file:receiver", "--profile aws-kms-sha256 -o out.bin --danger-wrap-key-that-must-stay").exits(0).says("that was asked for");
+}
+
+#[test]
 fn nothing_is_wrapped_without_a_confirmed_key_encryption_key() {
     let desk = desk();
     let before = desk.snapshot();

@@ -22,7 +22,7 @@ pub fn examine_token(token: &Pkcs11Store, step: &mut dyn FnMut(&str)) -> Result<
     let known = |name: &str| quirks_of(token.identity()).find(|quirk| quirk.measurements.contains(&name)).map(|quirk| quirk.name.to_owned());
     says(&mut doctor, examination, known);
     step("the ways of a key out of the token and into it");
-    doctor.routes = routes::measure(token, pads)?;
+    doctor.routes = routes::measure(token, pads, Way::OaepAndKeyWrap)?;
     conclude(&mut doctor)?;
     Ok(doctor)
 }
@@ -37,7 +37,7 @@ pub fn examine_software(identity: &StoreIdentity, store: &dyn KeyStore, step: &m
     step("what the store really does");
     doctor.measurements = work(store)?;
     step("the ways of a key out of the store and into it");
-    doctor.routes = routes::measure(store, false)?;
+    doctor.routes = routes::measure(store, false, Way::InMemory)?;
     doctor.not_measured = vec![
         "mechanisms, flags and sessions: a store in software has none".to_owned(),
         "attributes of objects: they are kept by this program, and bind it only".to_owned(),

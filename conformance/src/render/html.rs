@@ -67,6 +67,7 @@ fn row(suite: &SuiteResult) -> String {
     let (class, word) = match (suite.passed, suite.counts.ran, suite.counts.deviated) {
         (false, 0, _) => ("bad", "nothing ran"),
         (false, ..) => ("bad", "failed"),
+        (true, 0, _) => ("odd", "not offered"),
         (true, _, 0) => ("good", "passed"),
         (true, ..) => ("odd", "passed, with deviations"),
     };

@@ -104,6 +104,11 @@ impl CallError {
         )
     }
 
+    /// Whether a failed C_WrapKey says that a secret of this length cannot be wrapped.
+    pub(super) fn blames_length(&self) -> bool {
+        matches!(self.code(), Some(RvError::KeySizeRange | RvError::DataLenRange | RvError::DataInvalid | RvError::KeyNotWrappable))
+    }
+
     /// Whether a failed C_WrapKey says that this key may not leave.
     pub(super) fn forbids_wrapping(&self) -> bool {
         matches!(
