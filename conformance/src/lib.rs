@@ -15,7 +15,7 @@
 //!
 //! | module | what it knows |
 //! |---|---|
-//! | `wycheproof`, `contract`, `attributes` | the suites |
+//! | `wycheproof`, `nist`, `contract`, `attributes` | the suites |
 //! | `loader` | how a given key comes into a store |
 //! | `report`, `document`, `render` | counts, the result file `keykit/store-conformance/1`, its forms for people and programs |
 //! | `doctor` | what a store says and what it does, `keykit/store-doctor/1` |
@@ -28,6 +28,7 @@ pub mod contract;
 pub mod doctor;
 pub mod document;
 pub mod loader;
+pub mod nist;
 pub mod render;
 pub mod report;
 mod vectors;
@@ -79,16 +80,36 @@ pub enum Suite {
     Attributes,
     /// RSASSA-PKCS1-v1_5 verification by this program.
     Verify,
+    /// RSASSA-PSS verification: a token's, or that of this program.
+    PssVerify,
+    /// AES-CBC with PKCS#5 padding: a token's, or that of this program.
+    Cbc,
     /// AES key wrap (RFC 3394): a token's, or that of this program.
     KeyWrap,
     /// AES key wrap with padding (RFC 5649): a token's, or that of this program.
     KeyWrapWithPadding,
+    /// AES key wrap with the vectors of NIST.
+    NistKeyWrap,
+    /// AES key wrap with padding with the vectors of NIST.
+    NistKeyWrapWithPadding,
 }
 
 impl Suite {
     /// Every suite, in the order in which they run.
-    pub const ALL: [Self; 8] =
-        [Self::Sign, Self::Oaep, Self::Pkcs1Decrypt, Self::Contract, Self::Attributes, Self::Verify, Self::KeyWrap, Self::KeyWrapWithPadding];
+    pub const ALL: [Self; 12] = [
+        Self::Sign,
+        Self::Oaep,
+        Self::Pkcs1Decrypt,
+        Self::Contract,
+        Self::Attributes,
+        Self::Verify,
+        Self::PssVerify,
+        Self::Cbc,
+        Self::KeyWrap,
+        Self::KeyWrapWithPadding,
+        Self::NistKeyWrap,
+        Self::NistKeyWrapWithPadding,
+    ];
 
     /// The name.
     #[must_use]
@@ -100,8 +121,12 @@ impl Suite {
             Self::Contract => "contract",
             Self::Attributes => "attributes",
             Self::Verify => "verify",
+            Self::PssVerify => "pss-verify",
+            Self::Cbc => "cbc",
             Self::KeyWrap => "kw",
             Self::KeyWrapWithPadding => "kwp",
+            Self::NistKeyWrap => "nist-kw",
+            Self::NistKeyWrapWithPadding => "nist-kwp",
         }
     }
 
@@ -120,10 +145,18 @@ impl Suite {
             (Self::Contract, _) => contract::run(store, loader, options),
             (Self::Attributes, _) => attributes::run(subject, options),
             (Self::Verify, _) => wycheproof::verification(),
+            (Self::PssVerify, None) => wycheproof::pss_verification(),
+            (Self::PssVerify, Some(token)) => wycheproof::token_pss_verification(token),
+            (Self::Cbc, None) => wycheproof::cbc(),
+            (Self::Cbc, Some(token)) => wycheproof::token_cbc(token),
             (Self::KeyWrap, None) => wycheproof::key_wrap(),
             (Self::KeyWrap, Some(token)) => wycheproof::token_key_wrap(token),
             (Self::KeyWrapWithPadding, None) => wycheproof::key_wrap_with_padding(),
             (Self::KeyWrapWithPadding, Some(token)) => wycheproof::token_key_wrap_with_padding(token),
+            (Self::NistKeyWrap, None) => nist::key_wrap(),
+            (Self::NistKeyWrap, Some(token)) => nist::token_key_wrap(token),
+            (Self::NistKeyWrapWithPadding, None) => nist::key_wrap_with_padding(),
+            (Self::NistKeyWrapWithPadding, Some(token)) => nist::token_key_wrap_with_padding(token),
         }
     }
 }

@@ -33,6 +33,7 @@ mod sys;
 mod token;
 mod unwrap;
 mod uri;
+mod verification;
 mod wrap;
 
 pub use examine::{Examination, Measurement, ModuleDescription, SlotFacts, Verdict};

@@ -40,15 +40,23 @@ pub fn token_key_wrap(store: &Pkcs11Store) -> Report {
 /// AES key wrap with padding, RFC 5649, through every mechanism that the token has for it (0x210A, 0x210B or both).
 #[must_use]
 pub fn token_key_wrap_with_padding(store: &Pkcs11Store) -> Report {
-    let mut report = Report::new("AES-KWP through the token");
+    with_each_kwp_mechanism("AES-KWP", store, |report, mechanism, prefix| {
+        token_wrapping(report, store, vectors::KEY_WRAP_WITH_PADDING, mechanism, prefix);
+    })
+}
+
+/// A report over every mechanism that the token has for RFC 5649. `run` is told the mechanism, and what stands before the names
+/// of its cases where there are several.
+pub(crate) fn with_each_kwp_mechanism(title: &str, store: &Pkcs11Store, run: impl Fn(&mut Report, u64, &str)) -> Report {
+    let mut report = Report::new(format!("{title} through the token"));
     match store.key_wrap_abilities() {
         Ok([]) => report.record_absent("the token offers neither CKM_AES_KEY_WRAP_KWP nor CKM_AES_KEY_WRAP_PAD"),
         Ok(abilities) => {
             let names: Vec<&str> = abilities.iter().map(|ability| ability.name.as_str()).collect();
-            report.suite = format!("AES-KWP through {}", names.join(" and "));
+            report.suite = format!("{title} through {}", names.join(" and "));
             for ability in abilities {
                 let prefix = if abilities.len() > 1 { format!("{} ", ability.name) } else { String::new() };
-                token_wrapping(&mut report, store, vectors::KEY_WRAP_WITH_PADDING, ability.mechanism, &prefix);
+                run(&mut report, ability.mechanism, &prefix);
             }
         }
         Err(error) => report.record("the mechanism", Outcome::Failed(error.to_string())),
@@ -57,18 +65,24 @@ pub fn token_key_wrap_with_padding(store: &Pkcs11Store) -> Report {
 }
 
 /// The mechanism of RFC 3394 (PKCS#11 3.1 §6.13.3).
-const CKM_AES_KEY_WRAP: u64 = 0x2109;
+pub(crate) const CKM_AES_KEY_WRAP: u64 = 0x2109;
 /// SoftHSM 2.6's fault, by its name in the table of quirks: a wrap opens to the message and the zeros up to eight bytes.
 const ZERO_PADDING: &str = "kwp-zero-padding";
 /// kryoptic's fault: zero bytes unwrap to an empty secret.
 const EMPTY_SECRET: &str = "kw-empty-secret";
 
-fn own_key(key: &SecretBytes) -> keykit::Result<KeyEncryptionKey> {
+/// keykit's own AES key wrap; it has no keys of 192 bits.
+pub(crate) fn own_key(key: &SecretBytes) -> keykit::Result<KeyEncryptionKey> {
     KeyEncryptionKey::new(SecretBytes::copy_of(key.expose()))
 }
 
+/// The faults that a token is known for, by their names in the table of quirks.
+pub(crate) fn token_faults(store: &Pkcs11Store) -> Vec<&'static str> {
+    quirks_of(store.identity()).map(|quirk| quirk.name).collect()
+}
+
 fn token_wrapping(report: &mut Report, store: &Pkcs11Store, set: &[Packed], mechanism: u64, prefix: &str) {
-    let known: Vec<&str> = quirks_of(store.identity()).map(|quirk| quirk.name).collect();
+    let known = token_faults(store);
     let wrap = |key: &SecretBytes, secret: &SecretBytes| store.wrap_secret(mechanism, key, secret);
     wrapping(report, set, wrap, |key, wrapped| store.unwrap_secret(mechanism, key, wrapped), &known, prefix);
 }
@@ -93,7 +107,7 @@ fn wrapping(
 }
 
 /// One case: the message, and its wrapped form.
-pub(super) fn wrapping_case(
+pub(crate) fn wrapping_case(
     expected: Expected,
     key: &SecretBytes,
     message: &SecretBytes,

@@ -15,7 +15,7 @@ use keykit::transfer::{Finding, other_hash_error};
 use keykit::{Error, Result};
 
 use super::error::CallError;
-use super::key::{self, NewObjects};
+use super::key::NewObjects;
 use super::store::Pkcs11Store;
 use super::sys::{Mechanism, Oaep};
 use super::unwrap::UnwrapRoute;
