@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use keykit::durable::{self, Access, Existing};
 use keykit::key::RsaSecretKey;
 use keykit::migration::SourceDomain;
+use keykit::migration::file::MigrationFile;
+use keykit::migration::plan::{FileKind, Plan};
 use keykit::store::{ImportPlaintext as _, KeyRecord, KeyRequest, KeyStore, Transferability};
 use keykit::tpd::TrustedPublishingDomain;
 use keykit::transfer::{ConfirmedKey, Envelope, Finding, LintReport, OfferedKey, Package, Severity, TransferProfile};
@@ -44,6 +46,46 @@ pub(crate) fn confirmed_kek(file: &Path, kid: Option<&str>, fingerprint: Option<
     let bytes = durable::read(file, LIMIT, "key encryption key")?;
     let offered = OfferedKey::parse(&bytes, kid).map_err(|error| error.in_file(file))?;
     offered.confirm(fingerprint, profile, Timestamp::now())
+}
+
+/// What a plan says of a key encryption key.
+#[derive(Debug)]
+pub(crate) struct PlannedKek {
+    /// Its fingerprint, as its owner read it out when the plan was made.
+    pub(crate) fingerprint: String,
+    /// Its identifier at its provider.
+    pub(crate) kid: Option<String>,
+}
+
+/// The key encryption key of a plan: of the very migration file that it was made from, by its digest. A migration file is taken
+/// too.
+pub(crate) fn planned_kek(plan: &Path, profile: &TransferProfile) -> Result<PlannedKek> {
+    let bytes = durable::read(plan, LIMIT, "plan")?;
+    let text = if bytes.trim_ascii_start().starts_with(b"{") {
+        let parsed = Plan::parse(&bytes).map_err(|error| error.in_file(plan))?;
+        let file = parsed.files.iter().find(|file| file.kind == FileKind::MigrationFile).ok_or_else(|| names_no_kek(plan))?;
+        let path = plan.parent().unwrap_or_else(|| Path::new("")).join(&file.path);
+        let content = durable::read(&path, LIMIT, "migration file")?;
+        file.check(&content)?;
+        content
+    } else {
+        bytes
+    };
+    let text = std::str::from_utf8(&text).map_err(|_| Error::malformed("migration file", "not UTF-8 text").in_file(plan))?;
+    let tenant = MigrationFile::parse(text).map_err(|error| error.in_file(plan))?.tenant;
+    let (Some(planned), Some(fingerprint)) = (tenant.transfer_profile, tenant.key_encryption_key_fingerprint) else { return Err(names_no_kek(plan)) };
+    if planned.value.word() != profile.name {
+        return Err(Error::refused_by_policy(
+            format!("the plan is for the profile {}; this is {} [plan-profile]", planned.value, profile.name),
+            "take the profile of the plan, or make a new plan and have it approved",
+        ));
+    }
+    Ok(PlannedKek { fingerprint: fingerprint.value, kid: tenant.key_encryption_key_id.map(|kid| kid.value) })
+}
+
+fn names_no_kek(plan: &Path) -> Error {
+    Error::usage(format!("{} names no key encryption key with its fingerprint", plan.display()))
+        .with_hint("`transfer-profile` and `key-encryption-key-fingerprint` stand in the migration file's [tenant]; or give --kek-fingerprint")
 }
 
 /// Opens the store of the key that is to be wrapped.

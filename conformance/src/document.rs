@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::{Change, Direction, direction};
 use crate::report::Report;
+use crate::vectors;
 
 /// The schema of the file.
 pub const SCHEMA: &str = "keykit/store-conformance/1";
@@ -21,6 +22,12 @@ pub struct Document {
     pub schema: String,
     /// Version of the program that ran the suites.
     pub keykit: String,
+    /// When they ran (RFC 3339), if whoever wrote the result said so. Not compared.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub date: String,
+    /// Which published vectors ran, with their versions. Not compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vectors: Vec<String>,
     /// Whether every suite that was asked for ran and failed nowhere.
     pub passed: bool,
     /// What was tested.
@@ -178,6 +185,8 @@ impl Document {
         Self {
             schema: SCHEMA.to_owned(),
             keykit: env!("CARGO_PKG_VERSION").to_owned(),
+            date: String::new(),
+            vectors: vectors::SOURCES.map(str::to_owned).to_vec(),
             passed: !suites.is_empty() && suites.iter().all(|suite| suite.passed),
             store: Tested::new(identity, keys_lived_in),
             max_modulus_bits,

@@ -130,6 +130,27 @@ impl Suite {
         }
     }
 
+    /// What it shows, for people who do not know the words of cryptography.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Sign => "The store signs as everybody else does: for published examples it gives exactly the published signature.",
+            Self::Oaep => "The store opens what was sealed to its keys in the newer way, and refuses what was tampered with or is not for it.",
+            Self::Pkcs1Decrypt => "The same for the older way of sealing, which protected documents of the years before 2013 have.",
+            Self::Contract => {
+                "The store does what the migration relies on: keys are found again, nothing is mixed up, several requests at once are answered rightly, and what was refused leaves nothing behind."
+            }
+            Self::Attributes => "Keys that must not leave do not leave, their protection cannot be weakened, and keys in damaged wrapping are refused.",
+            Self::Verify => "Forged and damaged signatures are told from good ones, by this program.",
+            Self::PssVerify => "The same for a newer kind of signature, which the migration itself does not use.",
+            Self::Cbc => "The encryption of files that protected documents use is done right, and damaged ones are refused.",
+            Self::KeyWrap => "Keys are wrapped for transport as the standard says, in its simple form, and damaged ones are refused.",
+            Self::KeyWrapWithPadding => "The same for the form of the standard that carries private keys to a cloud.",
+            Self::NistKeyWrap => "The simple form again, with the examples by which the American standards office validates products.",
+            Self::NistKeyWrapWithPadding => "The form for private keys again, with those examples.",
+        }
+    }
+
     /// The suite of a name.
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {

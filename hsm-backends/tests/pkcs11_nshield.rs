@@ -8,7 +8,7 @@ use keykit::secret::Password;
 use keykit::store::protection::Protection;
 use keykit::store::{KeyRequest, KeyStore, Transferability, WrapPolicy, WrapRoute};
 use keykit::transfer::{unwrap_rsa_aes, wrap_rsa_aes};
-use keykit_conformance::{Options, Wrapped, contract};
+use keykit_conformance::{Options, Subject, Suite, Wrapped, contract, report, run};
 use keykit_hsm_backends::memory::MemoryStore;
 use keykit_hsm_backends::pkcs11::{Pkcs11Options, Pkcs11Store, Pkcs11Uri, tokens};
 use keykit_hsm_backends::protection::nshield::{Evidence, KeyIdentifiers};
@@ -176,6 +176,25 @@ fn one_call_wraps_where_it_is_right() {
                     break;
                 }
             }
+        }
+    });
+}
+
+/// The suites that are about the store, on an accelerator without a login and on a card set.
+#[test]
+fn nshield_tokens_pass_the_suites() {
+    on_nshield("nshield_tokens_pass_the_suites", |modules| {
+        for (token, pin) in [("accelerator", None), ("PKCS11OCS", Some(PIN))] {
+            let store = open(&modules.shim, token, pin).unwrap();
+            let subject = Subject { store: &store, loader: &Wrapped::default(), token: Some(&store) };
+            let options = Options { max_modulus_bits: 2048, contract_modulus_bits: 2048 };
+            let suites = [Suite::Sign, Suite::Pkcs1Decrypt, Suite::Contract, Suite::Attributes];
+            let reports = run(&subject, &suites, &options, &mut |_| {});
+            assert!(reports.iter().all(|report| report.is_success() && report.ran() > 10), "{token}: {}", report::table(&reports));
+            // What is known of SoftHSM excuses nothing of another maker's token.
+            let reports = run(&subject, &[Suite::KeyWrapWithPadding], &options, &mut |_| {});
+            assert!(!reports[0].is_success() && reports[0].failed.len() == 44, "{token}: {}", report::table(&reports));
+            assert!(store.keys().unwrap().is_empty());
         }
     });
 }

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 
 use keykit::Error;
 use keykit::key::{EncryptionScheme, Hash, RsaPublicKey};
-use keykit::store::{KeyRecord, KeyRequest, KeyStore, Transferability, UnwrapIn as _, WrapRoute};
-use keykit::transfer::{KeyEncryptionKey, Package, PackageOptions, open_envelope, rehearse, wrap_rsa_aes};
+use keykit::store::{KeyRecord, KeyRequest, KeyStore, Transferability, UnwrapIn as _, WrapOut as _, WrapPolicy, WrapRoute};
+use keykit::transfer::{KeyEncryptionKey, Package, PackageOptions, open_envelope, rehearse, strip_token_padding, wrap_rsa_aes};
 use keykit_hsm_backends::memory::MemoryStore;
 use keykit_hsm_backends::pkcs11::Pkcs11Store;
+use keykit_tests::child::skip;
 use keykit_tests::tokens::{BothModules, on_both, open_labelled};
-use keykit_tests::transfers::{KID, KeyInMemory, confirmed, kek, make_unwrapping_key, profile, profiles};
+use keykit_tests::transfers::{KID, KeyInMemory, OpenSsl, confirmed, kek, make_unwrapping_key, profile, profiles};
 use keykit_tests::{kryoptic, softhsm};
 
 fn wrappable(label: &str) -> KeyRequest {
@@ -39,7 +40,11 @@ fn tokens_wrap_for_every_profile() {
                 let kek = kek(*profile.kek.bits.last().unwrap());
                 let confirmed = confirmed(&kek.public, &profile).unwrap();
                 let make = |allow_host_visible_ephemeral_key| {
-                    let options = PackageOptions { allow_host_visible_ephemeral_key, kid: profile.kek.kid.then(|| KID.to_owned()) };
+                    let options = PackageOptions {
+                        allow_host_visible_ephemeral_key,
+                        kid: profile.kek.kid.then(|| KID.to_owned()),
+                        ..PackageOptions::default()
+                    };
                     Package::make(&source, &key.id(), &confirmed, &profile, &options)
                 };
                 let in_token = profile.oaep_hash == Hash::Sha1 || knows_sha256;
@@ -82,7 +87,7 @@ fn tokens_wrap_for_every_profile() {
 fn tokens_play_the_receiver_for_every_profile() {
     on_both("tokens_play_the_receiver_for_every_profile", &["source", "target"], |modules| {
         let key = KeyInMemory::make(2048).unwrap();
-        let options = PackageOptions { allow_host_visible_ephemeral_key: true, kid: None };
+        let options = PackageOptions { allow_host_visible_ephemeral_key: true, ..PackageOptions::default() };
         for (receiver, knows_sha256) in [(modules.softhsm("target").unwrap(), false), (modules.kryoptic("target").unwrap(), true)] {
             for profile in profiles() {
                 let rehearsed = rehearse(&key.store, &key.public.id(), &receiver, &profile, profile.kek.bits.first().copied(), &options);
@@ -257,6 +262,69 @@ fn traps_in_a_blob_are_named_by_tokens_too() {
                     let blob = wrap_rsa_aes(&key.secret, &kek.public, made).unwrap();
                     let error = store.unwrap_under(&kek.id(), wanted, &blob, None, &KeyRequest::labelled("x")).unwrap_err();
                     assert!(error.to_string().contains(&format!("OAEP with {made}; the profile wants {wanted} [oaep-hash]")), "{error}");
+                }
+            }
+        }
+    });
+}
+
+/// OpenSSL's view of a PKCS#8 key: its public half, DER.
+fn public_by_openssl(openssl: &OpenSsl, pkcs8: &[u8]) -> Vec<u8> {
+    std::fs::write(openssl.path("judged.p8"), pkcs8).unwrap();
+    openssl.run("pkey -inform DER -in judged.p8 -pubout -outform DER")
+}
+
+/// OpenSSL opens what tokens wrap, by both routes, under every size of key encryption key and with both hashes.
+#[test]
+fn openssl_judges_what_tokens_wrap() {
+    on_both("openssl_judges_what_tokens_wrap", &["source"], |modules| {
+        let Some(openssl) = OpenSsl::find() else { return skip("openssl_judges_what_tokens_wrap", "openssl is not installed") };
+        for (source, knows_sha256) in sources(modules) {
+            let key = generate(&source);
+            for bits in [2048, 3072, 4096] {
+                for hash in [Hash::Sha1, Hash::Sha256] {
+                    let policy = WrapPolicy { oaep_hash: hash, allow_host_visible_ephemeral_key: true };
+                    let outcome = source.wrap_out(&key.id(), &kek(bits).public, &policy).unwrap();
+                    let in_token = hash == Hash::Sha1 || knows_sha256;
+                    let route = if in_token { WrapRoute::OaepAndKeyWrapWithPadding } else { WrapRoute::HostVisibleEphemeralKey };
+                    assert_eq!(outcome.route, route, "{bits} {hash}");
+                    let inside = openssl.unwrap(&outcome.blob, &kek(bits).secret, hash);
+                    let (pkcs8, zeros) = strip_token_padding(&inside).unwrap();
+                    assert!(!knows_sha256 || zeros == 0);
+                    assert_eq!(public_by_openssl(&openssl, pkcs8), key.public.to_spki_der(), "{bits} {hash}");
+                }
+            }
+        }
+    });
+}
+
+/// Tokens open what OpenSSL wraps, under key encryption keys of every size and with both hashes.
+#[test]
+fn tokens_open_what_openssl_wraps() {
+    on_both("tokens_open_what_openssl_wraps", &["receiver"], |_| {
+        let Some(openssl) = OpenSsl::find() else { return skip("tokens_open_what_openssl_wraps", "openssl is not installed") };
+        let key = KeyInMemory::make(2048).unwrap();
+        let pkcs8 = key.secret.to_pkcs8_der().unwrap();
+        let tokens: [(PathBuf, &str, bool); 2] =
+            [(softhsm::module().unwrap(), softhsm::PIN, false), (kryoptic::module().unwrap(), kryoptic::PIN, true)];
+        for (module, pin, knows_sha256) in tokens {
+            for bits in [2048, 3072, 4096] {
+                make_unwrapping_key(&module, "receiver", pin, &format!("kek {bits}"), bits);
+            }
+            let store = open_labelled(&module, "receiver", pin).unwrap();
+            let keks = store.keys().unwrap();
+            assert_eq!(keks.len(), 3);
+            for kek in keks {
+                for hash in [Hash::Sha1, Hash::Sha256] {
+                    let blob = openssl.wrap(pkcs8.expose(), &kek.public, hash);
+                    let outcome = store.unwrap_under(&kek.id(), hash, &blob, Some(&key.public), &KeyRequest::labelled("by openssl"));
+                    if hash == Hash::Sha256 && !knows_sha256 {
+                        assert_eq!(outcome.unwrap_err().code(), "unsupported");
+                        continue;
+                    }
+                    let outcome = outcome.unwrap();
+                    assert_eq!((outcome.record.public, outcome.findings), (key.public.clone(), Vec::new()));
+                    store.as_destroy().unwrap().destroy(&key.public.id()).unwrap();
                 }
             }
         }

@@ -91,9 +91,15 @@ pub(crate) struct WrapArguments {
     /// SHA-256 of its SubjectPublicKeyInfo as its owner read it out, in hex or as PGP words
     #[arg(long, value_name = "SHA256")]
     pub(crate) kek_fingerprint: Option<String>,
+    /// Plan whose migration file names the fingerprint, the profile and the identifier; or the migration file itself
+    #[arg(long, value_name = "PLAN.json", value_hint = ValueHint::FilePath, conflicts_with_all = ["kek_fingerprint", "kid"])]
+    pub(crate) plan: Option<PathBuf>,
     /// Identifier of the key encryption key at its provider, if its file does not tell
     #[arg(long, value_name = "URL")]
     pub(crate) kid: Option<String>,
+    /// Pad the base64url of a .byok file with `=`, as some tools write it
+    #[arg(long)]
+    pub(crate) pad_b64: bool,
     /// Fill a name of the next command in: name=contoso-slc
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) fill: Vec<String>,

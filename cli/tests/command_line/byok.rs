@@ -2,6 +2,7 @@
 
 use base64ct::{Base64, Encoding as _};
 use keykit::key::{Hash, RsaPublicKey};
+use keykit::migration::plan::{FileKind, Plan, PlannedFile};
 use keykit::store::{Generate as _, KeyRequest, KeyStore as _, Transferability};
 use keykit::transfer::{AzureTransferFile, wrap_rsa_aes};
 use keykit_tests::tokens;
@@ -9,6 +10,7 @@ use keykit_tests::transfers::{KID, kek, make_unwrapping_key};
 use keykit_tests::{kryoptic, softhsm};
 use serde_json::json;
 
+use crate::ceremony::SMALL;
 use crate::support::{Desk, Ran, contoso, fabrikam, woodgrove};
 
 /// A desk with `kek.json`, as Azure's tool prints the key encryption key of 3072 bits.
@@ -117,6 +119,55 @@ fn a_key_of_a_folder_is_wrapped() {
     wrap(&desk, &format!("file:tenant/keys --key {start}"), "--profile aws-kms-sha256 -o aws.bin").exits(0);
     wrap(&desk, "file:tenant/keys", "--profile aws-kms-sha256 -o two.bin").exits(2).says("more than one key");
     assert!([384 + 1224, 384 + 1232].contains(&desk.read("out.bin").len()));
+}
+
+/// The fingerprint may come from the plan: from the very migration file that it was made from.
+#[test]
+fn a_plan_confirms_the_key_encryption_key() {
+    let desk = desk();
+    let migration = |profile: &str, fingerprint: &str| {
+        let more = format!(
+            "managed = \"customer\"\ntransfer-profile = \"{profile}\"\nkey-encryption-key = \"kek.json\"\nkey-encryption-key-fingerprint = \"{fingerprint}\"\n"
+        );
+        include_str!("../../../tests/organisations/single-forest.toml").replace("managed = \"service\"\n", &more)
+    };
+    let id = kek(3072).public.id().to_string();
+    let wrap = |plan: &str, more: &str| {
+        desk.run(&format!("--format json byok wrap contoso.xml --kek kek.json --plan {plan} --password-source file:password {more}"))
+    };
+    desk.write("migration.toml", migration("aws-kms-sha256", &id));
+    wrap("migration.toml", "--profile aws-kms-sha256 -o one.bin").exits(0);
+    let error = wrap("migration.toml", "--profile aws-kms-sha1 -o two.bin").exits(4).json("error");
+    assert_eq!(error["finding"], "plan-profile");
+    wrap("migration.toml", &format!("--profile aws-kms-sha256 -o two.bin --kek-fingerprint {id}")).exits(2);
+    // The fingerprint of another key.
+    desk.write("other.toml", migration("aws-kms-sha256", &contoso().key.id().to_string()));
+    assert_eq!(wrap("other.toml", "--profile aws-kms-sha256 -o two.bin").exits(4).json("error")["finding"], "kek-fingerprint");
+    desk.write("none.toml", include_str!("../../../tests/organisations/single-forest.toml"));
+    wrap("none.toml", "--profile aws-kms-sha256 -o two.bin").exits(2).says("key-encryption-key-fingerprint");
+    // A plan that was made from a migration file confirms by that file, while it is as it was.
+    desk.write("small.toml", SMALL);
+    desk.run("plan small.toml -o small.json").exits(0);
+    let mut plan = Plan::read(&desk.path("small.json")).unwrap();
+    let migration_file = plan.files.iter_mut().find(|file| file.kind == FileKind::MigrationFile).unwrap();
+    *migration_file = PlannedFile::of(FileKind::MigrationFile, "migration.toml", &desk.read("migration.toml"), None);
+    desk.write("plan.json", plan.to_bytes().unwrap());
+    wrap("plan.json", "--profile aws-kms-sha256 -o three.bin").exits(0);
+    desk.write("migration.toml", migration("aws-kms-sha256", &contoso().key.id().to_string()));
+    wrap("plan.json", "--profile aws-kms-sha256 -o four.bin").exits(9).says("not the file of the plan");
+    assert!(!desk.path("two.bin").exists() && !desk.path("four.bin").exists());
+}
+
+#[test]
+fn a_transfer_file_is_padded_where_that_is_asked_for() {
+    let desk = desk();
+    wrap(&desk, "contoso.xml", "--profile azure-key-vault --pad-b64 -o padded.byok").exits(0);
+    wrap(&desk, "contoso.xml", "--profile azure-key-vault -o plain.byok").exits(0);
+    for (name, pads) in [("padded.byok", true), ("plain.byok", false)] {
+        let file = AzureTransferFile::parse(&desk.read(name)).unwrap();
+        assert_eq!(file.padding, pads && file.blob.len() % 3 != 0, "{name}");
+    }
+    wrap(&desk, "contoso.xml", "--profile aws-kms-sha256 --pad-b64 -o raw.bin").exits(2).says("no base64url to pad");
 }
 
 #[test]

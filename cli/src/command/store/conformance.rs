@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use jiff::{Timestamp, Unit};
 use keykit::migration::Progress;
 use keykit::{Error, Result};
 use keykit_conformance::change::{Change, is_worse};
@@ -48,7 +49,8 @@ pub(super) fn run_suites(arguments: &ConformanceArguments, output: Output) -> Re
     });
     drop(steps);
     let left_out = Suite::ALL.into_iter().filter(|suite| !suites.contains(suite)).map(|suite| suite.name().to_owned()).collect();
-    let document = Document::new(checked.identity(), checked.keys_live_in(), options.max_modulus_bits, &reports, left_out);
+    let mut document = Document::new(checked.identity(), checked.keys_live_in(), options.max_modulus_bits, &reports, left_out);
+    document.date = Timestamp::now().round(Unit::Second).map_or_else(|_| String::new(), |now| now.to_string());
     let changes = before.map(|before| document.compare(&before));
     let changes = changes.as_deref();
     let text = match output.format {
