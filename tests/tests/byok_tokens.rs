@@ -255,7 +255,7 @@ fn traps_in_a_blob_are_named_by_tokens_too() {
             let content = [&ec[3..], &[0xa0, 0x82, 0x04, 0x3b], &[0x04; 1083][..]].concat();
             let long = [&[0x30, 0x82], &u16::try_from(content.len()).unwrap().to_be_bytes()[..], &content].concat();
             let error = unwrap(&long).unwrap_err();
-            println!("an EC key in {}: {error}", store.identity().uri);
+            println!("\nan EC key in {}: {error}", store.identity().uri);
             // The other hash, where the token knows both.
             if is_kryoptic {
                 for (made, wanted) in [(Hash::Sha1, Hash::Sha256), (Hash::Sha256, Hash::Sha1), (Hash::Sha512, Hash::Sha256)] {

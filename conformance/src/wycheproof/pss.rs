@@ -5,6 +5,7 @@
 
 use keykit::key::{Digest as KeykitDigest, Hash, RsaPublicKey};
 use keykit_hsm_backends::pkcs11::Pkcs11Store;
+use rsa::pkcs1::DecodeRsaPublicKey as _;
 use rsa::traits::{PublicKeyParts as _, SignatureScheme as _};
 use rsa::{BoxedUint, Pss};
 
@@ -18,7 +19,7 @@ use crate::vectors;
 pub fn verification() -> Report {
     let mut report = Report::new("RSASSA-PSS verify");
     for_each_group(&mut report, vectors::PSS_VERIFY, |report, group| {
-        let ready = parameters(group).and_then(|(hash, mask)| Ok((hash, mask, hashes::public_key(group)?)));
+        let ready = parameters(group).and_then(|(hash, mask)| Ok((hash, mask, bare_key(group)?)));
         let (hash, mask, key) = match ready {
             Ok(ready) => ready,
             Err(outcome) => return group.record_all(report, &outcome),
@@ -44,8 +45,7 @@ pub fn token_verification(store: &Pkcs11Store) -> Report {
         let own = |name: &str| hashes::keykit_hash(name).ok_or_else(|| Outcome::Skipped(format!("keykit names no mechanism for {name}")));
         let ready = (|| {
             let (hash, mgf1) = (own(&group.sha)?, own(if group.mgf == "MGF1" { &group.mgf_sha } else { &group.mgf })?);
-            let key = RsaPublicKey::from_spki_der(&group.public_key_der.0)
-                .map_err(|error| Outcome::Skipped(format!("keykit refuses the key: {error}")))?;
+            let key = keykit_key(&bare_key(group)?)?;
             Ok::<(Hash, Hash, RsaPublicKey), Outcome>((hash, mgf1, key))
         })();
         let (hash, mgf1, key) = match ready {
@@ -63,6 +63,20 @@ pub fn token_verification(store: &Pkcs11Store) -> Report {
         }
     });
     report
+}
+
+/// The key without the words around it: half of the sets have it under id-RSASSA-PSS, which keykit does not read.
+fn bare_key(group: &Group) -> Result<rsa::RsaPublicKey, Outcome> {
+    rsa::RsaPublicKey::from_pkcs1_der(&group.public_key_asn.0).map_err(|error| Outcome::Skipped(format!("the engine refuses the key: {error}")))
+}
+
+/// The same key for keykit.
+fn keykit_key(key: &rsa::RsaPublicKey) -> Result<RsaPublicKey, Outcome> {
+    let exponent = key.e().to_be_bytes_trimmed_vartime();
+    let exponent = exponent.iter().try_fold(0_u32, |value, &byte| value.checked_mul(256).map(|value| value | u32::from(byte)));
+    let exponent = exponent.ok_or_else(|| Outcome::Skipped("the public exponent has more than 32 bits".into()))?;
+    RsaPublicKey::from_components(&key.n().to_be_bytes_trimmed_vartime(), exponent)
+        .map_err(|error| Outcome::Skipped(format!("keykit refuses the key: {error}")))
 }
 
 fn parameters(group: &Group) -> Result<(AnyHash, Mask), Outcome> {

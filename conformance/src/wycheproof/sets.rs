@@ -30,6 +30,9 @@ pub(super) struct Group {
     pub(super) private_key_pkcs8: Bytes,
     #[serde(default)]
     pub(super) public_key_der: Bytes,
+    /// RSAPublicKey (RFC 8017 §A.1.1).
+    #[serde(default)]
+    pub(super) public_key_asn: Bytes,
     pub(super) tests: Vec<Case>,
 }
 
