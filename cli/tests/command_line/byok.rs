@@ -289,8 +289,18 @@ fn tokens_give_take_and_rehearse() {
             let unwrap = ["--format", "json", "byok", "unwrap", "token.bin", "--profile", "pkcs11", "--kek-store", &receiver, "--label", "contoso"];
             let value = desk.run_with(&unwrap).exits(0).json("byok-unwrap");
             assert_eq!((&value["key_id"], &value["route"]), (&contoso().key.id().to_string().into(), &"in-token".into()));
-            // Elsewhere only by a word that says danger.
+            // Again, with the key there already: the file is opened all the same, and one that was changed proves nothing.
             let kek_id = kek.id().to_string();
+            desk.write("public.pem", contoso().key.public().to_pem());
+            let mut again = [&unwrap[..], &["--kek", &kek_id, "--public-key", "public.pem"]].concat();
+            let value = desk.run_with(&again).exits(0).says("opened for a check").json("byok-unwrap");
+            assert_eq!((&value["warnings"][0]["code"], &value["proofs"][1]["name"]), (&"already-there".into(), &"same-public-key".into()));
+            let mut tampered = desk.read("token.bin");
+            tampered[700] ^= 1;
+            desk.write("tampered.bin", tampered);
+            again[4] = "tampered.bin";
+            desk.run_with(&again).exits(1);
+            // Elsewhere only by a word that says danger.
             let elsewhere = [&unwrap[..], &["--kek", &kek_id, "-t", "memory:"]].concat();
             desk.run_with(&elsewhere).exits(4).says("--danger-key-in-memory");
             desk.run_with(&[&elsewhere[..], &["--danger-key-in-memory"]].concat()).exits(0);
