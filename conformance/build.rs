@@ -92,7 +92,9 @@ fn nist_files(start: &str) -> Result<Vec<String>, Box<dyn Error>> {
 /// A set without what no suite reads.
 fn stripped(value: Value) -> Value {
     match value {
-        Value::Object(fields) => fields.into_iter().filter(|(name, _)| !DROPPED.contains(&name.as_str())).map(|(name, value)| (name, stripped(value))).collect(),
+        Value::Object(fields) => {
+            fields.into_iter().filter(|(name, _)| !DROPPED.contains(&name.as_str())).map(|(name, value)| (name, stripped(value))).collect()
+        }
         Value::Array(items) => items.into_iter().map(stripped).collect(),
         other => other,
     }

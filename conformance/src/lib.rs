@@ -140,7 +140,9 @@ impl Suite {
             Self::Contract => {
                 "The store does what the migration relies on: keys are found again, nothing is mixed up, several requests at once are answered rightly, and what was refused leaves nothing behind."
             }
-            Self::Attributes => "Keys that must not leave do not leave, their protection cannot be weakened, and keys in damaged wrapping are refused.",
+            Self::Attributes => {
+                "Keys that must not leave do not leave, their protection cannot be weakened, and keys in damaged wrapping are refused."
+            }
             Self::Verify => "Forged and damaged signatures are told from good ones, by this program.",
             Self::PssVerify => "The same for a newer kind of signature, which the migration itself does not use.",
             Self::Cbc => "The encryption of files that protected documents use is done right, and damaged ones are refused.",

@@ -162,7 +162,8 @@ fn one_call_wraps_where_it_is_right() {
                 let outcome = store.as_wrap_out().unwrap().wrap_out(&key.id(), &kek, &policy(Hash::Sha1)).unwrap();
                 assert_eq!(outcome.route, route, "{label}");
                 assert_eq!(outcome.warnings.is_empty(), right, "{label}: {:?}", outcome.warnings);
-                let opens = |sealed: &[u8]| receiver.decrypt(&kek.id(), &EncryptionScheme::oaep(Hash::Sha1), &[sealed])?.remove(0).map_err(|_| Error::Crypto);
+                let opens =
+                    |sealed: &[u8]| receiver.decrypt(&kek.id(), &EncryptionScheme::oaep(Hash::Sha1), &[sealed])?.remove(0).map_err(|_| Error::Crypto);
                 let (secret, zeros) = unwrap_rsa_aes(&outcome.blob, kek.modulus_bytes(), opens).unwrap();
                 assert_eq!(*secret.public(), key.public);
                 assert!(!right || zeros == 0, "{label}: {zeros}");

@@ -14,8 +14,8 @@ use keykit_hsm_backends::memory::MemoryStore;
 use keykit_hsm_backends::pkcs11::{ObjectLifetime, Pkcs11Options, Pkcs11Store, Pkcs11Uri};
 use keykit_hsm_backends::protection::nshield::Evidence;
 use keykit_tests::kryoptic::{self, on_kryoptic};
-use keykit_tests::softhsm::{self, on_softhsm};
 use keykit_tests::nshield::{DescribedKey, TokenKind, on_nshield};
+use keykit_tests::softhsm::{self, on_softhsm};
 use keykit_tests::tokens::open_labelled;
 use keykit_tests::transfers::profiles;
 

@@ -104,14 +104,19 @@ fn stored(path: &Path) -> Result<Vec<u8>> {
 
 /// The store that is named, where one is needed.
 fn store_of(arguments: &CheckArguments) -> Result<&str> {
-    arguments.store.as_deref().ok_or_else(|| Error::usage("no store is named").with_hint("--store URI; or --compare OLD.json NEW.json for two stored results"))
+    arguments
+        .store
+        .as_deref()
+        .ok_or_else(|| Error::usage("no store is named").with_hint("--store URI; or --compare OLD.json NEW.json for two stored results"))
 }
 
 /// The two results that are to be compared with each other, if two are named.
 fn two_stored(arguments: &CheckArguments) -> Result<Option<(&Path, &Path)>> {
     match (arguments.compare.as_slice(), &arguments.store) {
         ([before, after], None) => Ok(Some((before, after))),
-        ([_, _], Some(_)) => Err(Error::usage("two stored results are compared with each other, not with a store").with_hint("leave --store out, or one of the files")),
+        ([_, _], Some(_)) => {
+            Err(Error::usage("two stored results are compared with each other, not with a store").with_hint("leave --store out, or one of the files"))
+        }
         _ => Ok(None),
     }
 }

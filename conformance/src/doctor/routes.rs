@@ -127,14 +127,9 @@ fn into(store: &dyn KeyStore, way: Way) -> Result<Vec<Route>> {
             Ok(transport.oaep_hash())
         });
         routes.push(match tried {
-            Ok(hash) => Route {
-                direction: Direction::In,
-                kek_bits,
-                oaep_hash: hash.to_string(),
-                way,
-                may_pad_with_zeros: false,
-                why_not: String::new(),
-            },
+            Ok(hash) => {
+                Route { direction: Direction::In, kek_bits, oaep_hash: hash.to_string(), way, may_pad_with_zeros: false, why_not: String::new() }
+            }
             Err(error) => no_way(Direction::In, kek_bits, Hash::Sha1, &error),
         });
     }

@@ -160,7 +160,8 @@ mod tests {
 
     #[test]
     fn only_a_failure_of_cryptography_is_a_refusal() {
-        let lost = || Error::Token(keykit::error::TokenError { store: "s".into(), function: "f".into(), code: "c".into(), doing: "d".into(), hint: None });
+        let lost =
+            || Error::Token(keykit::error::TokenError { store: "s".into(), function: "f".into(), code: "c".into(), doing: "d".into(), hint: None });
         let message = || Ok(SecretBytes::copy_of(b"message"));
         let crypto = || Err(Error::Crypto);
         assert_eq!(case(Expected::Invalid, crypto, || unreachable!()), Outcome::Passed);

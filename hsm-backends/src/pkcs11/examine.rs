@@ -209,8 +209,7 @@ mod tests {
     #[test]
     fn a_refusal_without_its_control_says_nothing() {
         let one = |name: &str, verdict| Measurement { name: name.into(), verdict, detail: "CKR_X".into() };
-        let mut list =
-            vec![one("refuse/M/a", Verdict::Right), one("refuse/M/b", Verdict::Wrong), one("refuse/N/a", Verdict::Right)];
+        let mut list = vec![one("refuse/M/a", Verdict::Right), one("refuse/M/b", Verdict::Wrong), one("refuse/N/a", Verdict::Right)];
         without_control(&mut list, "refuse/M/");
         assert_eq!(list.iter().map(|one| one.verdict).collect::<Vec<_>>(), [Verdict::Unavailable, Verdict::Wrong, Verdict::Right]);
         assert_eq!(list[0].detail, "CKR_X, and so is what should work");

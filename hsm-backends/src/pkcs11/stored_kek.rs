@@ -45,7 +45,10 @@ impl Pkcs11Store {
                 Some(present) => {
                     findings.push(Finding::note(
                         "already-there",
-                        format!("the token holds this key already, as '{}'; the file was opened for a check, and nothing was stored", present.attributes.label),
+                        format!(
+                            "the token holds this key already, as '{}'; the file was opened for a check, and nothing was stored",
+                            present.attributes.label
+                        ),
                     ));
                     present
                 }

@@ -58,7 +58,9 @@ impl Pkcs11Store {
     /// # Errors
     /// [`Error::Unsupported`] if the token does not name the mechanism; [`Error::Token`].
     pub fn encrypt_cbc(&self, key: &SecretBytes, initial_value: [u8; 16], plaintext: &[u8]) -> Result<Vec<u8>> {
-        self.with_cbc_key(key, |session, handle| session.encrypt(&CryptokiMechanism::AesCbcPad(initial_value), handle, plaintext).map_err(CallError::from))
+        self.with_cbc_key(key, |session, handle| {
+            session.encrypt(&CryptokiMechanism::AesCbcPad(initial_value), handle, plaintext).map_err(CallError::from)
+        })
     }
 
     /// Decrypts what [`Self::encrypt_cbc`] made.

@@ -179,7 +179,9 @@ impl LintReport {
                 let finding = Finding::problem("truncated", message);
                 return Self::wrong(
                     TransferKind::Unknown,
-                    finding.with_hint("copy it again in binary mode and put JSON around it; a file of the legacy toolset must be made anew, for the new format"),
+                    finding.with_hint(
+                        "copy it again in binary mode and put JSON around it; a file of the legacy toolset must be made anew, for the new format",
+                    ),
                 );
             }
             return Self::wrong(

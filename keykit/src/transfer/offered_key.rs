@@ -303,7 +303,10 @@ fn check_method(method: &str, profile: &TransferProfile) -> Option<Finding> {
     let words: Vec<String> = method.split(['-', '_']).map(str::to_uppercase).collect();
     let hash = profile.oaep_hash.to_string().replace('-', "");
     let problem = if !words.ends_with(&["AES".to_owned(), "256".to_owned()]) {
-        format!("it is for the method {method}, which seals a secret by OAEP directly and cannot carry an RSA key; {} wants one with AES-256", profile.name)
+        format!(
+            "it is for the method {method}, which seals a secret by OAEP directly and cannot carry an RSA key; {} wants one with AES-256",
+            profile.name
+        )
     } else if !words.contains(&hash) {
         format!("it is for the method {method}; {} seals with {}", profile.name, profile.oaep_hash)
     } else {

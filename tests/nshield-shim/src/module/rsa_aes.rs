@@ -117,7 +117,8 @@ unsafe fn wrap(
         ulParameterLen: size_of::<cryptoki_sys::CK_RSA_PKCS_OAEP_PARAMS>() as CK_ULONG,
     };
     let padded = CK_MECHANISM { mechanism: CKM_AES_KEY_WRAP_PAD, pParameter: std::ptr::null_mut(), ulParameterLen: 0 };
-    let parts = shim.wrap_by_softhsm(session, oaep, wrapping_key, aes).and_then(|sealed| Ok((sealed, shim.wrap_by_softhsm(session, padded, aes, key)?)));
+    let parts =
+        shim.wrap_by_softhsm(session, oaep, wrapping_key, aes).and_then(|sealed| Ok((sealed, shim.wrap_by_softhsm(session, padded, aes, key)?)));
     // What it says no longer matters.
     let _ignored: CK_RV = real!(shim, C_DestroyObject(session, aes));
     let (sealed, padded) = match parts {
@@ -172,7 +173,8 @@ impl Shim {
     fn create_wrapping_key(&self, session: CK_SESSION_HANDLE, ephemeral: &KeyEncryptionKey) -> Result<CK_OBJECT_HANDLE, CK_RV> {
         let (mut class, mut kind, mut yes, mut no) = (CKO_SECRET_KEY, CKK_AES, CK_TRUE, cryptoki_sys::CK_FALSE);
         let mut value = ephemeral.expose().expose().to_vec();
-        let attribute = |type_, pointer: *mut std::ffi::c_void, length: usize| CK_ATTRIBUTE { type_, pValue: pointer, ulValueLen: length as CK_ULONG };
+        let attribute =
+            |type_, pointer: *mut std::ffi::c_void, length: usize| CK_ATTRIBUTE { type_, pValue: pointer, ulValueLen: length as CK_ULONG };
         let mut template = [
             attribute(CKA_CLASS, (&raw mut class).cast(), size_of_val(&class)),
             attribute(CKA_KEY_TYPE, (&raw mut kind).cast(), size_of_val(&kind)),
