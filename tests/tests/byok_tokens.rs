@@ -252,7 +252,8 @@ fn traps_in_a_blob_are_named_by_tokens_too() {
             assert_eq!(unwrap(&with).unwrap(), ["encoding-differs"], "{}", store.identity().uri);
             // An EC key that is as long as an RSA key by what stands in it.
             let ec = keykit_vectors::read("transfer/ec-private.p8").unwrap();
-            let content = [&ec[3..], &[0xa0, 0x82, 0x04, 0x3b], &[0x04; 1083][..]].concat();
+            let attribute = [0x30, 0x82, 0x04, 0x37, 0x06, 0x03, 0x55, 0x1d, 0x0f, 0x31, 0x82, 0x04, 0x2e, 0x04, 0x82, 0x04, 0x2a];
+            let content = [&ec[3..], &[0xa0, 0x82, 0x04, 0x3b], &attribute, &[0; 1066][..]].concat();
             let long = [&[0x30, 0x82], &u16::try_from(content.len()).unwrap().to_be_bytes()[..], &content].concat();
             let error = unwrap(&long).unwrap_err();
             println!("\nan EC key in {}: {error}", store.identity().uri);

@@ -43,7 +43,8 @@ enum Behind {
 
 impl Pkcs11Store {
     /// Opens a blob as a key of this session, which is gone when this returns: it must be an RSA key, the expected one if
-    /// there is one, and sign.
+    /// there is one, and sign. A token that makes no such keys in sessions is let be, unless `must_open`: what is stored is proven
+    /// too.
     ///
     /// # Errors
     /// [`Error::Negative`] if OAEP was made with another hash; [`Error::Malformed`] for another kind of key, and for eight or
@@ -55,6 +56,7 @@ impl Pkcs11Store {
         (sealed, wrapped): (&[u8], &[u8]),
         expected: Option<&RsaPublicKey>,
         request: &KeyRequest,
+        must_open: bool,
     ) -> Result<Vec<Finding>> {
         let opaque = |error: CallError| error.into_unwrap_error(&self.identity.uri, DOING);
         let mut passing = NewObjects::new(session);
@@ -72,10 +74,11 @@ impl Pkcs11Store {
             Err(error) if error.is_loss() => return Err(opaque(error)),
             // The token may say of an EC key that the template is wrong, or that the wrapped key is.
             Err(error) => {
-                return Err(match open(KeyType::EC, false).map(|object| passing.add(object)) {
-                    Ok(_) => Error::malformed(FORMAT, "an EC key, where an RSA key is needed [not-rsa]"),
-                    Err(_) => opaque(error),
-                });
+                return match open(KeyType::EC, false).map(|object| passing.add(object)) {
+                    Ok(_) => Err(Error::malformed(FORMAT, "an EC key, where an RSA key is needed [not-rsa]")),
+                    Err(_) if must_open || error.blames_wrapped_key() => Err(opaque(error)),
+                    Err(_) => judge(Behind::Unseen("it opens no key for a session")),
+                };
             }
         };
         self.prove_opened(session, private, expected, request)?;

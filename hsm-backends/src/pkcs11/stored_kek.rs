@@ -40,7 +40,7 @@ impl Pkcs11Store {
             let kwp = proven.map_err(|missing| self.mechanism_missing(OPERATION, missing))?;
             let route = UnwrapRoute { kek: kek_handle, oaep_hash, kwp };
             // The key is opened for this session first: it shows what the blob holds before anything is stored.
-            let mut findings = self.open_for_session(session, route, parts, expected, request)?;
+            let mut findings = self.open_for_session(session, route, parts, expected, request, present.is_some())?;
             let record = match present {
                 Some(present) => {
                     findings.push(Finding::note(
