@@ -6,6 +6,7 @@
 //! from the documented keys. They have not been run on Windows here.
 
 use super::names::{CERTIFICATION, LICENSING, Names};
+use super::{Artefact, Stage};
 use super::power_shell::literal;
 use super::registry::{Data, Key, RegistryFile, Value};
 use crate::error::Result;
@@ -19,19 +20,6 @@ const USER_MSIPC: &str = r"HKEY_CURRENT_USER\Software\Classes\Local Settings\Sof
 /// Where the scripts record the version that has run.
 const RECORD: &str = r"Software\keykit\Migration";
 
-/// A file for other people or systems.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Artefact {
-    /// File name.
-    pub name: &'static str,
-    /// Content.
-    pub bytes: Vec<u8>,
-    /// What it is for.
-    pub purpose: &'static str,
-    /// The migration rules behind it.
-    pub rules: &'static [u16],
-}
-
 /// All files for clients, in the order of their use; roll-backs come last.
 ///
 /// `version` is the number of the version gate (rule 165): a script runs again only under a higher one.
@@ -43,23 +31,24 @@ pub fn artefacts(file: &MigrationFile, version: u32) -> Result<Vec<Artefact>> {
     let (prepare, clean_machine, clean_user) = (prepare(&names)?, clean_machine()?, clean_user()?);
     let (machine, user) = (migrate_machine(&names)?, migrate_user(&names)?);
     let (unprepare, unmachine, unuser) = (undo(&prepare)?, undo(&machine)?, undo(&user)?);
-    let mut files = Vec::new();
-    let mut add = |name, bytes, purpose, rules| files.push(Artefact { name, bytes, purpose, rules });
+    let (first, then) = (Stage::PrepareClients, Stage::Clients);
+    let made = |stage, name: &str, bytes, purpose: &str, rules: &[u16]| Artefact::new(stage, format!("clients/{name}"), bytes, purpose, rules);
     let script = |gate, clean: Option<&RegistryFile>, set: &RegistryFile| script(gate, version, clean, set);
-    add("prepare-machine.reg", prepare.to_bytes(), "all Windows computers, before the first batch: they stay with AD RMS", &[153][..]);
-    add("Prepare-Client.ps1", script(Gate::Prepare, None, &prepare)?, "the same as a script", &[153]);
-    add("clean-machine.reg", clean_machine.to_bytes(), "a computer that moves: old service locations go", &[163]);
-    add("migrate-machine.reg", machine.to_bytes(), "then: locations and redirections to the tenant", &[160, 164, 166]);
-    add("Migrate-Client.ps1", script(Gate::Machine, Some(&clean_machine), &machine)?, "both as a script, at start-up", &[160, 164, 165, 166]);
-    add("clean-user.reg", clean_user.to_bytes(), "a user who moves: old locations go", &[163]);
-    add("migrate-user.reg", user.to_bytes(), "then: the user's redirections", &[160, 164, 166]);
-    add("Migrate-User.ps1", script(Gate::User, Some(&clean_user), &user)?, "both as a script, at logon, after the computer's", &[160, 164, 165, 166]);
-    add("rollback-user.reg", unuser.to_bytes(), "roll-back: what migrate-user.reg set goes", &[164]);
-    add("Rollback-User.ps1", script(Gate::UndoUser, None, &unuser)?, "the same as a script, and the record of the version", &[164, 165]);
-    add("rollback-machine.reg", unmachine.to_bytes(), "roll-back: what migrate-machine.reg set goes", &[164]);
-    add("Rollback-Client.ps1", script(Gate::UndoMachine, None, &unmachine)?, "the same as a script; then prepare anew", &[164, 165]);
-    add("unprepare-machine.reg", unprepare.to_bytes(), "roll-back: what prepare-machine.reg set goes", &[153]);
-    Ok(files)
+    Ok(vec![
+        made(first, "prepare-machine.reg", prepare.to_bytes(), "all Windows computers, before the first batch: they stay with AD RMS", &[153]),
+        made(first, "Prepare-Client.ps1", script(Gate::Prepare, None, &prepare)?, "the same as a script", &[153]),
+        made(first, "unprepare-machine.reg", unprepare.to_bytes(), "what prepare-machine.reg set goes", &[153]).undoing(),
+        made(then, "clean-machine.reg", clean_machine.to_bytes(), "a computer that moves: old service locations go", &[163]),
+        made(then, "migrate-machine.reg", machine.to_bytes(), "then: locations and redirections to the tenant", &[160, 164, 166]),
+        made(then, "Migrate-Client.ps1", script(Gate::Machine, Some(&clean_machine), &machine)?, "both as a script, at start-up", &[160, 164, 165, 166]),
+        made(then, "clean-user.reg", clean_user.to_bytes(), "a user who moves: old locations go", &[163]),
+        made(then, "migrate-user.reg", user.to_bytes(), "then: the user's redirections", &[160, 164, 166]),
+        made(then, "Migrate-User.ps1", script(Gate::User, Some(&clean_user), &user)?, "both as a script, at logon, after the computer's", &[160, 164, 165, 166]),
+        made(then, "rollback-machine.reg", unmachine.to_bytes(), "what migrate-machine.reg set goes", &[164]).undoing(),
+        made(then, "Rollback-Client.ps1", script(Gate::UndoMachine, None, &unmachine)?, "the same as a script; then prepare anew", &[164, 165]).undoing(),
+        made(then, "rollback-user.reg", unuser.to_bytes(), "what migrate-user.reg set goes", &[164]).undoing(),
+        made(then, "Rollback-User.ps1", script(Gate::UndoUser, None, &unuser)?, "the same as a script, and the record of the version", &[164, 165]).undoing(),
+    ])
 }
 
 fn text(name: Option<&str>, data: &str) -> Result<Value> {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::markdown;
 use super::power_shell::CommandLine;
 
 /// A run book.
@@ -126,7 +127,7 @@ impl RunBook {
             step.instructions.iter().for_each(|instruction| text.push_str(&format!("\n{instruction}\n")));
             if !step.commands.is_empty() {
                 let lines: Vec<&str> = step.commands.iter().map(CommandLine::as_str).collect();
-                text.push_str(&format!("\n{0}powershell\n{1}\n{0}\n", fence(&lines), lines.join("\n")));
+                text.push_str(&format!("\n{}", markdown::block("powershell", &lines)));
             }
             list(&mut text, "Expected", &step.expected);
             list(&mut text, "Otherwise", &step.otherwise);
@@ -134,12 +135,6 @@ impl RunBook {
         }
         text
     }
-}
-
-/// A fence that no line within can close.
-fn fence(lines: &[&str]) -> String {
-    let longest = lines.iter().flat_map(|line| line.split(|character| character != '`')).map(str::len).max().unwrap_or(0);
-    "`".repeat(longest.max(2) + 1)
 }
 
 fn list(text: &mut String, heading: &str, items: &[String]) {
