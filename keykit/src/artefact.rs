@@ -4,7 +4,11 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`clients`] | registry files and scripts for Windows clients |
+//! | `tenant`, `key_vault` | run books for the tenant, its keys and their vault |
+//! | [`clients`] | registry files and scripts for clients, batches, what completes the migration |
+//! | `dns` | records to add and to take away |
+//! | `exchange_online`, `exchange`, `share_point`, `file_classification`, `connector` | run books and registry files for servers |
+//! | `read_only_mode`, `decommission` | run books for AD RMS itself |
 //! | [`legacy_toolset`] | the run book of the legacy nShield toolset |
 //! | [`run_book`] | steps, command lines, what must be seen; as Markdown |
 //! | [`markdown`] | text from outside that Markdown shows unchanged |
@@ -12,13 +16,26 @@
 //! | [`registry`] | `.reg` files, written and read |
 
 pub mod clients;
+mod connector;
+mod decommission;
+mod dialect;
+mod dns;
+mod domain_names;
+mod exchange;
+mod exchange_online;
+mod file_classification;
 mod index;
+mod key_vault;
 pub mod legacy_toolset;
 pub mod markdown;
 mod names;
 pub mod power_shell;
+mod read_only_mode;
 pub mod registry;
+mod registry_script;
 pub mod run_book;
+mod share_point;
+mod tenant;
 
 use crate::error::Result;
 use crate::migration::file::MigrationFile;
@@ -46,6 +63,11 @@ impl Artefact {
         Self { name: name.into(), bytes: bytes.into(), purpose: purpose.into(), rules: rules.to_vec(), stage, undoes: false }
     }
 
+    /// A run book; its rules are those of its steps.
+    fn run_book(stage: Stage, name: &str, purpose: &str, book: &run_book::RunBook) -> Self {
+        Self::new(stage, name, book.to_markdown(), purpose, &book.rules())
+    }
+
     fn undoing(mut self) -> Self {
         self.undoes = true;
         self
@@ -61,7 +83,18 @@ impl Artefact {
 /// [`crate::Error::Refused`] where the file names something in use and leaves out a name that its files need, by the rule that asks for
 /// it: URLs that are missing or have another form (rules 154, 160, 166). [`crate::Error::Malformed`] for a name that no file can hold.
 pub fn artefacts(file: &MigrationFile, version: u32) -> Result<Vec<Artefact>> {
-    let mut files = clients::artefacts(file, version)?;
+    let names = names::Names::of(file)?;
+    let mut files = tenant::artefacts(file, &names)?;
+    files.extend(key_vault::artefacts(file)?);
+    files.extend(clients::artefacts(file, version)?);
+    files.extend(dns::artefacts(file, &names)?);
+    files.extend(exchange_online::artefacts(file, &names)?);
+    files.extend(connector::artefacts(file, &names)?);
+    files.extend(exchange::artefacts(file, &names)?);
+    files.extend(share_point::artefacts(file, &names)?);
+    files.extend(file_classification::artefacts(file, &names)?);
+    files.extend(read_only_mode::artefacts(file)?);
+    files.extend(decommission::artefacts(file, &names)?);
     files.sort_by_key(|file| (file.stage, file.undoes));
     files.insert(0, index::read_me(file, &files));
     Ok(files)

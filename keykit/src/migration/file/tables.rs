@@ -9,7 +9,9 @@ use toml::de::{DeTable, DeValue};
 use super::reader::{
     Field, FieldDescription, Need, Placed, Position, Reader, Table, TableDescription, Value, key_of, not_one_of, one_of, table, words,
 };
-use super::surroundings::{Batch, Clients, Connector, Decommission, Directory, Dns, Network, Onboarding, Partner, ReadOnlyMode, Services, Workstation};
+use super::surroundings::{
+    Batch, Clients, Connector, Decommission, Directory, Dns, Network, Onboarding, Partner, ReadOnlyMode, Services, Workstation,
+};
 use super::systems::{Region, Windows};
 use super::values::{ApproverKey, Day, FilePath, KeyUrl, Mode, PasswordSource, SchemaVersion, ServerUrl, StoreUri, Version};
 use crate::tenant::{Era, Managed};

@@ -28,9 +28,3 @@ function Remove-Key([string] $Hive, [string] $Path) {
     if ($PSCmdlet.ShouldProcess("$Hive\$Path", 'delete the key and all below it')) { (Open-Root $Hive).DeleteSubKeyTree($Path, $false) }
 }
 
-function Read-Version([string] $Hive, [string] $Name) {
-    $key = (Open-Root $Hive).OpenSubKey($Record)
-    if ($null -eq $key) { return 0 }
-    try { [int] $key.GetValue($Name, 0) } finally { $key.Close() }
-}
-
