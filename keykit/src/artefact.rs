@@ -99,3 +99,6 @@ pub fn artefacts(file: &MigrationFile, version: u32) -> Result<Vec<Artefact>> {
     files.insert(0, index::read_me(file, &files));
     Ok(files)
 }
+
+#[cfg(test)]
+mod tests;

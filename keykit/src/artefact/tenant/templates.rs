@@ -99,8 +99,8 @@ fn find_anyone() -> Result<Step> {
         .run(CommandLine::filled("Import-Module AdRmsAdmin", &[])?)
         .run(CommandLine::filled("New-PSDrive -Name MyRmsAdmin -PSProvider AdRmsAdmin -Root https://localhost -Force", &[])?)
         .run(CommandLine::filled(
-            r"Get-ChildItem MyRmsAdmin:\RightsPolicyTemplate | ForEach-Object { $template = $_; Get-ChildItem ({} -f $template.Id) | Where-Object { $_.UserGroupName -eq {} } | Select-Object @{ Name = 'Template'; Expression = { $template.Id } }, Rights }",
-            &[r"MyRmsAdmin:\RightsPolicyTemplate\{0}\UserRight", "anyone"],
+            r"Get-ChildItem MyRmsAdmin:\RightsPolicyTemplate | ForEach-Object { $template = $_; Get-ChildItem ({} -f $template.Id) | Where-Object { $_.UserGroupName -eq {} } | ForEach-Object { {} -f $template.Id, ($_.Rights -join {}) } }",
+            &[r"MyRmsAdmin:\RightsPolicyTemplate\{0}\UserRight", "anyone", "{0}: {1}", ", "],
         )?)
         .run(CommandLine::filled("Remove-PSDrive -Name MyRmsAdmin -Force", &[])?)
         .expect("for each template with ANYONE its identity and the rights: write them down, the following steps ask for them")
