@@ -84,8 +84,9 @@ impl Artefact {
 /// it: URLs that are missing or have another form (rules 154, 160, 166). [`crate::Error::Malformed`] for a name that no file can hold.
 pub fn artefacts(file: &MigrationFile, version: u32) -> Result<Vec<Artefact>> {
     let names = names::Names::of(file)?;
-    let mut files = tenant::artefacts(file, &names)?;
-    files.extend(key_vault::artefacts(file)?);
+    // The service may use the keys of the vault before they are imported.
+    let mut files = key_vault::artefacts(file)?;
+    files.extend(tenant::artefacts(file, &names)?);
     files.extend(clients::artefacts(file, version)?);
     files.extend(dns::artefacts(file, &names)?);
     files.extend(exchange_online::artefacts(file, &names)?);

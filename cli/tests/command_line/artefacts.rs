@@ -1,4 +1,4 @@
-//! `keykit artefacts`: the files for clients, written once and never over others.
+//! `keykit artefacts`: the files for others, written once and never over what is there.
 
 use crate::support::Desk;
 
@@ -8,9 +8,15 @@ const ORGANISATION: &str = include_str!("../../../tests/organisations/single-for
 fn files_are_written_once_kept_when_they_are_the_same_and_refused_when_not() {
     let desk = Desk::new();
     desk.write("migration.toml", ORGANISATION);
-    let made = desk.run("--format json artefacts migration.toml -o out").exits(0).says("14 files").json("artefacts");
+    let made = desk.run("--format json artefacts migration.toml -o out").exits(0).says(" files in out, ").json("artefacts");
     let files = made["files"].as_array().unwrap();
-    assert_eq!((files.len(), &files[0]["path"]), (14, &"README.md".into()));
+    assert_eq!(files[0]["path"], "README.md");
+    for (path, undoes) in
+        [("tenant/import.md", false), ("dns/redirection.zone", false), ("exchange/redirect-v15.reg", false), ("exchange/unredirect-v15.reg", true)]
+    {
+        let file = files.iter().find(|file| file["path"] == path).unwrap_or_else(|| panic!("{path}"));
+        assert_eq!(file["undoes"], undoes, "{path}");
+    }
     assert!(files.iter().all(|file| file["sha256"].as_str().unwrap().len() == 64 && file["rules"].is_array()));
     let before = desk.read("out/clients/migrate-machine.reg");
     assert!(before.starts_with(&[0xff, 0xfe]));

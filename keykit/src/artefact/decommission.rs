@@ -39,7 +39,14 @@ fn checklist(file: &MigrationFile, names: &Names) -> Result<RunBook> {
         book = book.note("Clients are redirected by the DNS: the server that refuses them must stay online (rule 169). Do not go on to the last step until they find the tenant in another way.");
     }
     for (_, cluster) in file.clusters() {
-        book = book.step(watch(cluster)?);
+        if cluster.exportable.as_ref().is_some_and(|exportable| !exportable.value) {
+            book = book.note(format!(
+                "The cluster {} stays in read-only mode: its key is not in the tenant, and its old content opens nowhere else (rule 31). Its servers are not shut down; its connection point goes.",
+                text(&cluster.name)
+            ));
+        } else {
+            book = book.step(watch(cluster)?);
+        }
     }
     book = book.step(look_at_clients(names)?);
     let remove = connection_point(Step::new(SERVER, "Remove the service connection point"))?

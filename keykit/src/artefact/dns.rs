@@ -74,7 +74,7 @@ fn uses_exchange_online(file: &MigrationFile) -> bool {
 fn redirection(file: &MigrationFile, names: &Names) -> Result<Vec<Artefact>> {
     let zones = Zones::of(file);
     let (mut records, mut left_out) = (Vec::new(), Vec::new());
-    for host in names.clusters.iter().flat_map(|cluster| cluster.hosts()) {
+    for host in names.moving().flat_map(|cluster| cluster.hosts()) {
         match HostName::read(host)? {
             Some(name) => records.push(Record::service("_rmsredir._http._tcp", zones.place(&name, true), 80, &names.tenant_host)),
             None => left_out.push(format!("{host} is no full name: it can have no record. Clients that use it are not redirected.")),

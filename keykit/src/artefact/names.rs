@@ -18,6 +18,8 @@ pub(super) struct ClusterNames {
     /// Further ones that old licences name.
     pub(super) former: Vec<String>,
     pub(super) active: bool,
+    /// Whether it goes on for old content: its key can't leave its module, so nothing of it may lead to the tenant (rule 31).
+    pub(super) stays: bool,
 }
 
 impl ClusterNames {
@@ -86,6 +88,7 @@ impl Names {
                 intranet: of(&cluster.intranet_url)?,
                 extranet: of(&cluster.extranet_url)?,
                 former: cluster.former_urls.iter().map(|url| base(&url.value)).collect::<Result<_>>()?,
+                stays: cluster.exportable.as_ref().is_some_and(|exportable| !exportable.value),
                 active: cluster.domain.iter().any(crate::migration::file::ExportedDomain::is_active),
             };
             if names.outside().is_some() {
@@ -113,13 +116,18 @@ impl Names {
         self.clusters.iter().find(|cluster| cluster.active).or_else(|| self.clusters.first())
     }
 
-    /// Every host that clients reach a cluster by, as a name of the DNS; addresses and short names are left out.
+    /// The clusters whose keys move to the tenant.
+    pub(super) fn moving(&self) -> impl Iterator<Item = &ClusterNames> {
+        self.clusters.iter().filter(|cluster| !cluster.stays)
+    }
+
+    /// Every host that clients reach a moving cluster by, as a name of the DNS; addresses and short names are left out.
     ///
     /// # Errors
     /// [`Error::Malformed`] for a host that is no DNS name.
     pub(super) fn host_names(&self) -> Result<Vec<HostName>> {
         let mut names = Vec::new();
-        for host in self.clusters.iter().flat_map(ClusterNames::hosts) {
+        for host in self.moving().flat_map(ClusterNames::hosts) {
             if let Some(name) = HostName::read(host)?
                 && !names.contains(&name)
             {
@@ -153,10 +161,10 @@ impl Names {
         format!("{}{CERTIFICATION}", self.tenant)
     }
 
-    /// Every licensing URL that a licence may name: of each cluster, inside and outside, with and without the port of https (rule 166).
+    /// Every licensing URL that a licence may name: of each cluster whose key moves, inside and outside, with and without the port of https (rule 166).
     pub(super) fn old_licensing(&self) -> Vec<String> {
         let mut urls: Vec<String> = Vec::new();
-        for base in self.clusters.iter().flat_map(ClusterNames::urls) {
+        for base in self.moving().flat_map(ClusterNames::urls) {
             let other = match base.strip_prefix("https://") {
                 Some(authority) if !authority.contains(':') => Some(format!("{base}:443")),
                 Some(_) => base.strip_suffix(":443").map(str::to_owned),

@@ -300,6 +300,18 @@ fn a_managed_module_gets_a_role_for_each_key() {
     assert!(back.contains(&format!("az keyvault role assignment delete {rest}")), "{back}");
 }
 
+/// Its key is not in the tenant: sent there, its old content would open nowhere (rule 31).
+#[test]
+fn nothing_of_a_cluster_that_stays_leads_to_the_tenant() {
+    let files = of(EVERYTHING);
+    let naming: BTreeSet<&str> = files.iter().filter(|file| text_of(file).contains("rms.vault.contoso.com")).map(|file| file.name.as_str()).collect();
+    // What is left: records of the mobile extension that go, and the check of what clients know.
+    let known = ["ad-rms/decommission.md", "dns/Remove-MobileExtension.ps1", "dns/Restore-MobileExtension.ps1", "dns/mobile-extension.zone"];
+    assert_eq!(naming, known.into());
+    let moved = of(&EVERYTHING.replace("exportable = false\n", ""));
+    assert!(text_of(named(&moved, "clients/migrate-machine.reg")).contains("rms.vault.contoso.com"));
+}
+
 #[test]
 fn batch_files_hold_no_name_of_the_organisation() {
     let batch = |text: &str| of(text).iter().filter(|file| file.name.ends_with(".cmd")).map(text_of).collect::<Vec<_>>();

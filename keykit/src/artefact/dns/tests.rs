@@ -63,6 +63,7 @@ fn the_mobile_extensions_records_go_for_each_mail_domain_and_each_clusters_domai
         ("sales.contoso.com.", service("rms.contoso.com")),
         ("xn--shne-5qa.example.", service("rms.contoso.com")),
         ("emea.contoso.com.", service("rms.emea.contoso.com")),
+        ("vault.contoso.com.", service("rms.vault.contoso.com")),
     ];
     assert_eq!(records("dns/mobile-extension.zone"), expected.map(|(domain, data)| (format!("_rmsdisco._http._tcp.{domain}"), data)).into());
 }

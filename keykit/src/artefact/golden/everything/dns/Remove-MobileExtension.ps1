@@ -75,4 +75,5 @@ function Restore-Address([string] $Zone, [string] $Name) {
 Remove-Service 'contoso.com' '_rmsdisco._http._tcp' 443 'rms.contoso.com'
 Remove-Service 'contoso.com' '_rmsdisco._http._tcp.sales' 443 'rms.contoso.com'
 Remove-Service 'xn--shne-5qa.example' '_rmsdisco._http._tcp' 443 'rms.contoso.com'
+Remove-Service 'contoso.com' '_rmsdisco._http._tcp.vault' 443 'rms.vault.contoso.com'
 Remove-Service 'emea.contoso.com' '_rmsdisco._http._tcp' 443 'rms.emea.contoso.com'

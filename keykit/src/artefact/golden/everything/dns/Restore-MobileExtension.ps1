@@ -73,4 +73,5 @@ function Restore-Address([string] $Zone, [string] $Name) {
 Add-Service 'contoso.com' '_rmsdisco._http._tcp' 443 'rms.contoso.com'
 Add-Service 'contoso.com' '_rmsdisco._http._tcp.sales' 443 'rms.contoso.com'
 Add-Service 'xn--shne-5qa.example' '_rmsdisco._http._tcp' 443 'rms.contoso.com'
+Add-Service 'contoso.com' '_rmsdisco._http._tcp.vault' 443 'rms.vault.contoso.com'
 Add-Service 'emea.contoso.com' '_rmsdisco._http._tcp' 443 'rms.emea.contoso.com'
