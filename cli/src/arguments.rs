@@ -94,7 +94,7 @@ pub(crate) enum Command {
     Verify(VerifyArguments),
     /// Make the report of a migration: one page for auditors, and JSON
     Report(ReportArguments),
-    /// Write registry files and scripts for Windows clients, with their roll-backs
+    /// Write what other people and systems need: registry files, scripts, DNS records, run books, with their roll-backs
     Artefacts(ArtefactsArguments),
     /// Make and show the tenant keyring
     #[command(subcommand)]
