@@ -16,7 +16,7 @@ use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
 
-pub use build::{PlanInputs, build};
+pub use build::{PlanInputs, approval_policy, build};
 pub use diff::{Change, diff};
 pub use show::show;
 pub use steps::{Action, Phase, Step, Undo};
@@ -27,10 +27,12 @@ use crate::ceremony::ApprovalPolicy;
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::key::KeyId;
-use crate::tenant::{Era, Managed};
+use crate::tenant::{Era, Managed, TemplateAddition, terms};
 
 const FORMAT: &str = "plan";
 const SCHEMA: &str = "keykit/plan/1";
+/// The step in which AD RMS is taken out of service.
+const DECOMMISSION: &str = "manual/decommission";
 /// Largest file that is read, in bytes.
 const LIMIT: u64 = 64 << 20;
 
@@ -144,6 +146,24 @@ pub struct PlannedTemplate {
     pub name: String,
     /// SHA-256 of its text, in hex.
     pub sha256: String,
+    /// SHA-256 of what it says, whoever signed it: of its text without the signature and the issuer, in hex.
+    pub terms: String,
+}
+
+impl PlannedTemplate {
+    /// A template as it was exported.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for a text that is no template.
+    pub fn of(template: &TemplateAddition) -> Result<Self> {
+        let terms = terms(&template.document()?).ok_or_else(|| Error::malformed("rights template", "it names no issuer"))?;
+        Ok(Self {
+            id: template.canonical_id(),
+            name: template.name.clone(),
+            sha256: canonical::sha256_hex(template.text.as_bytes()),
+            terms: canonical::sha256_hex(terms.as_bytes()),
+        })
+    }
 }
 
 /// A key that moves.
@@ -253,6 +273,17 @@ impl Plan {
         self.steps.iter().find(|step| step.id == id)
     }
 
+    /// The steps before the verification of a phase; all of them if it has none.
+    pub fn steps_before(&self, phase: Phase) -> impl Iterator<Item = &Step> {
+        self.steps.iter().take_while(move |step| step.action != Action::Verify { phase })
+    }
+
+    /// Whether AD RMS is out of service before the verification of a phase: what its tokens say can't be asked for then.
+    #[must_use]
+    pub fn is_decommissioned_before(&self, phase: Phase) -> bool {
+        self.steps_before(phase).any(|step| step.id == DECOMMISSION)
+    }
+
     /// The key with this identity.
     #[must_use]
     pub fn key(&self, id: &KeyId) -> Option<&PlannedKey> {
@@ -279,6 +310,14 @@ impl Plan {
         let wrong = |problem: String| Err(Error::malformed(FORMAT, problem));
         if let Err(problem) = self.approval.check() {
             return wrong(problem);
+        }
+        if self.is_dangerous() && !self.approval.allows_danger() {
+            return wrong(format!(
+                "it allows {}, which needs more people than anything else, and {} of {} must approve",
+                self.dangers.join(", "),
+                self.approval.danger_threshold,
+                self.approval.people.len()
+            ));
         }
         let ids: BTreeSet<&str> = self.steps.iter().map(|step| step.id.as_str()).collect();
         if ids.len() != self.steps.len() {

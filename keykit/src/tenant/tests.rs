@@ -118,11 +118,12 @@ struct Maker {
     made: Mutex<Vec<(String, RsaSecretKey)>>,
     next: &'static str,
     identity: StoreIdentity,
+    attributes: KeyAttributes,
 }
 
 impl Maker {
     fn of(next: &'static str) -> Self {
-        Self { made: Mutex::default(), next, identity: STORE.identity().clone() }
+        Self { made: Mutex::default(), next, identity: STORE.identity().clone(), attributes: KeyAttributes::default() }
     }
 
     fn inner(&self) -> TestStore {
@@ -142,7 +143,7 @@ impl KeyStore for Maker {
     fn keys(&self) -> Result<Vec<KeyRecord>> {
         let record = |(label, key): &(String, RsaSecretKey)| KeyRecord {
             public: key.public().clone(),
-            attributes: KeyAttributes { label: label.clone(), ..KeyAttributes::default() },
+            attributes: KeyAttributes { label: label.clone(), ..self.attributes.clone() },
             protection: Assessment::software(),
         };
         Ok(self.made.lock().unwrap().iter().map(record).collect())

@@ -7,7 +7,7 @@ use keykit::canonical;
 use keykit::ceremony::ApprovalPolicy;
 use keykit::key::KeyId;
 use keykit::migration::MigrationPath;
-use keykit::migration::apply::{Observed, World, parse_journal, segment_of};
+use keykit::migration::apply::{Observed, TakenBack, World, parse_journal, segment_of};
 use keykit::migration::plan::{Action, FileKind, Phase, Plan, PlannedFile, PlannedKey, PlannedTemplate, PlannedTenant, Step, Undo};
 use keykit::store::capability::WrapRoute;
 use keykit::tenant::{Era, Managed};
@@ -33,7 +33,7 @@ pub fn plan_of(path: MigrationPath) -> Plan {
     let (mut keys, mut steps) = (Vec::new(), vec![step("check-sources".into(), Action::CheckSources)]);
     for name in ["first", "second"] {
         let key_id = KeyId::of_spki(name.as_bytes());
-        let template = PlannedTemplate { id: format!("template-{name}"), name: name.into(), sha256: canonical::sha256_hex(name.as_bytes()) };
+        let template = PlannedTemplate { id: format!("template-{name}"), name: name.into(), sha256: canonical::sha256_hex(name.as_bytes()), terms: canonical::sha256_hex(name.as_bytes()) };
         steps.push(step(format!("import-key/{name}"), Action::ImportKey { key_id }));
         steps.push(step(format!("prove-key/{name}"), Action::ProveKey { key_id, licences: Vec::new() }));
         steps.push(step(format!("import-templates/{name}"), Action::ImportTemplates { key_id, templates: vec![template.clone()] }));
@@ -274,20 +274,20 @@ impl World for SimulatedWorld {
         Ok("as planned".into())
     }
 
-    fn undo(&mut self, _: &Plan, step: &Step, before: Option<&str>) -> Result<String> {
+    fn undo(&mut self, _: &Plan, step: &Step, before: Option<&str>) -> Result<TakenBack> {
         let mut keyring = self.read()?;
         match &step.action {
             Action::PublishTemplates { templates } => {
                 templates.iter().for_each(|template| drop(keyring.templates.insert(template.clone(), "archived".into())));
             }
             // The first key of a tenant stays active.
-            _ if before.is_none() => return Ok("no key was active before".into()),
+            _ if before.is_none() => return Ok(TakenBack::Kept("no key was active before".into())),
             _ => {
                 keyring.active = before.map(str::to_owned);
                 keyring.signed_by.clone_from(&keyring.active);
             }
         }
         self.commit(step, &keyring)?;
-        Ok("undone".into())
+        Ok(TakenBack::Undone("undone".into()))
     }
 }

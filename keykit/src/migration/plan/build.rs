@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{Action, Phase, Plan, PlannedFile, PlannedKey, PlannedTemplate, PlannedTenant, Step, Undo};
-use crate::canonical;
 use crate::ceremony::{ApprovalPolicy, Approver, CustodianPublicKey};
 use crate::error::{Error, Result};
 use crate::key::KeyId;
 use crate::migration::file::{Cluster, Danger, MigrationFile, Placed};
 use crate::migration::{MigrationPath, SourceDomain, Warning, rules};
+use crate::tenant::versions_among;
 
 /// Days for which an approval holds if the migration file does not say.
 const VALID_DAYS: u32 = 30;
@@ -52,7 +52,8 @@ pub fn build(inputs: PlanInputs<'_>) -> Result<Plan> {
             hint: Some("name a PKCS#11 URI; without `store` the keys are kept in the tenant's folder".into()),
         });
     }
-    let approval = approval_policy(migration)?;
+    let nobody = ApprovalPolicy { threshold: 0, danger_threshold: 0, roles: Vec::new(), valid_days: VALID_DAYS, people: Vec::new() };
+    let approval = approval_policy(migration)?.unwrap_or(nobody);
     let dangers: Vec<String> = migration.danger.iter().flat_map(Danger::flags).map(str::to_owned).collect();
     if !dangers.is_empty() && approval.people.is_empty() {
         return Err(Error::refused_by_policy(
@@ -65,6 +66,8 @@ pub fn build(inputs: PlanInputs<'_>) -> Result<Plan> {
     for (_, domain) in &inputs.domains {
         findings.extend(domain.warnings().iter().cloned());
     }
+    let templates = inputs.domains.iter().flat_map(|(_, domain)| domain.templates());
+    findings.extend(versions_among(templates).into_iter().map(|text| Warning::of_rule(143, text)));
     for key in keys.iter().filter(|key| key.mode == 1) {
         findings.extend(rules::mode_1_warnings(key.path, &key.key_id));
     }
@@ -104,10 +107,12 @@ fn text_of<T: ToString>(value: Option<&Placed<T>>) -> Option<String> {
     value.map(|placed| placed.value.to_string())
 }
 
-fn approval_policy(migration: &MigrationFile) -> Result<ApprovalPolicy> {
-    let Some(approval) = &migration.approval else {
-        return Ok(ApprovalPolicy { threshold: 0, danger_threshold: 0, roles: Vec::new(), valid_days: VALID_DAYS, people: Vec::new() });
-    };
+/// Who must approve, by the `[approval]` table of a migration file, if it has one.
+///
+/// # Errors
+/// [`Error::Usage`] for a policy that can't be met.
+pub fn approval_policy(migration: &MigrationFile) -> Result<Option<ApprovalPolicy>> {
+    let Some(approval) = &migration.approval else { return Ok(None) };
     let people: Vec<Approver> = approval
         .person
         .iter()
@@ -126,7 +131,7 @@ fn approval_policy(migration: &MigrationFile) -> Result<ApprovalPolicy> {
         people,
     };
     policy.check().map_err(Error::usage)?;
-    Ok(policy)
+    Ok(Some(policy))
 }
 
 fn approval_text(policy: &ApprovalPolicy, is_dangerous: bool) -> String {
@@ -186,8 +191,7 @@ fn keys_of(inputs: &PlanInputs<'_>) -> Result<Vec<PlannedKey>> {
         }
         key.domains.push(file.path.clone());
         for template in domain.templates() {
-            let planned =
-                PlannedTemplate { id: template.canonical_id(), name: template.name.clone(), sha256: canonical::sha256_hex(template.text.as_bytes()) };
+            let planned = PlannedTemplate::of(template)?;
             if !key.templates.iter().any(|known| known.id == planned.id) {
                 key.templates.push(planned);
             }

@@ -6,13 +6,39 @@ use super::PlannedTemplate;
 use crate::key::KeyId;
 
 /// When a verification stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
-    /// After the keys have moved.
+    /// Tools, clients and Exchange are prepared; nothing has moved.
+    Preparation,
+    /// The keys have moved.
     Keys,
+    /// The service is activated and its templates are published.
+    Templates,
+    /// Users have moved.
+    Clients,
+    /// Exchange, SharePoint and file servers have moved.
+    Services,
     /// At the end of everything.
     End,
+}
+
+impl Phase {
+    /// All of them, in order.
+    pub const ALL: [Self; 6] = [Self::Preparation, Self::Keys, Self::Templates, Self::Clients, Self::Services, Self::End];
+
+    /// Its name, as it stands in the file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Preparation => "preparation",
+            Self::Keys => "keys",
+            Self::Templates => "templates",
+            Self::Clients => "clients",
+            Self::Services => "services",
+            Self::End => "end",
+        }
+    }
 }
 
 /// What a step does. Details of keys are in the plan's list of keys.
