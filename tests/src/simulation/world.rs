@@ -8,6 +8,7 @@ use keykit::ceremony::ApprovalPolicy;
 use keykit::key::KeyId;
 use keykit::migration::MigrationPath;
 use keykit::migration::apply::{Observed, TakenBack, World, parse_journal, segment_of};
+use keykit::migration::rules::Step as Documented;
 use keykit::migration::plan::{Action, FileKind, Phase, Plan, PlannedFile, PlannedKey, PlannedTemplate, PlannedTenant, Step, Undo};
 use keykit::store::capability::WrapRoute;
 use keykit::tenant::{Era, Managed};
@@ -28,7 +29,7 @@ pub fn plan_of(path: MigrationPath) -> Plan {
             Action::ImportKey { .. } | Action::ImportTemplates { .. } => Undo::Stays("it stays".into()),
             _ => Undo::Nothing,
         };
-        Step { id, action, inputs: Vec::new(), effects: Vec::new(), undo, approval: "nobody".into() }
+        Step { id, documented: Documented::Keys, rules: Vec::new(), action, inputs: Vec::new(), effects: Vec::new(), undo, approval: "nobody".into() }
     };
     let (mut keys, mut steps) = (Vec::new(), vec![step("check-sources".into(), Action::CheckSources)]);
     for name in ["first", "second"] {
@@ -65,6 +66,7 @@ pub fn plan_of(path: MigrationPath) -> Plan {
             folder: FOLDER.into(),
             keyring_password_source: None,
             store: None,
+            transfer: None,
             other_tenants: Vec::new(),
         },
         approval: ApprovalPolicy { threshold: 0, danger_threshold: 0, roles: Vec::new(), valid_days: 30, people: Vec::new() },
@@ -72,6 +74,7 @@ pub fn plan_of(path: MigrationPath) -> Plan {
         files: ["first.xml", "second.xml"].map(|file| PlannedFile::of(FileKind::Domain, file, file.as_bytes(), None)).into(),
         keys,
         steps,
+        omitted: Vec::new(),
         findings: Vec::new(),
     }
 }
@@ -269,7 +272,7 @@ impl World for SimulatedWorld {
                 }
                 assert!(keyring.active.is_some() && keyring.signed_by == keyring.active, "the active key has not signed the templates");
             }
-            Action::Manual { .. } => {}
+            Action::WriteArtefacts { .. } | Action::MakePackage { .. } | Action::Manual { .. } => {}
         }
         Ok("as planned".into())
     }

@@ -314,6 +314,8 @@ pub(super) fn title(step: &Step) -> String {
             Phase::End => "verify everything at the end",
         }
         .to_owned(),
+        Action::WriteArtefacts { files, .. } => format!("write {} files for other people and systems", files.len()),
+        Action::MakePackage { key_id, .. } => format!("wrap key {} for its receiver", key_id.short()),
         Action::Manual { instruction } => format!("by hand: {instruction}"),
     }
 }

@@ -1,5 +1,6 @@
 //! The real stores and files of a migration.
 
+mod made_files;
 mod seen;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -434,7 +435,11 @@ impl<'e> TenantWorld<'e> {
         let folder = self.folder(plan);
         let mut findings = Findings::default();
         if phase == Phase::Preparation {
-            self.verify_sources(plan, &mut findings);
+            self.verify_sources(plan, false, &mut findings);
+            return Ok(findings);
+        }
+        if plan.tenant.transfer.is_some() {
+            self.verify_packages(plan, plan.is_decommissioned_before(phase), &mut findings);
             return Ok(findings);
         }
         let tenant = match TenantView::open(&folder) {
@@ -484,8 +489,8 @@ impl<'e> TenantWorld<'e> {
         Ok(findings)
     }
 
-    /// Before anything has moved: every file is as planned, and every key is at its source.
-    fn verify_sources(&mut self, plan: &Plan, findings: &mut Findings) {
+    /// Every file is as planned, and every key is at its source, unless that is a token that may be gone by now.
+    fn verify_sources(&mut self, plan: &Plan, source_may_be_gone: bool, findings: &mut Findings) {
         for key in &plan.keys {
             let about = key.key_id.to_string();
             let opened = self.open_domains(plan).map(drop);
@@ -497,8 +502,13 @@ impl<'e> TenantWorld<'e> {
                 BeforeImage::take(store.as_ref(), &record.public, rules::mode_of(&record.public)?, &key.licensor_name)?;
                 Ok(store.identity().uri.clone())
             });
-            let (ok, detail) = found.map_or_else(|error| (false, error.to_string()), |uri| (true, uri));
-            findings.note("source-key-still-works", &about, ok, detail);
+            match found {
+                Ok(uri) => findings.note("source-key-still-works", &about, true, uri),
+                Err(error) if source_may_be_gone && key.path == MigrationPath::HsmToHsm => {
+                    findings.note("source-was-taken-out-of-service", &about, true, error.to_string());
+                }
+                Err(error) => findings.note("source-key-still-works", &about, false, error.to_string()),
+            }
         }
     }
 }
@@ -562,12 +572,14 @@ impl World for TenantWorld<'_> {
                     _ => Ok(Observed::Absent),
                 }
             }
-            _ => Ok(Observed::Absent),
+            Action::WriteArtefacts { folder, files } => self.observe_artefacts(folder, files),
+            Action::MakePackage { key_id, file } => self.observe_package(plan, key_id, file),
+            Action::CheckSources | Action::ProveKey { .. } | Action::Verify { .. } | Action::Manual { .. } => Ok(Observed::Absent),
         }
     }
 
     fn perform(&mut self, plan: &Plan, step: &Step) -> Result<String> {
-        if !step.action.only_looks() {
+        if step.action.changes_the_tenant() {
             self.fix_custodians(plan)?;
         }
         match &step.action {
@@ -586,6 +598,8 @@ impl World for TenantWorld<'_> {
                 Ok(format!("{} templates are published", templates.len()))
             }
             Action::Rekey { bits } => self.rekey(plan, *bits),
+            Action::WriteArtefacts { folder, files } => self.write_artefacts(plan, folder, files),
+            Action::MakePackage { key_id, file } => self.make_package(plan, planned(plan, key_id)?, file),
             Action::Manual { .. } => Err(Error::Internal("a step by hand reached the stores".into())),
         }
     }

@@ -24,6 +24,8 @@ pub(crate) fn sample() -> Plan {
     };
     let step = |id: &str, action| Step {
         id: id.into(),
+        documented: Documented::Keys,
+        rules: Vec::new(),
         action,
         inputs: Vec::new(),
         effects: vec!["something".into()],
@@ -42,6 +44,7 @@ pub(crate) fn sample() -> Plan {
             folder: "tenant".into(),
             keyring_password_source: Some("file:password".into()),
             store: None,
+            transfer: None,
             other_tenants: Vec::new(),
         },
         approval: ApprovalPolicy {
@@ -66,7 +69,8 @@ pub(crate) fn sample() -> Plan {
             step("manual/users", Action::Manual { instruction: "move them".into() }),
             step("rekey", Action::Rekey { bits: 2048 }),
         ],
-        findings: vec![Warning::of_rule(33, "old")],
+        omitted: Vec::new(),
+        findings: vec![PlannedFinding::from(&Warning::of_rule(33, "old"))],
     }
 }
 

@@ -43,6 +43,11 @@ const MEANINGS: &[(&str, Subject, &str)] = {
         ("custodians-are-those-of-the-plan", NewContent, "The people who must approve changes of this tenant are those of the plan."),
         ("template-says-what-was-exported", NewContent, "A template says what was exported: nothing has overwritten it."),
         ("tenant-file-is-sound", OldContent, "The file of the keyring can be read and does not contradict itself."),
+        (
+            "transfer-file-is-whole-and-for-its-receiver",
+            OldContent,
+            "The transfer file is the one that was made for this key, and nothing speaks against its receiver taking it.",
+        ),
         ("target-lists-its-keys", OldContent, "The store lists its keys."),
         ("no-key-is-there-twice", OldContent, "No key is in the store twice."),
         ("key-that-the-plan-does-not-have", OldContent, "The store also has a key that the plan does not name."),
@@ -64,7 +69,7 @@ mod tests {
     /// Names stand in two files, as the first argument of `note` and of `Proof::new`.
     #[test]
     fn every_check_of_the_sources_has_a_meaning() {
-        let sources = [include_str!("../verify.rs"), include_str!("../proof.rs"), include_str!("../apply/tenant_world.rs")].concat();
+        let sources = [include_str!("../verify.rs"), include_str!("../proof.rs"), include_str!("../apply/tenant_world.rs"), include_str!("../apply/tenant_world/made_files.rs")].concat();
         let mut known = 0;
         for text in sources.split('"').skip(1).step_by(2) {
             let is_name = text.contains('-') && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
