@@ -348,3 +348,56 @@ fn a_rekey_that_was_rolled_back_or_lost_is_named() {
     let wrong = wrong_now(&desk, "");
     assert!(wrong.contains("other-key-of-the-keyring-is-in-its-store"), "{wrong:?}");
 }
+
+/// The file of a template's newest version in a tenant's folder.
+fn newest_version(desk: &Desk, folder: &str, id: &str) -> Vec<u8> {
+    let mut files: Vec<_> = fs::read_dir(desk.path(folder).join("templates"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(id))
+        .collect();
+    files.sort_by_key(|path| fs::metadata(path).unwrap().modified().unwrap());
+    fs::read(files.pop().unwrap()).unwrap()
+}
+
+#[test]
+fn a_template_that_something_overwrote_is_refused_or_named() {
+    let (desk, people) = small();
+    let plan = Plan::read(&desk.path("plan.json")).unwrap();
+    let id = plan.keys[0].templates[0].id.clone();
+    approve(&desk, &people[0]).exits(0);
+    // Another version of it, signed by the same key: what an older export would bring.
+    let keyring = "--keyring-password-source file:keyring-password";
+    fs::create_dir(desk.path("elsewhere")).unwrap();
+    desk.run("migrate software-to-software contoso.xml --tenant elsewhere/tenant --password-source file:password").exits(0);
+    desk.run(&format!("tenant activate {} --tenant elsewhere/tenant {keyring}", contoso().key.id())).exits(0);
+    desk.run(&format!("tenant template edit {id} --tenant elsewhere/tenant --grant new@contoso.com:VIEW {keyring}")).exits(0);
+    desk.write("other-version.xml", newest_version(&desk, "elsewhere/tenant", &id));
+    desk.run("tenant init --tenant tenant").exits(0);
+    desk.run("tenant template import other-version.xml --tenant tenant").exits(0);
+    desk.run("apply plan.json --approval person-0.approval").exits(9).says("rule 143").says("new@contoso.com");
+    let keys = desk.run("--format json tenant show --tenant tenant").exits(0).json("tenant")["keys"].clone();
+    assert_eq!(keys.as_array().unwrap().len(), 0, "refused before the key was entered");
+    // Without it the plan is carried out; a later change is named, though the active key signed it.
+    fs::remove_dir_all(desk.path("tenant")).unwrap();
+    desk.run("apply plan.json --approval person-0.approval").exits(0);
+    verified(&desk);
+    desk.run("tenant template import other-version.xml --tenant tenant --overwrite").exits(0);
+    assert_eq!(wrong_now(&desk, ""), ["template-says-what-was-exported".to_owned()].into());
+}
+
+#[test]
+fn a_run_waits_for_whoever_works_on_the_keyring() {
+    let (desk, people) = small();
+    approve(&desk, &people[0]).exits(0);
+    desk.run("tenant init --tenant tenant").exits(0);
+    let held = keykit::tenant::TenantKeyring::open(&desk.path("tenant")).unwrap();
+    desk.run("apply plan.json --approval person-0.approval").exits(9).says("another process works on");
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| desk.run("resume plan.json --wait 300").0.status.code());
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        drop(held);
+        assert_eq!(run.join().unwrap(), Some(0));
+    });
+    verified(&desk);
+}

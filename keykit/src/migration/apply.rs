@@ -392,6 +392,8 @@ impl<'p> Run<Running<'p>> {
                 Action::ImportTemplates { .. },
                 Action::Activate { .. } | Action::Rekey { .. } | Action::PublishTemplates { .. } | Action::Manual { .. },
             ) => true,
+            // Files are carried away by people, who may not leave a copy.
+            (Action::WriteArtefacts { .. } | Action::MakePackage { .. }, Action::Manual { .. }) => true,
             _ => false,
         };
         self.plan.steps.iter().skip_while(|other| other.id != step.id).skip(1).any(|later| replaces(later) && begun(later))

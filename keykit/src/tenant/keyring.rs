@@ -119,7 +119,7 @@ impl TenantKeyring {
             return Self::open_within(folder, patience);
         }
         // A folder that an earlier, killed init left may hold the lock, the empty sub-folders, a temporary file and the journal's first line.
-        let ours = ["keys", "chains", "templates", "journal.jsonl", ".lock", "migration"];
+        let ours = ["keys", "chains", "templates", "journal.jsonl", ".lock", "migration", "packages"];
         if folder.is_dir() {
             let listing = fs::read_dir(folder).map_err(|source| Error::Read { path: folder.to_owned(), source })?;
             let foreign = listing

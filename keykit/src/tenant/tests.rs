@@ -373,3 +373,24 @@ fn a_copy_of_the_tenant_is_no_second_tenant() {
     let error: Error = refuse_second_tenant(&id(1), &keyring, &others).unwrap_err();
     assert!(error.to_string().contains("rule 4"), "{error}");
 }
+
+#[test]
+fn versions_of_a_template_are_told_whoever_signed_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut keyring = tenant(folder.path());
+    let other = || template(1, 1, RightHolder::Address("new@contoso.example".into()));
+    // Signed by another key it says the same; with another holder it does not.
+    assert_eq!(versions_among([template(0, 1, staff()), template(1, 1, staff())].iter()).len(), 0);
+    let told = versions_among([template(0, 1, staff()), other()].iter());
+    assert!(told.len() == 1 && told[0].contains("new@contoso.example"), "{told:?}");
+    assert!(keyring.other_versions(&[template(0, 1, staff()), template(0, 99, staff())]).unwrap().is_empty());
+    let told = keyring.other_versions(&[other()]).unwrap();
+    assert!(told.len() == 1 && told[0].contains(&guid(1)) && told[0].contains("new@contoso.example"), "{told:?}");
+    // It is not taken, and what is there stays.
+    let before = keyring.template_text(keyring.template(&guid(1)).unwrap()).unwrap();
+    keyring.add_key(&addition(3, vec![other()]), false).unwrap();
+    assert_eq!(keyring.template_text(keyring.template(&guid(1)).unwrap()).unwrap(), before);
+    // A signature anew changes no terms.
+    keyring.activate_with(&id(1), &*STORE).unwrap();
+    assert!(keyring.other_versions(&[template(0, 1, staff())]).unwrap().is_empty());
+}

@@ -122,6 +122,30 @@ fn contradictions_are_refused_though_the_hash_is_right() {
     assert!(changed(true, |file| file["plan"]["approval"]["threshold"] = json!(3)).to_string().contains("3 people"));
     assert!(changed(true, |file| file["plan"]["tenant"]["store"] = json!("pkcs11:token=t?pin-value=1234")).to_string().contains("PIN"));
     assert!(changed(true, |file| file["plan"]["tenant"]["folder"] = json!("../tenant")).to_string().contains("'..'"));
+    for (action, problem) in [
+        (json!({ "kind": "write-artefacts", "folder": "../a", "files": [] }), "'..'"),
+        (json!({ "kind": "write-artefacts", "folder": "a", "files": [{ "name": "../x", "sha256": "" }] }), "'..'"),
+        (json!({ "kind": "make-package", "key_id": KeyId::of_spki(b"first"), "file": "a/../../b" }), "'..'"),
+        (json!({ "kind": "make-package", "key_id": KeyId::of_spki(b"first"), "file": "a/b" }), "does not say for whom"),
+    ] {
+        assert!(changed(true, |file| file["plan"]["steps"][0]["action"] = action.clone()).to_string().contains(problem), "{action}");
+    }
+    // Something dangerous needs more people than anything else, and somebody.
+    let danger = |needed: u32, danger_needed: u32, people: usize| {
+        changed(true, |file| {
+            file["plan"]["dangers"] = json!(["keep-transferable"]);
+            file["plan"]["approval"]["threshold"] = needed.into();
+            file["plan"]["approval"]["danger_threshold"] = danger_needed.into();
+            file["plan"]["approval"]["people"].as_array_mut().unwrap().truncate(people);
+            if people == 0 {
+                file["plan"]["approval"]["roles"] = json!([]);
+            }
+        })
+        .to_string()
+    };
+    assert!(danger(2, 2, 2).contains("needs more people"));
+    assert!(danger(0, 0, 0).contains("needs more people"));
+    assert!(danger(1, 1, 2).contains("needs more people than anything else"));
     assert!(changed(true, |file| file["plan"]["approval"]["people"][0]["key"] = json!("ssh-rsa AAAA")).to_string().contains("ssh-ed25519"));
 }
 
