@@ -35,6 +35,20 @@ fn single_forest(desk: &Desk) {
     enter_domain(desk, "headquarters-mode-1.xml", "headquarters", 1024, "headquarters-mode-1-password");
 }
 
+/// Plans again with the templates of the first key published: the one that grants to everybody has others put in its place.
+fn publish_templates(desk: &Desk) {
+    let mut migration = String::from_utf8(desk.read("migration.toml")).unwrap();
+    for template in &Plan::read(&desk.path("plan.json")).unwrap().keys[0].templates {
+        migration.push_str(&format!("\n[[template]]\nid = \"{}\"\npublish = true\n", template.id));
+        if template.name.contains("Everybody") {
+            migration.push_str("replace-anyone-with = [\"all-staff\", \"guests@contoso.com\"]\n");
+        }
+    }
+    desk.write("migration.toml", migration);
+    fs::remove_file(desk.path("plan.json")).unwrap();
+    desk.run("plan migration.toml -o plan.json").exits(0);
+}
+
 /// The plan of a migration file in which one thing is wrong is refused by this rule, and nothing is made.
 fn refused_one_by_one(desk: &Desk, wrong: &[(&str, &str, &str)]) {
     let migration = String::from_utf8(desk.read("migration.toml")).unwrap();
@@ -61,6 +75,7 @@ fn the_nine_steps_of_2016_are_in_the_plan_in_their_order() {
     let desk = Desk::new();
     single_forest(&desk);
     planned(&desk, SINGLE_FOREST);
+    publish_templates(&desk);
     let plan = Plan::read(&desk.path("plan.json")).unwrap();
     let numbers: BTreeSet<u8> = plan.steps.iter().filter_map(|step| step.documented.numbers().1).collect();
     assert_eq!(numbers, (1..=9).collect());
@@ -71,7 +86,8 @@ fn the_nine_steps_of_2016_are_in_the_plan_in_their_order() {
     // Rules 82 and 213, and a verification after each phase.
     let order = [
         "manual/module", "write-artefacts", "manual/onboarding", "manual/prepare-clients", "manual/prepare-exchange", "verify/preparation",
-        "check-sources", "import-key/", "activate/", "verify/keys", "manual/activate-service", "manual/users/pilot", "manual/macs",
+        "check-sources", "import-key/", "activate/", "verify/keys", "manual/activate-service",
+        "publish-templates", "manual/template/", "verify/templates", "manual/users/pilot", "manual/macs",
         "verify/clients", "manual/exchange-online", "manual/connector", "manual/servers", "verify/services", "manual/decommission",
         "manual/onboarding-removal", "rekey", "verify/end",
     ];
@@ -108,6 +124,7 @@ fn a_single_forest_goes_into_a_module_too() {
         let store = format!("managed = \"customer\"\nstore = \"{}\"", bench.uri("target"));
         let migration = SINGLE_FOREST.replace("managed = \"service\"", &store).replace("key = \"automatic\"", "key = \"new\"");
         let people = planned(desk, &migration);
+        publish_templates(desk);
         people.iter().for_each(|person| drop(approve(desk, person).exits(0)));
         let by_hand = apply_through(desk, &["person-0", "person-2"]);
         assert!(by_hand.len() > 10, "{by_hand:?}");
@@ -260,7 +277,7 @@ fn an_edited_keyring_is_refused_by_runs_and_named_by_verify_which_needs_no_journ
         ("\"threshold\": 1".to_owned(), "\"threshold\": 0".to_owned(), ""),
     ];
     for (from, to, check) in edits {
-        assert!(keyring.contains(&from), "{from} in {keyring}");
+        assert!(keyring.contains(&from), "{from} in");
         desk.write("tenant/tenant.json", keyring.replacen(&from, &to, 1));
         desk.run(resume).exits(3).says("tenant.json");
         let wrong = wrong_now(&desk, "");
@@ -331,11 +348,11 @@ fn a_rekey_that_was_rolled_back_or_lost_is_named() {
     approve(&desk, &people[0]).exits(0);
     desk.run("apply plan.json --approval person-0.approval").exits(0);
     verified(&desk);
-    desk.run("tenant rollback --tenant tenant --keyring-password-source file:keyring-password").exits(0);
+    desk.run("tenant rollback --tenant tenant").exits(0);
     assert!(wrong_now(&desk, "").contains("active-key-is-the-planned-one"));
     desk.run("verify plan.json --phase keys").exits(0);
     // Another key than the one of the re-key, by the same name.
-    desk.run("tenant rollback --tenant tenant --keyring-password-source file:keyring-password").exits(0);
+    desk.run("tenant rollback --tenant tenant").exits(0);
     verified(&desk);
     let keys = desk.run("--format json tenant show --tenant tenant").exits(0).json("tenant")["keys"].as_array().unwrap().clone();
     let new = keys.iter().find(|key| key["status"] == "active").unwrap()["key_id"].as_str().unwrap().to_owned();
@@ -367,11 +384,10 @@ fn a_template_that_something_overwrote_is_refused_or_named() {
     let id = plan.keys[0].templates[0].id.clone();
     approve(&desk, &people[0]).exits(0);
     // Another version of it, signed by the same key: what an older export would bring.
-    let keyring = "--keyring-password-source file:keyring-password";
     fs::create_dir(desk.path("elsewhere")).unwrap();
     desk.run("migrate software-to-software contoso.xml --tenant elsewhere/tenant --password-source file:password").exits(0);
-    desk.run(&format!("tenant activate {} --tenant elsewhere/tenant {keyring}", contoso().key.id())).exits(0);
-    desk.run(&format!("tenant template edit {id} --tenant elsewhere/tenant --grant new@contoso.com:VIEW {keyring}")).exits(0);
+    desk.run(&format!("tenant activate {} --tenant elsewhere/tenant", contoso().key.id())).exits(0);
+    desk.run(&format!("tenant template edit {id} --tenant elsewhere/tenant --grant new@contoso.com:VIEW")).exits(0);
     desk.write("other-version.xml", newest_version(&desk, "elsewhere/tenant", &id));
     desk.run("tenant init --tenant tenant").exits(0);
     desk.run("tenant template import other-version.xml --tenant tenant").exits(0);
@@ -400,4 +416,52 @@ fn a_run_waits_for_whoever_works_on_the_keyring() {
         assert_eq!(run.join().unwrap(), Some(0));
     });
     verified(&desk);
+}
+
+#[test]
+fn a_source_token_that_is_gone_after_the_decommissioning_is_not_missed() {
+    on_tokens("examples::a_source_token_that_is_gone_after_the_decommissioning_is_not_missed", |bench| {
+        let desk = &bench.desk;
+        let people = crate::ceremony::two_forests(bench);
+        people.iter().for_each(|person| drop(approve(desk, person).exits(0)));
+        let approvals: String = people.iter().map(|person| format!(" --approval {person}.approval")).collect();
+        let mut ran = desk.run(&format!("apply plan.json{approvals}"));
+        while ran.0.status.code() == Some(8) && !ran.stderr().contains("--confirm manual/decommission") {
+            let step = ran.stderr().split("--confirm ").nth(1).unwrap().trim().trim_end_matches('`').to_owned();
+            ran = desk.run_with(&["resume", "plan.json", "--confirm", &step]);
+        }
+        ran.exits(8).says("manual/decommission");
+        bench.empty("accelerator");
+        // Before the step it is missed, after it not.
+        assert!(wrong_now(desk, "--phase services").contains("source-key-still-works"));
+        desk.run("resume plan.json --confirm manual/decommission").exits(0);
+        let value = verified(desk);
+        let names: Vec<&str> = value["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
+        assert!(names.contains(&"source-was-taken-out-of-service") && names.contains(&"key-signs-and-opens-under-its-certificate"), "{names:?}");
+        // What is at the target is still asked for.
+        let id = Plan::read(&desk.path("plan.json")).unwrap().keys[0].key_id.to_string();
+        bench.destroy("target", &id);
+        assert!(wrong_now(desk, "").contains("key-is-at-its-target-once"));
+    });
+}
+
+#[test]
+fn giving_up_goes_back_to_a_key_that_lives_elsewhere() {
+    on_tokens("examples::giving_up_goes_back_to_a_key_that_lives_elsewhere", |bench| {
+        let desk = &bench.desk;
+        // A tenant whose active key is in its own folder, and a plan that brings another into a token.
+        desk.run("migrate software-to-software fabrikam.xml --tenant tenant --password-source file:password").exits(0);
+        let former = crate::support::fabrikam().key.id();
+        desk.run(&format!("tenant activate {former} --tenant tenant")).exits(0);
+        let store = format!("managed = \"customer\"\nstore = \"{}\"", bench.uri("target"));
+        let migration = SMALL.replace("managed = \"service\"", &store) + "\n[decommission]\nactivity-watched = true\nconnection-point-removed = true\n";
+        let people = planned(desk, &migration);
+        approve(desk, &people[0]).exits(0);
+        desk.run("apply plan.json --approval person-0.approval").exits(8);
+        let given_up = desk.run("--format json abort plan.json --reason rehearsal").exits(0).json("abort");
+        assert!(given_up["undone"][0]["note"].as_str().unwrap().contains(&former.to_string()), "{given_up}");
+        let keys = desk.run("--format json tenant show --tenant tenant").exits(0).json("tenant")["keys"].as_array().unwrap().clone();
+        let active: Vec<&str> = keys.iter().filter(|key| key["status"] == "active").map(|key| key["key_id"].as_str().unwrap()).collect();
+        assert_eq!(active, [former.to_string()]);
+    });
 }
