@@ -314,8 +314,28 @@ pub(crate) struct VerifyArguments {
     /// The plan
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) plan: PathBuf,
+    /// Up to which verification of the plan everything must be as planned
+    #[arg(long, value_enum, default_value_t = PhaseArgument::End)]
+    pub(crate) phase: PhaseArgument,
     #[command(flatten)]
     pub(crate) keyring: KeyringPassword,
+}
+
+/// The phases of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PhaseArgument {
+    /// Nothing has moved yet: the sources
+    Preparation,
+    /// The keys have moved
+    Keys,
+    /// Service and templates are ready
+    Templates,
+    /// Users have moved
+    Clients,
+    /// Servers have moved
+    Services,
+    /// All steps are done
+    End,
 }
 
 /// `keykit inspect`

@@ -324,10 +324,12 @@ fn approvals_can_be_met() {
         problems(&ORGANISATIONS[0].replacen(from, to, 1))
     };
     let too_many = with("\nthreshold = 2", "\nthreshold = 4");
-    assert!(too_many[0].contains("`threshold` is 4 and 3 people are named") && too_many[1].contains("lower than `threshold`"), "{too_many:?}");
+    assert!(too_many[0].contains("`threshold` is 4 and 3 people are named") && too_many[1].contains("must be higher than `threshold`"), "{too_many:?}");
     assert!(with("\nthreshold = 2", "\nthreshold = 0")[0].contains("`threshold` must be at least 1"));
     assert!(with("danger-threshold = 3", "danger-threshold = 4")[0].contains("`danger-threshold` is 4 and 3 people are named"));
-    assert!(with("danger-threshold = 3", "danger-threshold = 1")[0].contains("lower than `threshold`"));
+    for lower in ["danger-threshold = 1", "danger-threshold = 2"] {
+        assert!(with("danger-threshold = 3", lower)[0].contains("must be higher than `threshold`"));
+    }
     assert!(with("\"security-officer\"]", "\"security-officer\", \"auditor\"]")[0].contains("nobody has the role 'auditor'"));
     assert!(with("\"B. Custodian\"", "\"A. Custodian\"")[0].contains("the person 'A. Custodian' is named twice"));
     let keys: Vec<&str> = ORGANISATIONS[0].lines().filter(|line| line.starts_with("key = \"ssh")).collect();

@@ -100,7 +100,7 @@ pub(super) const ROWS: &[Entry] = rows! {
     80 Enforce Keys "H KV" "the nShield tool must print Result: SUCCESS" code "keykit/src/artefact/legacy_toolset/steps.rs" "reduce_permissions" "both_transfers_need_success_and_the_packages_are_of_one_region";
     81 Enforce Keys "A H" "a keyless domain is a pointer, and needs its key" code "keykit/src/migration/run.rs" "Migration" "a_key_that_cannot_leave_and_a_key_of_another_token_are_refused";
 
-    82 Enforce Activate "A B H P" "the service is activated after the import" code "keykit/src/artefact/tenant/keys.rs" "activate" "all_files_are_as_they_were_approved";
+    82 Enforce Activate "A B H P" "the service is activated after the import" code "keykit/src/migration/plan/build/process.rs" "steps" "the_nine_steps_of_2016_are_in_the_plan_in_their_order";
     83 Warn Activate "A" "an activated service may have protected content with its own key" decided;
     84 Enforce Activate "A2 B H" "templates of an activated tenant are lost unless they are exported and imported again" decided;
     85 Simulate Activate "C" "after the activation everyone can protect, unless controls are set" outside "a behaviour of the service; rule 150 asks for the controls";
@@ -133,10 +133,10 @@ pub(super) const ROWS: &[Entry] = rows! {
     115 Inform Keys "P" "old customer-managed keys are converted on invitation" outside "by invitation only";
     116 Inform Keys "C" "the role for a managed HSM" code "keykit/src/artefact/key_vault.rs" "role" "a_managed_module_gets_a_role_for_each_key";
     117 Enforce Keys "P" "exactly one key is active" code "keykit/src/tenant/file.rs" "TenantFile" "two_active_keys_are_refused";
-    118 Enforce Keys "P" "a key is archived only by activating another" code "keykit/src/tenant/keyring.rs" "activate" "the_era_of_2016_makes_the_first_key_active_and_activation_moves_it";
-    119 Simulate Keys "P C" "templates are signed anew when the active key changes" code "keykit/src/licence/templates.rs" "resign_templates" "only_the_issuer_changes";
+    118 Enforce Keys "P" "a key is archived only by activating another" code "keykit/src/tenant/activate.rs" "make_active" "an_activation_archives_the_other_and_signs_every_template";
+    119 Simulate Keys "P C" "templates are signed anew when the active key changes" code "keykit/src/tenant/activate.rs" "activate_with" "an_activation_archives_the_other_and_signs_every_template";
     120 Simulate Keys "C" "for some weeks new content is still protected with the old key" outside "a delay at the clients; both keys stay in the keyring";
-    121 Simulate Keys "P A" "rolling back is activating the old key; none is deleted" code "keykit/src/tenant/keyring.rs" "activate" "the_era_of_2016_makes_the_first_key_active_and_activation_moves_it";
+    121 Simulate Keys "P A" "rolling back is activating the old key; none is deleted" code "keykit/src/tenant/activate.rs" "rollback" "a_rollback_goes_to_the_key_before_and_back";
     122 Simulate Keys "P H" "what the list of keys shows" code "keykit/src/tenant/file.rs" "TenantKey" "three_domains_go_into_a_new_tenant_and_their_licences_open";
     123 Enforce Rekey "C" "no new key can be made where the service keeps the keys" decided;
     124 Simulate Keys "P" "what the service's configuration shows" outside "the service's own record";
@@ -144,17 +144,17 @@ pub(super) const ROWS: &[Entry] = rows! {
     130 Enforce Templates "A2 B H" "how templates of the tenant are exported and imported again" code "keykit/src/artefact/tenant/templates.rs" "save" "all_files_are_as_they_were_approved";
     131 Enforce Templates "A B H P" "archived templates are published one by one" code "keykit/src/tenant/keyring.rs" "add_templates" "templates_arrive_archived_with_their_guids_and_are_not_doubled";
     132 Warn Templates "A B H" "default templates stay unpublished until AD RMS is gone" outside "default templates belong to the service and are in no exported domain";
-    133 Simulate Templates "A A2 B H" "the group ANYONE: removed, converted, or not supported, by year" decided;
+    133 Simulate Templates "A A2 B H" "the group ANYONE: removed (2016), turned into all staff (2017), not supported (since 2018); the era of the file chooses between the first and the others, which differ in words only, for keykit changes nothing by itself" decided;
     134 Warn Templates "A" "the group of all staff has no people from outside in it" decided;
     135 Enforce Templates "A" "how all staff was added in 2016" outside "a limit of a portal that is gone";
     136 Check Templates "A B H" "how ANYONE is found in a template" code "keykit/src/xrml/template.rs" "grants_anyone" "names_and_anyone_are_warned_of";
-    137 Enforce Templates "P" "properties of a template are overwritten without a word" code "keykit/src/artefact/tenant/templates.rs" "change" "all_files_are_as_they_were_approved";
-    138 Enforce Templates "P" "which rights a definition can have" outside "keykit defines no rights; those of exported templates are kept byte for byte";
+    137 Enforce Templates "P" "properties of a template are overwritten without a word" code "keykit/src/tenant/templates.rs" "edit_template" "edits_supplement_and_anyone_is_warned_of";
+    138 Enforce Templates "P" "which rights a definition can have" code "cli/src/rights.rs" "parse" "edits_supplement_and_anyone_is_warned_of";
     139 Simulate Templates "A C" "the vocabulary of rights" code "keykit/src/licence/rights.rs" "UsageRight" "the_vocabulary_is_that_of_the_rules";
     140 Simulate Templates "A C" "permission levels" outside "names for sets of rights in a user interface";
     141 Enforce Templates "P A" "at most 500 templates, and characters that names must avoid" decided;
     142 Enforce Templates "P" "values of a template's properties" outside "keykit sets none; those of exported templates are kept byte for byte";
-    143 Simulate Templates "P" "an imported template keeps its GUID, and overwrites its namesake" code "keykit/src/tenant/keyring.rs" "add_templates" "templates_arrive_archived_with_their_guids_and_are_not_doubled";
+    143 Simulate Templates "P" "an imported template keeps its GUID, and overwrites its namesake" code "keykit/src/tenant/templates.rs" "import_templates" "imports_keep_guids_arrive_archived_and_overwrite_only_when_told";
     144 Simulate Templates "P" "how a template is exported" outside "a command against the service";
     145 Warn Templates "P" "removing a template may lose content" outside "keykit removes no template";
     146 Simulate Templates "A C" "the default templates" outside "they belong to the service and are in no exported domain";
