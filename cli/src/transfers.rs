@@ -8,7 +8,7 @@ use keykit::durable::{self, Access, Existing};
 use keykit::key::RsaSecretKey;
 use keykit::migration::SourceDomain;
 use keykit::migration::file::MigrationFile;
-use keykit::migration::plan::{FileKind, Plan};
+use keykit::migration::plan::Plan;
 use keykit::store::{ImportPlaintext as _, KeyRecord, KeyRequest, KeyStore, Transferability};
 use keykit::tpd::TrustedPublishingDomain;
 use keykit::transfer::{ConfirmedKey, Envelope, Finding, LintReport, OfferedKey, Package, Severity, TransferProfile};
@@ -57,30 +57,27 @@ pub(crate) struct PlannedKek {
     pub(crate) kid: Option<String>,
 }
 
-/// The key encryption key of a plan: of the very migration file that it was made from, by its digest. A migration file is taken
-/// too.
+/// The key encryption key of a plan, or of a migration file.
 pub(crate) fn planned_kek(plan: &Path, profile: &TransferProfile) -> Result<PlannedKek> {
     let bytes = durable::read(plan, LIMIT, "plan")?;
-    let text = if bytes.trim_ascii_start().starts_with(b"{") {
-        let parsed = Plan::parse(&bytes).map_err(|error| error.in_file(plan))?;
-        let file = parsed.files.iter().find(|file| file.kind == FileKind::MigrationFile).ok_or_else(|| names_no_kek(plan))?;
-        let path = plan.parent().unwrap_or_else(|| Path::new("")).join(&file.path);
-        let content = durable::read(&path, LIMIT, "migration file")?;
-        file.check(&content)?;
-        content
+    let (planned, fingerprint, kid) = if bytes.trim_ascii_start().starts_with(b"{") {
+        let transfer = Plan::parse(&bytes).map_err(|error| error.in_file(plan))?.tenant.transfer.ok_or_else(|| names_no_kek(plan))?;
+        (transfer.profile, transfer.fingerprint, transfer.kid)
     } else {
-        bytes
+        let text = std::str::from_utf8(&bytes).map_err(|_| Error::malformed("migration file", "not UTF-8 text").in_file(plan))?;
+        let tenant = MigrationFile::parse(text).map_err(|error| error.in_file(plan))?.tenant;
+        let (Some(planned), Some(fingerprint)) = (tenant.transfer_profile, tenant.key_encryption_key_fingerprint) else {
+            return Err(names_no_kek(plan));
+        };
+        (planned.value.to_string(), fingerprint.value.to_string(), tenant.key_encryption_key_id.map(|kid| kid.value.to_string()))
     };
-    let text = std::str::from_utf8(&text).map_err(|_| Error::malformed("migration file", "not UTF-8 text").in_file(plan))?;
-    let tenant = MigrationFile::parse(text).map_err(|error| error.in_file(plan))?.tenant;
-    let (Some(planned), Some(fingerprint)) = (tenant.transfer_profile, tenant.key_encryption_key_fingerprint) else { return Err(names_no_kek(plan)) };
-    if planned.value.word() != profile.name {
+    if planned != profile.name {
         return Err(Error::refused_by_policy(
-            format!("the plan is for the profile {}; this is {} [plan-profile]", planned.value, profile.name),
+            format!("the plan is for the profile {planned}; this is {} [plan-profile]", profile.name),
             "take the profile of the plan, or make a new plan and have it approved",
         ));
     }
-    Ok(PlannedKek { fingerprint: fingerprint.value, kid: tenant.key_encryption_key_id.map(|kid| kid.value) })
+    Ok(PlannedKek { fingerprint, kid })
 }
 
 fn names_no_kek(plan: &Path) -> Error {

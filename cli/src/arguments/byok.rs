@@ -91,7 +91,7 @@ pub(crate) struct WrapArguments {
     /// SHA-256 of its SubjectPublicKeyInfo as its owner read it out, in hex or as PGP words
     #[arg(long, value_name = "SHA256")]
     pub(crate) kek_fingerprint: Option<String>,
-    /// Plan whose migration file names the fingerprint, the profile and the identifier; or the migration file itself
+    /// Plan that names fingerprint, profile and identifier of the key encryption key; or its migration file
     #[arg(long, value_name = "PLAN.json", value_hint = ValueHint::FilePath, conflicts_with_all = ["kek_fingerprint", "kid"])]
     pub(crate) plan: Option<PathBuf>,
     /// Identifier of the key encryption key at its provider, if its file does not tell

@@ -2,7 +2,7 @@
 
 use base64ct::{Base64, Encoding as _};
 use keykit::key::{Hash, RsaPublicKey};
-use keykit::migration::plan::{FileKind, Plan, PlannedFile};
+use keykit::migration::plan::{Plan, PlannedTransfer};
 use keykit::store::{Generate as _, KeyRequest, KeyStore as _, Transferability};
 use keykit::transfer::{AzureTransferFile, wrap_rsa_aes};
 use keykit_tests::tokens;
@@ -145,16 +145,21 @@ fn a_plan_confirms_the_key_encryption_key() {
     assert_eq!(wrap("other.toml", "--profile aws-kms-sha256 -o two.bin").exits(4).json("error")["finding"], "kek-fingerprint");
     desk.write("none.toml", include_str!("../../../tests/organisations/single-forest.toml"));
     wrap("none.toml", "--profile aws-kms-sha256 -o two.bin").exits(2).says("key-encryption-key-fingerprint");
-    // A plan that was made from a migration file confirms by that file, while it is as it was.
+    // A plan for transfer files; one for something else names none.
     desk.write("small.toml", SMALL);
     desk.run("plan small.toml -o small.json").exits(0);
+    wrap("small.json", "--profile aws-kms-sha256 -o two.bin").exits(2).says("names no key encryption key");
     let mut plan = Plan::read(&desk.path("small.json")).unwrap();
-    let migration_file = plan.files.iter_mut().find(|file| file.kind == FileKind::MigrationFile).unwrap();
-    *migration_file = PlannedFile::of(FileKind::MigrationFile, "migration.toml", &desk.read("migration.toml"), None);
+    let planned = |fingerprint: String| {
+        Some(PlannedTransfer { profile: "aws-kms-sha256".into(), key_encryption_key: "contoso.xml".into(), fingerprint, kid: None })
+    };
+    plan.tenant.transfer = planned(id.clone());
     desk.write("plan.json", plan.to_bytes().unwrap());
     wrap("plan.json", "--profile aws-kms-sha256 -o three.bin").exits(0);
-    desk.write("migration.toml", migration("aws-kms-sha256", &contoso().key.id().to_string()));
-    wrap("plan.json", "--profile aws-kms-sha256 -o four.bin").exits(9).says("not the file of the plan");
+    wrap("plan.json", "--profile aws-kms-sha1 -o four.bin").exits(4).says("[plan-profile]");
+    plan.tenant.transfer = planned(contoso().key.id().to_string());
+    desk.write("plan.json", plan.to_bytes().unwrap());
+    wrap("plan.json", "--profile aws-kms-sha256 -o four.bin").exits(4).says("[kek-fingerprint]");
     assert!(!desk.path("two.bin").exists() && !desk.path("four.bin").exists());
 }
 
