@@ -21,6 +21,8 @@ mod checks;
 mod content;
 #[path = "command_line/domains.rs"]
 mod domains;
+#[path = "command_line/hardened.rs"]
+mod hardened;
 #[path = "command_line/inspect.rs"]
 mod inspect;
 #[path = "command_line/issue.rs"]
@@ -31,6 +33,8 @@ mod killed;
 mod killed_runs;
 #[path = "command_line/killed_tenant.rs"]
 mod killed_tenant;
+#[path = "command_line/lost_tokens.rs"]
+mod lost_tokens;
 #[path = "command_line/manual.rs"]
 mod manual;
 #[path = "command_line/nshield.rs"]
