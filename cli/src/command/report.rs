@@ -58,7 +58,7 @@ fn look(arguments: &ReportArguments, place: &Place, approvals: &[Approval], acce
     let (verification, places) = if arguments.without_proofs {
         (None, Vec::new())
     } else {
-        let steps = Steps::begin(2, &format!("deriving everything again: {} keys", plan.keys.len()));
+        let steps = Steps::begin(2, "deriving everything again from stores and files");
         let findings = world.verify(plan)?;
         steps.step(2, 2, "looking at the keys where they are");
         (Some(findings), world.look_at_keys(plan)?)

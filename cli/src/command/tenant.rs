@@ -7,7 +7,6 @@ mod template;
 use std::path::Path;
 
 use keykit::Result;
-use keykit::store::KeyStore as _;
 use keykit::tenant::{Era, KeyStatus, Managed, Recovery, TemplateStatus, TenantKeyring, TenantTemplate};
 use keykit_hsm_backends::folder::FolderStore;
 use serde::Serialize;
@@ -74,7 +73,7 @@ pub(super) fn run(command: &TenantCommand, output: Output) -> Result<u8> {
             let steps = Steps::begin(2, "opening the keys under the old password");
             let store = FolderStore::open(&tenant.key_folder(), &secrets::of_keyring(keyring)?, stores::scrypt_cost()?)?;
             let new = secrets::new_from(new_password_source, "new keyring password")?;
-            steps.step(2, 2, &format!("{} keys under the new password", store.keys()?.len()));
+            steps.step(2, 2, "writing every key under the new password");
             store.change_password(&new, stores::scrypt_cost()?)?;
             drop(steps);
             output.result("tenant-repassword", &Repassworded { changed: true }, || "the keyring password is changed".into())?;
