@@ -8,7 +8,6 @@ use std::path::Path;
 
 use keykit::Result;
 use keykit::durable::{self, Access, Existing};
-use keykit::migration::Progress;
 use keykit::store::protection::Assessment;
 use keykit::store::{KeyAttributes, KeyRecord, KeyRequest, StoreIdentity, Transferability};
 use serde::Serialize;

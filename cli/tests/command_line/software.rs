@@ -135,7 +135,7 @@ fn a_key_of_3072_bits_is_refused_on_every_path() {
     for path in
         ["software-to-software".to_owned(), format!("software-to-hsm --target {target}"), format!("hsm-to-hsm --source {target} --target {target}")]
     {
-        desk.run(&format!("migrate {path} --password-source file:password --tenant tenant large.xml")).exits(4).says("rule 32").says("large.xml");
+        desk.run(&format!("migrate {path} --password-source file:password --tenant tenant large.xml")).exits(4).says("rule 32").says("3072 bits");
     }
     assert_eq!(desk.snapshot(), before);
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use cryptoki::types::Ulong;
 use cryptoki_sys::CK_MECHANISM_TYPE;
@@ -76,15 +76,23 @@ impl Pkcs11Store {
         let mut template = key::public_numbers(&key.public);
         let id = key::bytes_of_local_id(&key.attributes.local_id);
         template.extend(key::public_template(&key.attributes.label, id.as_deref(), self.options.objects));
-        // PKCS#11 3.1 §6.1.2 wants the token to fill in CKA_MODULUS_BITS by itself. Kryoptic does not, but takes it; SoftHSM, which
-        // does, refuses it.
-        let bits = Ulong::try_from(key.public.modulus_bits()).map_err(CallError::from).map_err(|error| self.failed(error, doing))?;
+        let failed = |error| self.failed(CallError::from(error), doing);
+        let public = session.create_object(&template).map_err(failed)?;
+        let shown = session.get_attributes(public, &[AttributeType::ModulusBits]).map_err(failed)?;
+        let bits = Ulong::try_from(key.public.modulus_bits()).map_err(failed)?;
+        if shown.contains(&Attribute::ModulusBits(bits)) {
+            return Ok(Some(public));
+        }
+        // PKCS#11 3.1 §6.1.2 has the token fill in CKA_MODULUS_BITS by itself. Kryoptic does not, but takes it, and tools show the
+        // key with its size then. It is not tried first: SoftHSM refuses it and leaves half an object behind. A process that is
+        // killed in between has stored no public half, which the next run does.
+        session.destroy_object(public).map_err(failed)?;
         template.push(Attribute::ModulusBits(bits));
-        let created = session.create_object(&template).or_else(|_| {
+        let with_bits = session.create_object(&template).or_else(|_| {
             template.pop();
             session.create_object(&template)
         });
-        Ok(Some(created.map_err(|error| self.failed(CallError::from(error), doing))?))
+        with_bits.map(Some).map_err(failed)
     }
 
     fn make_transport_key(&self, session: &Session, modulus_bits: usize, hashes: &[Hash]) -> Result<(SessionPair, Hash, CK_MECHANISM_TYPE)> {

@@ -1,6 +1,5 @@
 //! `keykit store conformance`: does this store do what it must?
 
-use keykit::migration::Progress;
 use keykit::{Error, Result};
 use keykit_conformance::change::{Change, is_worse};
 use keykit_conformance::document::Document;

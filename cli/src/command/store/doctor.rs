@@ -1,7 +1,6 @@
 //! `keykit store doctor`: what a store says, and what it really does.
 
 use keykit::Result;
-use keykit::migration::Progress;
 use keykit_conformance::change::{Change, is_worse};
 use keykit_conformance::doctor::{Doctor, examine_software, examine_token, table};
 use serde::Serialize;
