@@ -23,6 +23,8 @@ mod content;
 mod domains;
 #[path = "command_line/examples.rs"]
 mod examples;
+#[path = "command_line/hardened.rs"]
+mod hardened;
 #[path = "command_line/inspect.rs"]
 mod inspect;
 #[path = "command_line/issue.rs"]
@@ -33,6 +35,8 @@ mod killed;
 mod killed_runs;
 #[path = "command_line/killed_tenant.rs"]
 mod killed_tenant;
+#[path = "command_line/lost_tokens.rs"]
+mod lost_tokens;
 #[path = "command_line/manual.rs"]
 mod manual;
 #[path = "command_line/nshield.rs"]

@@ -16,6 +16,7 @@
 //! [`keykit::transfer::wrap_rsa_aes`] and [`keykit::store::TransportKey::unwrap_in`].
 
 mod contents;
+mod decrypt;
 mod error;
 mod examine;
 mod key;

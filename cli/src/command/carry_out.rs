@@ -231,7 +231,9 @@ impl From<PhaseArgument> for Phase {
 pub(super) fn verify(arguments: &VerifyArguments, output: Output) -> Result<u8> {
     let place = Place::of(&arguments.plan)?;
     let environment = ProgramEnvironment { keyring: &arguments.keyring, base: &place.base };
+    let steps = Steps::begin(1, "deriving everything again from stores and files");
     let findings = TenantWorld::new(&environment, &place.base).verify(&place.plan, arguments.phase.into())?;
+    drop(steps);
     let verified = Verified { plan: &place.plan.hash()?, sound: findings.is_sound(), checks: &findings.checks };
     output.result("verify", &verified, || {
         let rows: Vec<Vec<String>> = findings

@@ -7,7 +7,6 @@ mod doctor;
 use std::path::Path;
 
 use keykit::durable::{self, Access, Existing};
-use keykit::migration::Progress;
 use keykit::store::protection::Assessment;
 use keykit::store::{KeyAttributes, KeyRecord, KeyRequest, StoreIdentity, Transferability};
 use keykit::{Error, Result};

@@ -52,17 +52,17 @@ impl Pkcs11Store {
     pub(super) fn open_for_session(
         &self,
         session: &Session,
-        route: UnwrapRoute,
+        route: UnwrapRoute<'_>,
         (sealed, wrapped): (&[u8], &[u8]),
         expected: Option<&RsaPublicKey>,
         request: &KeyRequest,
         must_open: bool,
     ) -> Result<Vec<Finding>> {
-        let opaque = |error: CallError| error.into_unwrap_error(&self.identity.uri, DOING);
+        let opaque = |error: CallError| self.rejected(session, route, error);
         let mut passing = NewObjects::new(session);
         let aes = match self.unwrap_ephemeral(session, &mut passing, route, sealed, true) {
             Ok(aes) => aes,
-            Err(error) if error.blames_wrapped_key() => return Err(self.other_hash(session, route, sealed).unwrap_or(Error::Crypto)),
+            Err(error) if error.blames_wrapped_key() => return Err(self.other_hash(session, route, sealed).unwrap_or_else(|| opaque(error))),
             Err(error) => return Err(opaque(error)),
         };
         let open = |kind: KeyType, extractable: bool| {
@@ -91,7 +91,7 @@ impl Pkcs11Store {
     }
 
     /// The error for a blob whose AES key was sealed with another hash.
-    fn other_hash(&self, session: &Session, route: UnwrapRoute, sealed: &[u8]) -> Option<Error> {
+    fn other_hash(&self, session: &Session, route: UnwrapRoute<'_>, sealed: &[u8]) -> Option<Error> {
         let template = self.wrapping_key_template(false);
         let opens = |hash: &Hash| {
             let oaep = Mechanism::Oaep(Oaep::plain(*hash));
@@ -126,7 +126,7 @@ impl Pkcs11Store {
     fn what_is_behind(
         &self,
         session: &Session,
-        route: UnwrapRoute,
+        route: UnwrapRoute<'_>,
         (aes, twin): (ObjectHandle, ObjectHandle),
         wrapped: &[u8],
     ) -> Result<Behind, CallError> {

@@ -12,7 +12,7 @@ use keykit::key::{Digest, Hash, RsaPublicKey};
 use keykit::secret::SecretBytes;
 use keykit::{Error, Result};
 
-use super::error::CallError;
+use super::error::{CallError, CiphertextVerdict};
 use super::key::{self, NewObjects};
 use super::secret_wrap::create_with_value;
 use super::store::Pkcs11Store;
@@ -71,7 +71,9 @@ impl Pkcs11Store {
         let opened = self.with_cbc_key(key, |session, handle| {
             match session.decrypt(&CryptokiMechanism::AesCbcPad(initial_value), handle, ciphertext).map_err(CallError::from) {
                 Ok(plaintext) => Ok(Some(SecretBytes::take(plaintext))),
-                Err(error) if error.is_about_ciphertext() || error.blames_wrapped_key() => Ok(None),
+                Err(error) if error.on_ciphertext() != CiphertextVerdict::NotAboutIt || error.blames_wrapped_key() => {
+                    Ok(self.unless_gone(error).map(|_| None)?)
+                }
                 Err(error) => Err(error),
             }
         })?;

@@ -80,8 +80,9 @@ impl TenantKeyring {
             Ok(done) => Ok(done),
             Err(error) => {
                 if self.journal.unsettled().is_some_and(|entry| entry.action == ACTION && entry.result.is_none()) {
-                    // The first failure is what the operator must hear of. If the disk failed, the next opening settles the intent.
-                    drop(self.journal.record(Moment::Abandoned, ACTION, None, error.code()));
+                    let note = format!("{}; if the store made the key '{label}', the next re-key takes it up", error.code());
+                    // If it can't be written the next opening settles the intent. What went wrong is what the operator must know.
+                    drop(self.journal.record(Moment::Abandoned, ACTION, None, note));
                 }
                 Err(error)
             }

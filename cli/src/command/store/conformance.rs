@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use jiff::{Timestamp, Unit};
-use keykit::migration::Progress;
 use keykit::{Error, Result};
 use keykit_conformance::change::{Change, is_worse};
 use keykit_conformance::document::Document;

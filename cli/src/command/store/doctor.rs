@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use keykit::migration::Progress;
 use keykit::{Error, Result};
 use keykit_conformance::change::{Change, is_worse};
 use keykit_conformance::doctor::{Doctor, examine_keys, examine_software, examine_token, table};
