@@ -20,7 +20,6 @@ use super::store::Pkcs11Store;
 use super::sys::{Mechanism, Oaep};
 use super::unwrap::UnwrapRoute;
 
-const DOING: &str = "open a wrapped key for a check";
 const FORMAT: &str = "wrapped PKCS#8 private key";
 /// Zeros behind a key that are looked for. More than a reader takes are refused, however many.
 const MOST_ZEROS: usize = 64;

@@ -262,7 +262,8 @@ impl Pkcs11Store {
         let functions = &store.module.functions;
         // The ephemeral key has a guard of its own: it goes whether or not the unwrapped key stays.
         let mut passing = NewObjects::new(session);
-        let aes = store.unwrap_ephemeral(session, &mut passing, route, sealed, false).map_err(|error| store.rejected(session, route, error))?;
+        let aes = store.unwrap_ephemeral(session, &mut passing, route, sealed, false);
+        let aes = aes.map_err(|error| store.rejected(session, route, error))?;
         let mut template = vec![Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::KeyType(KeyType::RSA)];
         template.extend(key::private_template(request, id, store.private_objects(), store.options.objects));
         let unwrap = |template: &[Attribute]| functions.unwrap_key(session, &Mechanism::Plain(route.kwp.mechanism), aes, wrapped, template);

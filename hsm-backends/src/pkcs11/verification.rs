@@ -72,7 +72,7 @@ impl Pkcs11Store {
             match session.decrypt(&CryptokiMechanism::AesCbcPad(initial_value), handle, ciphertext).map_err(CallError::from) {
                 Ok(plaintext) => Ok(Some(SecretBytes::take(plaintext))),
                 Err(error) if error.on_ciphertext() != CiphertextVerdict::NotAboutIt || error.blames_wrapped_key() => {
-                    Ok(self.unless_gone(error).map(|_| None)?)
+                    self.unless_gone(error).map(|_| None)
                 }
                 Err(error) => Err(error),
             }

@@ -33,6 +33,8 @@ pub enum Recovery {
 
 /// What an empty tenant consists of, in the order in which it can be taken away.
 const PARTS: [&str; 7] = ["tenant.json", "journal.jsonl", ".lock", "keys", "chains", "templates", ""];
+/// Its folders, in the order in which they are made.
+const FOLDERS: [&str; 4] = ["", "keys", "chains", "templates"];
 
 /// A key that is to be entered.
 #[derive(Debug, Clone)]
@@ -137,19 +139,25 @@ impl TenantKeyring {
             }
         }
         let absent: Vec<&str> = PARTS.into_iter().filter(|part| !folder.join(part).exists()).collect();
-        Self::make(folder, era).inspect_err(|_| take_away(folder, &absent))
-    }
-
-    fn make(folder: &Path, era: Era) -> Result<Self> {
-        for sub in ["", "keys", "chains", "templates"] {
-            durable::make_folder(&folder.join(sub))?;
-        }
-        let lock = lock(folder, patience)?;
+        let folders: Vec<&str> = absent.iter().copied().filter(|part| FOLDERS.contains(part)).collect();
+        let made = FOLDERS.into_iter().try_for_each(|sub| durable::make_folder(&folder.join(sub)));
+        let lock = made.and_then(|()| lock(folder, patience)).inspect_err(|error| {
+            // Another process is making it.
+            if !matches!(error, Error::Conflict { .. }) {
+                take_away(folder, &folders);
+            }
+        })?;
         // Another process may have made it in the meantime.
         if folder.join("tenant.json").exists() {
             drop(lock);
             return Self::open_within(folder, patience);
         }
+        let (file, journal) = Self::make(folder, era).inspect_err(|_| take_away(folder, &absent))?;
+        Ok(Self { view: TenantView { folder: folder.to_owned(), file }, journal, recovery: None, _lock: lock })
+    }
+
+    /// Makes the files of a new tenant. The caller holds the lock.
+    fn make(folder: &Path, era: Era) -> Result<(TenantFile, Journal)> {
         durable::remove_temporary_files(folder)?;
         let id = SecretBytes::random(16)?;
         let id: String = id.expose().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -159,7 +167,7 @@ impl TenantKeyring {
         journal.intend("init", None, &format!("tenant {}", file.tenant_id), &bytes)?;
         durable::write(&folder.join("tenant.json"), &bytes, Access::OwnerOnly, Existing::Replace)?;
         journal.record(Moment::Done, "init", None, "")?;
-        Ok(Self { view: TenantView { folder: folder.to_owned(), file }, journal, recovery: None, _lock: lock })
+        Ok((file, journal))
     }
 
     /// What an interrupted run had left.
