@@ -29,7 +29,7 @@ fn walk(node: Node<'_>, script: &str, found: &mut Vec<String>) -> Result<(), Str
         found.push(unquoted(quoted).ok_or_else(|| format!("{quoted} has a quote that stands alone"))?);
         return Ok(());
     }
-    (0..node.child_count()).try_for_each(|index| walk(node.child(u32::try_from(index).unwrap()).unwrap(), script, found))
+    (0..node.child_count()).try_for_each(|index| walk(node.child(index).unwrap(), script, found))
 }
 
 /// What stands between two quotes. Within, each of the five characters that PowerShell takes for a quote stands twice.
