@@ -50,7 +50,10 @@ fn a_faulted_decryption_is_withheld_and_opens_all_the_same() {
                     let expected = (number % 4 != BAD).then(|| vec![u8::try_from(number).unwrap(); 28]);
                     let found = plaintext.as_ref().ok().map(|plaintext| plaintext.expose().to_vec());
                     // One damaged block in 65,536 passes for PKCS#1 v1.5 by chance, with another plaintext.
-                    assert!(found == expected || (expected.is_none() && scheme == EncryptionScheme::Pkcs1v15), "{bits} bits, {scheme}, item {number}");
+                    assert!(
+                        found == expected || (expected.is_none() && scheme == EncryptionScheme::Pkcs1v15),
+                        "{bits} bits, {scheme}, item {number}"
+                    );
                 }
             });
         }

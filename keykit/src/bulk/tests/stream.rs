@@ -125,8 +125,7 @@ fn more_input_at_the_end_is_done_alone() {
 fn what_failed_in_an_earlier_run_has_failed() {
     let folder = tempfile::tempdir().unwrap();
     let (output, log) = (folder.path().join("out"), folder.path().join("log"));
-    let text =
-        |last: &str| ["bad", "a", "bad", last, "bad"].map(|licence| format!("{{\"id\":\"{licence}\",\"licence\":\"{licence}\"}}\n")).concat();
+    let text = |last: &str| ["bad", "a", "bad", last, "bad"].map(|licence| format!("{{\"id\":\"{licence}\",\"licence\":\"{licence}\"}}\n")).concat();
     let first = run_to_file(text("stop").as_bytes(), &output, &log, &Upper::default(), &small(1, 1)).unwrap();
     assert_eq!((first.counts, first.stopped.is_some()), (counts(1, 2, 0, 0), true));
     for (done, failed) in [(1, 3), (0, 3)] {
