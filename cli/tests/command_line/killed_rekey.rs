@@ -2,8 +2,6 @@
 //!
 //! A moment is a size that the output must have reached, and some milliseconds more. Sealing is randomised, so a licence that was
 //! done twice would differ from the one that was there.
-//!
-//! 3,000 licences in a folder tree; `KEYKIT_LONG_TESTS=1`, or `cargo xtask test --long`, makes it 10,000.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -83,7 +81,7 @@ fn places(root: &Path) -> HashMap<PathBuf, (u64, i64, i64)> {
 
 #[test]
 fn a_tree_of_licences_survives_kills_and_all_of_them_open() {
-    let count = if std::env::var_os("KEYKIT_LONG_TESTS").is_some() { 10_000_usize } else { 3_000 };
+    let count = 10_000_usize;
     let shelf = Shelf::new(count);
     let desk = &shelf.desk;
     shelf.write_tree("old");
@@ -102,7 +100,7 @@ fn a_tree_of_licences_survives_kills_and_all_of_them_open() {
         placed = now;
     });
     println!("in place after each kill: {done_before:?}");
-    assert!(*done_before.last().unwrap() > count / 3, "{done_before:?}");
+    assert!(*done_before.last().unwrap() > count / 10, "{done_before:?}");
 
     let ended = desk.run(rekey).exits(0).json("licence-rekey");
     assert_eq!((&ended["failed"], &ended["skipped"], &ended["withheld"]), (&0.into(), &placed.len().into(), &0.into()));
