@@ -255,7 +255,8 @@ pub(crate) fn transfer_lint() -> Vec<Vec<u8>> {
 }
 
 pub(crate) fn transfer_profiles() -> Vec<Vec<u8>> {
-    vec![TransferProfile::BUILT_IN.into()]
+    // Profiles of one's own have names of their own.
+    vec![TransferProfile::BUILT_IN.replace("\nname = \"", "\nname = \"own-").into()]
 }
 
 pub(crate) fn xml() -> Vec<Vec<u8>> {
