@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::arguments::Format;
 use crate::exit;
+use crate::progress::paused;
 
 /// How this run talks.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +32,10 @@ impl Output {
     /// Prints an error, with its hint.
     pub(crate) fn error(self, error: &Error) {
         if self.format == Format::Json {
-            let value = json!({ "code": error.code(), "message": error.to_string(), "hint": error.hint(), "exit": exit::code_of(error) });
+            let mut value = json!({ "code": error.code(), "message": error.to_string(), "hint": error.hint(), "exit": exit::code_of(error) });
+            if let (Some(finding), Some(object)) = (error.finding(), value.as_object_mut()) {
+                object.insert("finding".into(), finding.into());
+            }
             if let Ok(text) = to_json("error", &value) {
                 say_raw(&mut io::stdout().lock(), &text);
             }
@@ -60,7 +64,7 @@ pub(crate) fn print(text: &str) -> Result<()> {
 
 /// Says something to people.
 pub(crate) fn say(text: impl AsRef<str>) {
-    say_raw(&mut io::stderr().lock(), &format!("keykit: {}", text.as_ref()));
+    paused(|| say_raw(&mut io::stderr().lock(), &format!("keykit: {}", text.as_ref())));
 }
 
 /// Says something to people that they must not miss.

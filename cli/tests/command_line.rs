@@ -21,6 +21,10 @@ mod checks;
 mod content;
 #[path = "command_line/domains.rs"]
 mod domains;
+#[path = "command_line/examples.rs"]
+mod examples;
+#[path = "command_line/hardened.rs"]
+mod hardened;
 #[path = "command_line/inspect.rs"]
 mod inspect;
 #[path = "command_line/issue.rs"]
@@ -37,6 +41,8 @@ mod killed_runs;
 mod killed_tenant;
 #[path = "command_line/licences.rs"]
 mod licences;
+#[path = "command_line/lost_tokens.rs"]
+mod lost_tokens;
 #[path = "command_line/manual.rs"]
 mod manual;
 #[path = "command_line/nshield.rs"]

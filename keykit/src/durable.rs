@@ -1,12 +1,21 @@
 //! Files that are either written whole or not at all.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::ops::Deref;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
+
+pub(crate) mod log_file;
+
+/// How often a waiting process looks again at a lock.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Who may read a file that is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +54,22 @@ impl FileLock {
             Ok(()) => Ok(Some(Self(file))),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// As [`Self::take`] of the file at `path`, which is made if it is not there; tries for as long as `patience`.
+    ///
+    /// # Errors
+    /// As [`Self::take`], and if the file can't be opened.
+    pub fn take_within(path: &Path, patience: Duration) -> io::Result<Option<Self>> {
+        let deadline = Instant::now().checked_add(patience);
+        loop {
+            let file = File::options().create(true).read(true).append(true).open(path)?;
+            match Self::take(file)? {
+                Some(lock) => return Ok(Some(lock)),
+                None if deadline.is_none_or(|deadline| Instant::now() < deadline) => thread::sleep(PAUSE),
+                None => return Ok(None),
+            }
         }
     }
 }
@@ -95,14 +120,52 @@ impl Sink<'_> {
 /// # Errors
 /// As for [`write()`], and what `fill` says.
 pub fn write_with<T>(path: &Path, access: Access, existing: Existing, fill: impl FnOnce(&mut Sink<'_>) -> Result<T>) -> Result<T> {
+    let (temporary, filled) = stage(path, access, fill)?;
+    put_in_place(temporary, path, existing)?;
+    Ok(filled)
+}
+
+/// Writes several new files, for the owner only: all of them, or none.
+///
+/// All are written and synced beside their places before the first gets its name. A process that is killed while they get their
+/// names may leave the first of them.
+///
+/// # Errors
+/// As for [`write()`] with [`Existing::Keep`]; then none of them is there.
+pub fn write_together(files: &[(&Path, &[u8])]) -> Result<()> {
+    let staged = files
+        .iter()
+        .map(|(path, bytes)| stage(path, Access::OwnerOnly, |sink| sink.put(bytes)).map(|(temporary, ())| (*path, temporary)))
+        .collect::<Result<Vec<_>>>()?;
+    let mut placed: Vec<&Path> = Vec::new();
+    for (path, temporary) in staged {
+        if let Err(error) = put_in_place(temporary, path, Existing::Keep) {
+            // A conflict is about a file of somebody else; otherwise the file may have its name already.
+            let own = (!matches!(error, Error::Conflict { .. })).then_some(path);
+            for path in placed.into_iter().chain(own) {
+                fs::remove_file(path).unwrap_or_default();
+            }
+            return Err(error);
+        }
+        placed.push(path);
+    }
+    Ok(())
+}
+
+/// A file's content on the disk, under a temporary name beside its place.
+fn stage<T>(path: &Path, access: Access, fill: impl FnOnce(&mut Sink<'_>) -> Result<T>) -> Result<(NamedTempFile, T)> {
     let failed = |source| Error::Write { path: path.to_owned(), source };
-    let folder = parent(path);
-    let mut temporary = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(folder).map_err(failed)?;
+    let mut temporary = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(parent(path)).map_err(failed)?;
     let filled = fill(&mut Sink { file: temporary.as_file_mut(), path })?;
     if access == Access::Shared {
         make_shared(temporary.as_file()).map_err(failed)?;
     }
     temporary.as_file().sync_all().map_err(failed)?;
+    Ok((temporary, filled))
+}
+
+fn put_in_place(temporary: NamedTempFile, path: &Path, existing: Existing) -> Result<()> {
+    let failed = |source| Error::Write { path: path.to_owned(), source };
     match existing {
         Existing::Replace => temporary.persist(path).map(drop).map_err(|error| failed(error.error))?,
         Existing::Keep => temporary.persist_noclobber(path).map(drop).map_err(|error| match error.error.kind() {
@@ -113,8 +176,7 @@ pub fn write_with<T>(path: &Path, access: Access, existing: Existing, fill: impl
             _ => failed(error.error),
         })?,
     }
-    sync_folder(folder)?;
-    Ok(filled)
+    sync_folder(parent(path))
 }
 
 /// Whether a file of this name is a temporary one of [`write()`]: a process that is killed leaves it behind.
@@ -137,19 +199,6 @@ pub fn remove_temporary_files(folder: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Appends one line to a file, synced before this returns.
-///
-/// # Errors
-/// [`Error::Write`].
-pub fn append_line(path: &Path, line: &str) -> Result<()> {
-    let failed = |source| Error::Write { path: path.to_owned(), source };
-    let is_new = !path.exists();
-    let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
-    file.write_all(format!("{line}\n").as_bytes()).map_err(failed)?;
-    file.sync_all().map_err(failed)?;
-    if is_new { sync_folder(parent(path)) } else { Ok(()) }
 }
 
 /// Makes a folder (and those above it), with access for the owner only, and syncs its parent.
@@ -242,6 +291,23 @@ mod tests {
         let path = folder.path().join("a");
         write(&path, b"x", Access::OwnerOnly, Existing::Keep).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn files_that_belong_together_are_all_there_or_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, second, third] = ["a", "b", "c"].map(|name| folder.path().join(name));
+        let nowhere = folder.path().join("missing/d");
+        let count = || fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(write_together(&[(&first, b"1"), (&nowhere, b"2")]).unwrap_err().code(), "write");
+        assert_eq!(count(), 0);
+        // A place that is taken only once the first file has its name.
+        fs::write(&second, "somebody else's").unwrap();
+        assert_eq!(write_together(&[(&first, b"1"), (&second, b"2"), (&third, b"3")]).unwrap_err().code(), "conflict");
+        assert_eq!((count(), fs::read(&second).unwrap().as_slice()), (1, &b"somebody else's"[..]));
+        fs::remove_file(&second).unwrap();
+        write_together(&[(&first, b"1"), (&second, b"2"), (&third, b"3")]).unwrap();
+        assert_eq!([first, second, third].map(|path| fs::read(path).unwrap()), [b"1", b"2", b"3"]);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
+use cryptoki::types::Ulong;
 use cryptoki_sys::CK_MECHANISM_TYPE;
 use keykit::key::{EncryptionScheme, Hash, KeyId, RsaPublicKey};
 use keykit::store::{KeyRecord, KeyRequest, KeyStore, TransportKey, UnwrapIn, UnwrapOutcome};
@@ -75,11 +76,26 @@ impl Pkcs11Store {
         let mut template = key::public_numbers(&key.public);
         let id = key::bytes_of_local_id(&key.attributes.local_id);
         template.extend(key::public_template(&key.attributes.label, id.as_deref(), self.options.objects));
-        let public = session.create_object(&template).map_err(|error| self.failed(CallError::from(error), doing))?;
-        Ok(Some(public))
+        let failed = |error| self.failed(CallError::from(error), doing);
+        let public = session.create_object(&template).map_err(failed)?;
+        let shown = session.get_attributes(public, &[AttributeType::ModulusBits]).map_err(failed)?;
+        let bits = Ulong::try_from(key.public.modulus_bits()).map_err(failed)?;
+        if shown.contains(&Attribute::ModulusBits(bits)) {
+            return Ok(Some(public));
+        }
+        // PKCS#11 3.1 §6.1.2 has the token fill in CKA_MODULUS_BITS by itself. Kryoptic does not, but takes it, and tools show the
+        // key with its size then. It is not tried first: SoftHSM refuses it and leaves half an object behind. A process that is
+        // killed in between has stored no public half, which the next run does.
+        session.destroy_object(public).map_err(failed)?;
+        template.push(Attribute::ModulusBits(bits));
+        let with_bits = session.create_object(&template).or_else(|_| {
+            template.pop();
+            session.create_object(&template)
+        });
+        with_bits.map(Some).map_err(failed)
     }
 
-    fn make_transport_key(&self, session: &Session, modulus_bits: usize, hashes: &[Hash]) -> Result<(SessionPair, Hash, CK_MECHANISM_TYPE)> {
+    fn make_transport_key(&self, session: &Session, modulus_bits: usize, hashes: &[Hash]) -> Result<(SessionPair, Hash, ProvenKwp)> {
         let failed = |error: TestError| match error {
             TestError::Call(error) => self.failed(error, "make a key encryption key"),
             TestError::Keykit(error) => error,
@@ -99,30 +115,41 @@ impl Pkcs11Store {
         Err(self.mechanism_missing(OPERATION, reasons.join("; ")))
     }
 
-    /// The RFC 5649 mechanism that works behind OAEP with this hash under this key, or what is missing.
+    /// The mechanism of RFC 5649 that works behind OAEP with this hash under this key, or what is missing.
     pub(super) fn prove_route(
         &self,
         session: &Session,
         kek: &RsaPublicKey,
         private: ObjectHandle,
         hash: Hash,
-    ) -> Result<Result<CK_MECHANISM_TYPE, String>, TestError> {
+    ) -> Result<Result<ProvenKwp, String>, TestError> {
         let mut new = NewObjects::new(session);
         let key = KeyEncryptionKey::random()?;
         let sealed = kek.encrypt(&EncryptionScheme::oaep(hash), key.expose().expose())?;
         let oaep = Mechanism::Oaep(Oaep::plain(hash));
         let handle = match self.module.functions.unwrap_key(session, &oaep, private, &sealed, &self.wrapping_key_template(true)) {
             Ok(handle) => new.add(handle),
-            Err(error) if error.is_loss() => return Err(error.into()),
-            Err(error) => return Ok(Err(format!("CKM_RSA_PKCS_OAEP with {hash} ({})", error.name()))),
+            Err(error) => {
+                let error = self.unless_gone(error)?;
+                return Ok(Err(format!("CKM_RSA_PKCS_OAEP with {hash} ({})", error.name())));
+            }
         };
         for mechanism in self.offered_kwp_mechanisms()? {
-            if self.test_kwp(session, &key, handle, mechanism)?.unwrap == KwpVerdict::Correct {
-                return Ok(Ok(mechanism));
+            let ability = self.test_kwp(session, &key, handle, mechanism)?;
+            if ability.unwrap == KwpVerdict::Correct {
+                return Ok(Ok(ProvenKwp { mechanism, wraps_exactly: ability.wrap == KwpVerdict::Correct }));
             }
         }
         Ok(Err(format!("AES key wrap with padding (RFC 5649) that passes its self-test behind OAEP with {hash}")))
     }
+}
+
+/// A mechanism that unwraps as RFC 5649 has it, by its self-test under the key encryption key itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ProvenKwp {
+    pub(super) mechanism: CK_MECHANISM_TYPE,
+    /// Whether it wraps so too; if not, it may add up to seven zero bytes.
+    pub(super) wraps_exactly: bool,
 }
 
 /// A key encryption key that lives in one session.
@@ -132,7 +159,7 @@ struct SessionTransportKey<'a> {
     session: Option<Session>,
     pair: SessionPair,
     oaep_hash: Hash,
-    kwp: CK_MECHANISM_TYPE,
+    kwp: ProvenKwp,
 }
 
 impl fmt::Debug for SessionTransportKey<'_> {
@@ -181,7 +208,7 @@ impl TransportKey for SessionTransportKey<'_> {
             return Err(Error::Crypto);
         }
         let mut new = NewObjects::new(session);
-        let route = UnwrapRoute { kek: self.pair.private_handle, oaep_hash: self.oaep_hash, kwp: self.kwp };
+        let route = UnwrapRoute { kek: self.pair.private_handle, kek_public: &self.pair.public, oaep_hash: self.oaep_hash, kwp: self.kwp };
         let private = store.unwrap_private(session, &mut new, route, (sealed, wrapped), request, Some(&id))?;
         let record = store.prove_new_key(session, private, request, Some(expected))?;
         // A token that makes the public half by itself has it now.
@@ -196,36 +223,49 @@ impl TransportKey for SessionTransportKey<'_> {
 
 /// The two steps by which a blob is opened in a token.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct UnwrapRoute {
+pub(super) struct UnwrapRoute<'a> {
     /// The private half of the key encryption key.
     pub(super) kek: ObjectHandle,
+    /// The public half.
+    pub(super) kek_public: &'a RsaPublicKey,
     pub(super) oaep_hash: Hash,
     /// The mechanism that is RFC 5649 here.
-    pub(super) kwp: CK_MECHANISM_TYPE,
+    pub(super) kwp: ProvenKwp,
 }
 
 impl Pkcs11Store {
+    /// The AES key of a blob, for this session; it may wrap too if `wraps`.
+    pub(super) fn unwrap_ephemeral(
+        &self,
+        session: &Session,
+        passing: &mut NewObjects<'_>,
+        route: UnwrapRoute<'_>,
+        sealed: &[u8],
+        wraps: bool,
+    ) -> Result<ObjectHandle, CallError> {
+        let oaep = Mechanism::Oaep(Oaep::plain(route.oaep_hash));
+        let aes = self.module.functions.unwrap_key(session, &oaep, route.kek, sealed, &self.wrapping_key_template(wraps))?;
+        Ok(passing.add(aes))
+    }
+
     /// Unwraps the AES key for this session, and with it the private key for good. What is new is in `new`.
     pub(super) fn unwrap_private(
         &self,
         session: &Session,
         new: &mut NewObjects<'_>,
-        route: UnwrapRoute,
+        route: UnwrapRoute<'_>,
         (sealed, wrapped): (&[u8], &[u8]),
         request: &KeyRequest,
         id: Option<&[u8]>,
     ) -> Result<ObjectHandle> {
         let store = self;
         let functions = &store.module.functions;
-        let opaque = |error: CallError| error.into_unwrap_error(&store.identity.uri, DOING);
         // The ephemeral key has a guard of its own: it goes whether or not the unwrapped key stays.
         let mut passing = NewObjects::new(session);
-        let oaep = Mechanism::Oaep(Oaep::plain(route.oaep_hash));
-        let aes = functions.unwrap_key(session, &oaep, route.kek, sealed, &store.wrapping_key_template(false)).map_err(opaque)?;
-        let aes = passing.add(aes);
+        let aes = store.unwrap_ephemeral(session, &mut passing, route, sealed, false).map_err(|error| store.rejected(session, route, error))?;
         let mut template = vec![Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::KeyType(KeyType::RSA)];
         template.extend(key::private_template(request, id, store.private_objects(), store.options.objects));
-        let unwrap = |template: &[Attribute]| functions.unwrap_key(session, &Mechanism::Plain(route.kwp), aes, wrapped, template);
+        let unwrap = |template: &[Attribute]| functions.unwrap_key(session, &Mechanism::Plain(route.kwp.mechanism), aes, wrapped, template);
         match unwrap(&template) {
             Ok(private) => Ok(new.add(private)),
             Err(error) => {
@@ -234,8 +274,25 @@ impl Pkcs11Store {
                 let for_session =
                     template.iter().map(|attribute| if *attribute == Attribute::Token(true) { Attribute::Token(false) } else { attribute.clone() });
                 let opens = error.blames_wrapped_key() && unwrap(&for_session.collect::<Vec<_>>()).map(|object| passing.add(object)).is_ok();
-                Err(if opens { store.failed(error, "store the unwrapped key") } else { opaque(error) })
+                Err(if opens { store.failed(error, "store the unwrapped key") } else { store.rejected(session, route, error) })
             }
+        }
+    }
+
+    /// A wrapped key that is not sound is an opaque failure of cryptography; but only if the token still takes one that is. Tokens
+    /// have the same codes for both, and a blob must not be blamed for a token that dropped out.
+    pub(super) fn rejected(&self, session: &Session, route: UnwrapRoute<'_>, error: CallError) -> Error {
+        if !error.blames_wrapped_key() {
+            return self.failed(error, DOING);
+        }
+        let error = match self.unless_gone(error) {
+            Ok(error) => error,
+            Err(gone) => return self.failed(gone, DOING),
+        };
+        match self.prove_route(session, route.kek_public, route.kek, route.oaep_hash) {
+            Ok(Ok(_)) => Error::Crypto,
+            Ok(Err(_)) | Err(TestError::Keykit(_)) => self.failed(error, DOING),
+            Err(TestError::Call(gone)) => self.failed(gone, DOING),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::fs;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -10,13 +9,12 @@ use serde::Serialize;
 use super::inventory::SourceDomain;
 use super::proof::{BeforeImage, Proof, sample_opens, token_attributes};
 use super::{MigrationPath, Warning, rules};
-use crate::durable;
 use crate::error::{Error, Result};
 use crate::key::{KeyId, RsaPublicKey};
 use crate::licence::SealAlgorithm;
 use crate::store::protection::Signal;
 use crate::store::{KeyRecord, KeyRequest, KeyStore, Transferability};
-use crate::tenant::{Era, KeyAddition, KeyStatus, Managed, Recovery, TemplateAddition, TenantKeyring};
+use crate::tenant::{Era, KeyAddition, KeyStatus, Managed, Recovery, TemplateAddition, TenantKeyring, holder_elsewhere, versions_among};
 
 /// A real licence that is to open under the migrated key.
 #[derive(Debug, Clone)]
@@ -141,6 +139,11 @@ impl Migration<'_> {
             warnings.push(Warning::plain(format!("an earlier run was interrupted during '{what}'; this run goes on from there")));
         }
         let (groups, source_proofs) = self.check(path, domains, check_source)?;
+        let mut versions = versions_among(domains.iter().flat_map(|domain| domain.templates()));
+        for domain in domains {
+            versions.extend(self.tenant.other_versions(domain.templates())?);
+        }
+        warnings.extend(versions.into_iter().map(|text| Warning::of_rule(143, text)));
         for group in &groups {
             if let [_, _, ..] = group.domains.as_slice() {
                 warnings.push(Warning::plain(format!(
@@ -213,17 +216,10 @@ impl Migration<'_> {
         {
             return Err(rules::in_another_tenant(id, &format!("tenant {owner}, by the label '{}' in the target", key.attributes.label)));
         }
-        let own = fs::canonicalize(self.tenant.folder()).ok();
-        for folder in self.other_tenants {
-            if fs::canonicalize(folder).ok() == own {
-                continue;
-            }
-            let bytes = durable::read(&folder.join("tenant.json"), 64 << 20, "tenant file")?;
-            if String::from_utf8_lossy(&bytes).contains(&id.to_string()) {
-                return Err(rules::in_another_tenant(id, &folder.display().to_string()));
-            }
+        match holder_elsewhere(id, self.tenant, self.other_tenants)? {
+            Some(folder) => Err(rules::in_another_tenant(id, &folder.display().to_string())),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn move_key(
@@ -249,14 +245,27 @@ impl Migration<'_> {
             Ok(done) => done,
             Err(error) => {
                 if !was_known {
-                    self.tenant.abandon(id, error.code())?;
+                    let note = format!("{}; {}", error.code(), self.whereabouts(&id));
+                    // If it can't be written the next opening settles the intent. What went wrong is what the operator must know.
+                    drop(self.tenant.abandon(id, note));
                 }
                 return Err(error);
             }
         };
         proofs.extend(more);
         warnings.extend(carried.warnings.iter().map(Warning::plain));
-        let keyring_changed = self.tenant.add_key(&self.addition(path, group, &carried.record), activate && !was_known)?;
+        let addition = self.addition(path, group, &carried.record);
+        let keyring_changed = self.tenant.add_key(&addition, activate && !was_known).map_err(|error| match error {
+            // The key has moved, so it is not true that nothing was changed.
+            Error::Write { .. } if carried.changed => Error::Interrupted {
+                what: format!(
+                    "the key {} is at its target and was proven there, but the keyring does not have it yet: {error}; free some space, then run \
+                     the same command again, which goes on from there",
+                    id.short()
+                ),
+            },
+            other => other,
+        })?;
         let status = self.tenant.key(&id).map_or(KeyStatus::Archived, |key| key.status);
         Ok(TransferredKey {
             key_id: id,
@@ -289,7 +298,7 @@ impl Migration<'_> {
             proofs.push(token_attributes(&carried.record, request.transferability));
         }
         for sample in self.samples.iter().filter(|sample| sample.key_id == id) {
-            proofs.push(sample_opens(self.target, &id, &sample.name, &sample.sealed));
+            proofs.push(sample_opens(self.target, &id, &sample.name, &sample.sealed)?);
         }
         match proofs.iter().find(|proof| !proof.ok) {
             None => Ok((carried, proofs)),
@@ -297,6 +306,15 @@ impl Migration<'_> {
                 what: format!("the key {} is at its target, but the proof '{}' failed ({})", id.short(), failed.name, failed.detail),
                 hint: Some("the keyring was not changed and the source still works: do not switch anything off; examine the target with `keykit store keys --store URI`".into()),
             }),
+        }
+    }
+
+    /// Where a key is whose transfer failed, for the journal.
+    fn whereabouts(&self, id: &KeyId) -> &'static str {
+        match self.target.find(id) {
+            Ok(_) => "the key is at its target, and the keyring does not have it",
+            Err(Error::NotFound { .. }) => "the key is not at its target",
+            Err(_) => "the target does not say whether it has the key; the keyring does not",
         }
     }
 
