@@ -552,14 +552,15 @@ pub(crate) enum LicenceCommand {
 /// `keykit licence rekey`
 #[derive(Debug, Args)]
 pub(crate) struct RekeyArguments {
-    /// Files and folders with licences; none for JSON Lines ({"id","licence"}) from standard input to standard output
+    /// Files and folders with licences; none for JSON Lines ({"id","licence"}) from standard input
     #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) inputs: Vec<PathBuf>,
     /// The tenant folder
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) tenant: PathBuf,
-    /// Folder for the results; a run that was cut off goes on where it was
-    #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    /// Folder for the results, or a new file for JSON Lines, which go to standard output without it; a run that was cut off goes on
+    /// where it was
+    #[arg(long, short, value_name = "OUT", value_hint = ValueHint::AnyPath)]
     pub(crate) output: Option<PathBuf>,
     /// Issue licences of authors' computers anew under the server, instead of refusing them
     #[arg(long)]

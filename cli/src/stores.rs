@@ -13,6 +13,7 @@ use keykit_hsm_backends::memory::MemoryStore;
 use keykit_hsm_backends::pkcs11::{Pkcs11Options, Pkcs11Store, Pkcs11Uri};
 
 use crate::arguments::KeyringPassword;
+use crate::output::warn;
 use crate::secrets;
 
 /// How the keyring names its own folder of keys.
@@ -105,6 +106,25 @@ pub(crate) fn of_tenant(tenant: &TenantKeyring, keyring: &KeyringPassword, pin_s
     Ok(opened)
 }
 
+/// How many results the stores of a tenant computed wrongly, noticed, and computed again; warns of them.
+pub(crate) fn withheld_results(opened: &BTreeMap<String, Box<dyn KeyStore>>) -> u64 {
+    let withheld = opened.values().map(|store| store.withheld_results()).sum();
+    if let Some(warning) = warning_of_withheld(withheld) {
+        warn(warning);
+    }
+    withheld
+}
+
+fn warning_of_withheld(withheld: u64) -> Option<String> {
+    let results = if withheld == 1 { "1 result of a private key was" } else { &format!("{withheld} results of private keys were") };
+    (withheld > 0).then(|| {
+        format!(
+            "{results} computed wrongly on this machine, withheld, and computed again by another library. What was written is right; \
+             the processor or the memory is not: have the machine examined before it is used for keys again"
+        )
+    })
+}
+
 /// The one key of a store whose identity begins with `start`; an empty start means: the only key.
 pub(crate) fn key_by_start(store: &dyn KeyStore, start: &str) -> Result<KeyRecord> {
     one_by_start(&store.identity().uri, store.keys()?, start)
@@ -148,4 +168,16 @@ pub(crate) fn folder_password(folder: &Path, keyring: &KeyringPassword) -> Resul
     let holds_keys = std::fs::read_dir(folder)
         .is_ok_and(|entries| entries.filter_map(Result::ok).any(|entry| entry.path().extension().is_some_and(|extension| extension == "p8")));
     if holds_keys { secrets::of_keyring(keyring) } else { secrets::of_new_keyring(keyring) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_warned_of_a_machine_that_computes_wrongly() {
+        assert_eq!(warning_of_withheld(0), None);
+        assert!(warning_of_withheld(1).is_some_and(|text| text.starts_with("1 result of a private key was computed wrongly")));
+        assert!(warning_of_withheld(3).is_some_and(|text| text.starts_with("3 results of private keys were computed wrongly")));
+    }
 }

@@ -29,12 +29,18 @@ mod hardened;
 mod inspect;
 #[path = "command_line/issue.rs"]
 mod issue;
+#[path = "command_line/judges.rs"]
+mod judges;
 #[path = "command_line/killed.rs"]
 mod killed;
+#[path = "command_line/killed_rekey.rs"]
+mod killed_rekey;
 #[path = "command_line/killed_runs.rs"]
 mod killed_runs;
 #[path = "command_line/killed_tenant.rs"]
 mod killed_tenant;
+#[path = "command_line/licences.rs"]
+mod licences;
 #[path = "command_line/lost_tokens.rs"]
 mod lost_tokens;
 #[path = "command_line/manual.rs"]

@@ -1,23 +1,8 @@
-//! Approvals and keys of custodians: no input panics, and what is read is written the same.
+//! See `keykit_fuzz::targets::approval`.
 #![no_main]
 
-use keykit::ceremony::{Approval, CustodianKey, CustodianPublicKey, Statement};
-use keykit::secret::Password;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    if let Ok(approval) = Approval::parse(data) {
-        let again = Approval::parse(&approval.to_bytes().expect("what was read can be written")).expect("what was written can be read");
-        assert_eq!(again, approval);
-    }
-    if let Ok(text) = std::str::from_utf8(data) {
-        if let Ok(statement) = Statement::parse(text) {
-            assert_eq!(statement.to_text().expect("what was read can be written"), text);
-        }
-        if let Ok(key) = text.parse::<CustodianPublicKey>() {
-            assert_eq!(key.to_string().parse::<CustodianPublicKey>().expect("what was written can be read"), key);
-        }
-        // Encrypted keys stop here: bcrypt would be all that is fuzzed.
-        drop(CustodianKey::parse(text, || Err(keykit::Error::usage("no password")) as keykit::Result<Password>));
-    }
+    keykit_fuzz::targets::approval::run(data);
 });

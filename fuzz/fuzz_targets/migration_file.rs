@@ -1,15 +1,8 @@
-//! No text makes the reader of migration files or a rule panic, and what is read comes back from its own text.
+//! See `keykit_fuzz::targets::migration_file`.
 #![no_main]
 
-use keykit::migration::file::MigrationFile;
-use keykit::migration::rules::examine;
-use keykit::migration::rules::facts::Facts;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|text: &str| {
-    if let Ok(file) = MigrationFile::examine(text) {
-        let _ = examine(&Facts::of_file(&file));
-        let written = file.to_toml().expect("what was read can be written");
-        assert_eq!(MigrationFile::examine(&written).expect("what was written can be read"), file);
-    }
+fuzz_target!(|data: &[u8]| {
+    keykit_fuzz::targets::migration_file::run(data);
 });

@@ -1,18 +1,8 @@
-//! Private keys: no input panics, and a key that is read is written as it was.
+//! See `keykit_fuzz::targets::pkcs8`.
 #![no_main]
 
-use keykit::key::RsaSecretKey;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    let keys = [RsaSecretKey::from_pkcs8_der(data), RsaSecretKey::from_pkcs1_der(data)];
-    for key in keys.into_iter().flatten() {
-        let pkcs8 = key.to_pkcs8_der().expect("a sound key can be written");
-        let again = RsaSecretKey::from_pkcs8_der(pkcs8.expose()).expect("what was written can be read");
-        assert_eq!(again.to_pkcs1_der(), key.to_pkcs1_der());
-        assert_eq!(again.id(), key.id());
-    }
-    if let Ok(text) = std::str::from_utf8(data) {
-        drop(RsaSecretKey::from_pem(text));
-    }
+    keykit_fuzz::targets::pkcs8::run(data);
 });

@@ -1,13 +1,8 @@
-//! Any file of a share: archives, mail, compound files, protected files.
+//! See `keykit_fuzz::targets::share_file`.
 #![no_main]
 
-use keykit_access::Limits;
-use keykit_access::search::search_bytes;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| {
-    let limits = Limits { unpacked: 8 << 20, held: 1 << 20, entries: 500, depth: 4 };
-    for hit in search_bytes(bytes, &limits) {
-        assert!(!hit.inside.chars().any(char::is_control));
-    }
+fuzz_target!(|data: &[u8]| {
+    keykit_fuzz::targets::share_file::run(data);
 });

@@ -25,6 +25,8 @@
 mod aws_lc;
 mod capabilities;
 mod engine;
+#[cfg(test)]
+mod faults;
 mod generate;
 mod lanes;
 mod padding;

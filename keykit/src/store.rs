@@ -73,6 +73,12 @@ pub trait KeyStore: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Results of [`Self::sign`] and [`Self::decrypt`] that failed a check of the store since it was opened, were withheld, and were
+    /// computed again in another way. Anything but 0 means that this machine computes wrongly. 0 for a store that has no such check.
+    fn withheld_results(&self) -> u64 {
+        0
+    }
+
     /// Decrypts ciphertexts, in order. All are tried before anything is returned.
     ///
     /// # Errors

@@ -6,11 +6,18 @@ key of its ISSUER element (modulus little-endian). For neighbours: whether the i
 document certifies. Prints one JSON object; exits with 1 if a digest or signature does not hold.
 
 Usage: licence.py FILE...
+       licence.py --extract FOLDER FILE
+
+The second form takes the first document of a file apart, a publishing licence, for other programs to judge. FOLDER gets:
+`signed` (the bytes that were signed) and `signature`; `issuer.der` (the issuer's public key as SubjectPublicKeyInfo);
+`block` (the RSA block of the sealed content key) and `rest` (what is encrypted under its session key); `bound` (the bytes
+whose hash is sealed with the content key).
 """
 
 import base64
 import hashlib
 import json
+import pathlib
 import re
 import sys
 
@@ -65,12 +72,59 @@ def judge(document):
     }
 
 
+def der(tag, content):
+    """One value in DER (X.690)."""
+    length = len(content)
+    if length < 128:
+        return bytes([tag, length]) + content
+    size = length.to_bytes((length.bit_length() + 7) // 8, "big")
+    return bytes([tag, 128 + len(size)]) + size + content
+
+
+def number(value):
+    return der(2, value.to_bytes(value.bit_length() // 8 + 1, "big"))
+
+
+def subject_public_key_info(modulus, exponent):
+    key = der(0x30, number(modulus) + number(exponent))
+    rsa = der(0x30, der(6, bytes.fromhex("2a864886f70d010101")) + der(5, b""))
+    return der(0x30, rsa + der(3, b"\x00" + key))
+
+
+def extract(folder, path):
+    document = re.search(r"<XrML[\s>].*?</XrML>", text_of(path), re.S).group(0)
+    body = between(document, "<BODY", "</BODY>")
+    signature = between(document[document.index("</BODY>"):], "<SIGNATURE", "</SIGNATURE>")
+    modulus, exponent, _ = public_key(between(body, "<ISSUER", "</ISSUER>"))
+    principals = re.search(r"<ISSUEDPRINCIPALS>.*?</ISSUEDPRINCIPALS>", body, re.S).group(0)
+    server, _, length = public_key(principals)
+    bits = between(principals, "<ENABLINGBITS", "</ENABLINGBITS>")
+    sealed = base64.b64decode(values(bits)[-1], validate=True)
+    parts = {
+        "signed": body.encode("utf-16-le"),
+        "signature": base64.b64decode(values(signature)[-1], validate=True),
+        "issuer.der": subject_public_key_info(modulus, exponent),
+        "block": sealed[:length],
+        "rest": sealed[length:],
+        "bound": principals.replace(bits, "").encode("utf-16-le"),
+    }
+    for name, content in parts.items():
+        (pathlib.Path(folder) / name).write_bytes(content)
+    algorithm = re.search(r'<ENABLINGBITS[^>]*\btype\s*=\s*"([^"]*)"', bits).group(1)
+    print(json.dumps({"bits": length * 8, "sealed": algorithm, "sealed_to_issuer": server == modulus}))
+
+
+def text_of(path):
+    with open(path, "rb") as file:
+        return file.read().decode("utf-8-sig")
+
+
 def main():
+    if sys.argv[1:2] == ["--extract"]:
+        return extract(*sys.argv[2:])
     files, sound = [], True
     for path in sys.argv[1:]:
-        with open(path, "rb") as file:
-            text = file.read().decode("utf-8-sig")
-        documents = [judge(document) for document in re.findall(r"<XrML[\s>].*?</XrML>", text, re.S)]
+        documents = [judge(document) for document in re.findall(r"<XrML[\s>].*?</XrML>", text_of(path), re.S)]
         sound = sound and bool(documents) and all(one["digest_ok"] and one["signature_ok"] for one in documents)
         linked = [left["issuer"] == right["certified"] for left, right in zip(documents, documents[1:])]
         for one in documents:

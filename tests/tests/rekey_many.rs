@@ -1,5 +1,5 @@
-//! Many licences of both modes to another key, with damaged ones among them: everything that is sound opens under the new key with
-//! the same content key and rights, everything else is named with its cause.
+//! Many licences of both modes to another key, damaged ones of every kind among them: everything that is sound opens under the
+//! new key with the same content key and rights, everything else is named with its cause.
 //!
 //! 400 licences; `KEYKIT_LONG_TESTS=1`, or `cargo xtask test --long`, makes it 10,000.
 
@@ -11,13 +11,18 @@ use keykit::bulk::{self, Counts, Item, LinesOutput, Observer, Options, Output};
 use keykit::key::{KeyId, RsaPublicKey};
 use keykit::licence::{ActiveKey, ContentCipher, ContentKey, NewPublishingLicence, Rekey, open_publishing_licence};
 use keykit::store::{KeyRequest, KeyStore};
+use keykit::xrml::writer::UnsignedDocument;
 use keykit::xrml::{Document, Guid, Object, Principal, Right, RightHolder};
 use keykit::{Error, Result};
 use keykit_hsm_backends::memory::MemoryStore;
 use serde_json::{Value, json};
 
-/// One licence of so many is damaged.
-const DAMAGED_ONE_OF: usize = 50;
+/// One licence of so many is damaged: an odd number, so that both modes are met.
+const DAMAGED_ONE_OF: usize = 13;
+/// One licence of so many is under a key that nobody has.
+const STRANGE_ONE_OF: usize = 57;
+/// Ways to damage a licence.
+const KINDS: usize = 12;
 
 fn server(name: &str, key: &RsaPublicKey) -> Principal {
     Principal::new(Object::new("MS-DRM-Server", "MS-GUID", &Guid::from_u128(1).braced()).named(name), key.clone())
@@ -51,11 +56,25 @@ fn other_digit(text: &str, mark: &str) -> String {
     [&text[..position], other, &text[position + 1..]].concat()
 }
 
+/// The same licence, signed by its issuer, with another block where the content key was sealed.
+fn sealed_wrongly(store: &MemoryStore, issuer: &Principal, text: &str) -> String {
+    let document = Document::read(text.as_bytes()).unwrap();
+    let body = document.body_text();
+    let bits = body.find("<ENABLINGBITS").unwrap();
+    let value = bits + body[bits..].find("size=").unwrap();
+    let digit = value + body[value..].find('>').unwrap() + 41;
+    let other = if body[digit..].starts_with('A') { "B" } else { "A" };
+    let body = [&body[..digit], other, &body[digit + 1..]].concat();
+    UnsignedDocument::from_body(body, issuer.public_key.as_ref().unwrap()).unwrap().sign_with(store).unwrap()
+}
+
 /// Damages a licence in one of many ways; gives the code of the error that must come of it.
-fn damage(text: &str, kind: usize) -> (String, &'static str) {
+fn damage(store: &MemoryStore, issuer: &Principal, text: &str, kind: usize) -> (String, &'static str) {
+    let bits = issuer.public_key.as_ref().unwrap().modulus_bits();
     match kind {
         0 => (text.replace("author@", "Author@"), "negative"),
-        1 => (other_digit(text, "encoding=\"base64\" size=\"2048\">"), "negative"),
+        // The signature is the last value of the licence.
+        1 => (other_digit(text, &format!("encoding=\"base64\" size=\"{bits}\">")), "negative"),
         2 => (other_digit(text, "id=\"Encrypted-Rights-Data\">"), "negative"),
         3 => (text[..text.len() / 2].to_owned(), "malformed"),
         4 => (String::new(), "malformed"),
@@ -64,7 +83,8 @@ fn damage(text: &str, kind: usize) -> (String, &'static str) {
         7 => (text.replacen("ISSUEDPRINCIPALS", "PRINCIPALS", 2), "malformed"),
         8 => (text.replacen("<BODY", "<!DOCTYPE x><BODY", 1), "malformed"),
         9 => (format!("{text}{text}"), "malformed"),
-        _ => (text.replacen("sealed-key", "sealed-with-wax", 1), "malformed"),
+        10 => (text.replacen("sealed-key", "sealed-with-wax", 1), "malformed"),
+        _ => (sealed_wrongly(store, issuer, text), "crypto"),
     }
 }
 
@@ -92,28 +112,27 @@ fn many_licences_of_mixed_modes_keep_their_content_keys_and_rights() {
 
     let mut lines = String::new();
     let mut bad: HashMap<String, &str> = HashMap::new();
+    let mut damaged = [0; 2];
     for (number, content_key) in content.iter().enumerate() {
-        let place = number % (2 * DAMAGED_ONE_OF);
-        let issuer = if place == DAMAGED_ONE_OF + 7 {
-            &strange
-        } else if number % 2 == 0 {
-            &old_small
-        } else {
-            &old
-        };
+        let is_strange = number % STRANGE_ONE_OF == 50;
+        let mode = number % 2;
+        let issuer = if is_strange { &strange } else { [&old_small, &old][mode] };
         let mut text = issue(&store, issuer, number, content_key);
         let id = format!("licence {number}");
-        if place == DAMAGED_ONE_OF + 7 {
+        if is_strange {
             bad.insert(id.clone(), "not-found");
-        } else if place == 7 {
-            let (damaged, code) = damage(&text, number / (2 * DAMAGED_ONE_OF) % 11);
-            assert_ne!(damaged, text);
-            text = damaged;
+        } else if number % DAMAGED_ONE_OF == 7 {
+            let (other, code) = damage(&store, issuer, &text, damaged[mode] % KINDS);
+            damaged[mode] += 1;
+            assert_ne!(other, text);
+            text = other;
             bad.insert(id.clone(), code);
         }
         lines.push_str(&json!({ "id": id, "licence": text }).to_string());
         lines.push('\n');
     }
+
+    assert!(damaged.iter().all(|count| *count >= KINDS), "not every kind of damage was met in both modes: {damaged:?}");
 
     let archived = [&old_small, &old].map(|server| (&store as &dyn KeyStore, id_of(server)));
     let rekey = Rekey::new(&archived, ActiveKey { store: &store, server: &new, chain: &[] }).unwrap();

@@ -1,10 +1,11 @@
 //! `cargo xtask test`: everything that must hold before a change lands.
 
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use crate::Result;
-use crate::process::{cargo, describe, run};
+use crate::process::{cargo, describe, root, run};
 use crate::setup::{self, FOR_TESTS};
 
 /// Runs all checks, also after one that failed; the sum of all test runs is the last line of the output.
@@ -15,11 +16,21 @@ pub(crate) fn run_all_checks(long: bool) -> Result<()> {
     let mut lints = cargo();
     let mut documentation = cargo();
     format.args(["fmt", "--all", "--check"]);
-    lints.args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]);
+    // The fuzz targets are programs only with this feature; without libFuzzer they compile, but do not link.
+    lints.args(["clippy", "--workspace", "--all-targets", "--features", "keykit-fuzz/targets", "--locked", "--", "-D", "warnings"]);
     documentation.args(["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings");
-    let checks = [run(&mut format), run(&mut lints), run(&mut documentation), tests(long)];
+    let checks = [run(&mut format), run(&mut lints), run(&mut comparison()), run(&mut documentation), tests(long)];
     let failed: Vec<String> = checks.into_iter().filter_map(Result::err).collect();
     if failed.is_empty() { Ok(()) } else { Err(failed.join("\nxtask: ")) }
+}
+
+/// The program behind `cargo xtask bench`, a workspace of its own, still compiles. In the same target folder it finds built what
+/// both workspaces need.
+fn comparison() -> Command {
+    let mut command = cargo();
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    command.args(["check", "--locked", "--manifest-path", "benches/compare/Cargo.toml"]).env("CARGO_TARGET_DIR", target);
+    command
 }
 
 /// Counts of test runs.

@@ -39,6 +39,8 @@ struct Proof {
     bad: Vec<LedgerLine<FileFinding>>,
     sample: Option<UpperBound>,
     ledger: Option<PathBuf>,
+    /// Results of private keys that failed their check on this machine, were withheld, and were computed again.
+    withheld: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -87,7 +89,9 @@ pub(super) fn run(arguments: &ProveAccessArguments, output: Output) -> Result<u8
     let mut ledger = Ledger::open(&ledger_path, FORMAT, &job(&tenant, arguments, &seed)?)?;
     let mut items = Items::new();
     let report = bulk::survey(files, &mut ledger, &survey, &Options::default(), &mut items);
-    items.finish(report)?;
+    let ended = items.finish(report);
+    let withheld = stores::withheld_results(&opened);
+    ended?;
 
     let (summary, bad) = sum_up(&ledger, arguments.csv.as_deref())?;
     let proof = Proof {
@@ -107,6 +111,7 @@ pub(super) fn run(arguments: &ProveAccessArguments, output: Output) -> Result<u8
         },
         bad,
         ledger: arguments.output.clone(),
+        withheld,
     };
     tell(&proof);
     output.result("prove-access", &proof, || table(&proof))?;

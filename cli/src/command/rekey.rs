@@ -1,6 +1,7 @@
 //! `keykit licence rekey`: publishing licences from archived keys to the active one.
 
 use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use keykit::bulk::{self, Files, Item, LinesOutput, Options, Output as Transformed, OutputFolder};
@@ -17,6 +18,9 @@ use crate::output::Output;
 use crate::progress::Items;
 use crate::{exit, stores};
 
+/// What the resume log of a file of lines is called, behind the file's name.
+const RESUME_LOG: &str = ".keykit-resume.jsonl";
+
 #[derive(Debug, Serialize)]
 struct Rekeyed {
     key_id: KeyId,
@@ -26,6 +30,8 @@ struct Rekeyed {
     failed: u64,
     /// Results that were opened again with the active key, in this run.
     opened: u64,
+    /// Results of private keys that failed their check on this machine, were withheld, and were computed again.
+    withheld: u64,
 }
 
 /// Runs `keykit licence rekey`. The exit code is 1 if an item failed.
@@ -53,22 +59,30 @@ pub(super) fn run(arguments: &RekeyArguments, output: Output) -> Result<u8> {
     let transform = |items: &[Item]| transform(&rekey, items, &results_opened);
     let mut items = Items::new();
     let job = format!("re-key to {}", active.key_id);
-    let counts = match (&arguments.output, arguments.inputs.as_slice()) {
+    let report = match (&arguments.output, arguments.inputs.as_slice()) {
         (Some(folder), [_, ..]) => {
             let folder = OutputFolder::open(folder, &Files::walk(&arguments.inputs)?, &job)?;
             let total = Files::walk(&arguments.inputs)?.count()?;
             let files = Files::walk(&arguments.inputs)?.with_total(total);
-            let report = bulk::files(files, &folder, &transform, &Options::default(), &mut items);
-            items.finish(report)?
+            bulk::files(files, &folder, &transform, &Options::default(), &mut items)
         }
-        (None, []) => {
-            let lines = LinesOutput::stream(io::stdout());
-            let report = bulk::lines(io::BufReader::new(io::stdin()), lines, &transform, &Options::default(), &mut items);
-            let counts = items.finish(report)?;
-            return Ok(if counts.failed == 0 { exit::DONE } else { exit::NEGATIVE });
+        (file, []) => {
+            let lines = match file {
+                Some(file) => lines_in(file, &job)?,
+                None => LinesOutput::stream(io::stdout()),
+            };
+            bulk::lines(io::BufReader::new(io::stdin()), lines, &transform, &Options::default(), &mut items)
         }
-        _ => return Err(Error::usage("give inputs and -o OUT, or neither for JSON Lines from standard input to standard output")),
+        (None, [_, ..]) => return Err(Error::usage("give the results of files a folder: -o DIR")),
     };
+    let ended = items.finish(report);
+    let withheld = stores::withheld_results(&opened);
+    let counts = ended?;
+    let code = if counts.failed == 0 { exit::DONE } else { exit::NEGATIVE };
+    if arguments.inputs.is_empty() && arguments.output.is_none() {
+        // Standard output is for the lines.
+        return Ok(code);
+    }
     let rekeyed = Rekeyed {
         key_id: active.key_id,
         done: counts.done,
@@ -76,11 +90,24 @@ pub(super) fn run(arguments: &RekeyArguments, output: Output) -> Result<u8> {
         skipped: counts.skipped,
         failed: counts.failed,
         opened: results_opened.into_inner(),
+        withheld,
     };
     output.result("licence-rekey", &rekeyed, || {
         format!("{} licences are under the key {} now", rekeyed.done + rekeyed.unchanged + rekeyed.skipped, active.key_id.short())
     })?;
-    Ok(if rekeyed.failed == 0 { exit::DONE } else { exit::NEGATIVE })
+    Ok(code)
+}
+
+/// Lines into a file, with a resume log beside it.
+fn lines_in(file: &Path, job: &str) -> Result<LinesOutput<'static>> {
+    let name = file.file_name().filter(|_| !file.is_dir());
+    let name = name.ok_or_else(|| {
+        Error::usage(format!("{} is a folder, and there are no inputs", file.display()))
+            .with_hint("name the files and folders with licences, or a new file for JSON Lines from standard input")
+    })?;
+    let mut log = name.to_owned();
+    log.push(RESUME_LOG);
+    LinesOutput::file(file, Some((&file.with_file_name(log), job)))
 }
 
 /// A batch of files or texts: the licences go through in one batch of the engine, and each back into its container.

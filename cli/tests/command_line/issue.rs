@@ -1,22 +1,19 @@
 //! Licences issued by the program, and a judge that is no part of it.
 
-use std::process::Command;
-
 use keykit::key::RsaPublicKey;
 use keykit::licence::open_use_licence;
 use keykit::store::{KeyRequest, KeyStore};
 use keykit::xrml::writer::{UnsignedDocument, issuer_element, object_element, principal_element};
 use keykit::xrml::{Document, Guid, Object, Principal, XrmlTime, documents_in};
 use keykit_hsm_backends::memory::MemoryStore;
-use keykit_tests::child::say_skipped;
-use serde_json::Value;
 
+use crate::judges::judged;
 use crate::support::{Desk, Sample, contoso, fabrikam, woodgrove};
 
 const ISSUE: &str = "--format json licence issue --tenant tenant";
 
 /// A tenant with all three keys, the one of `sample` active.
-fn tenant(sample: &Sample) -> Desk {
+pub(crate) fn tenant(sample: &Sample) -> Desk {
     let desk = Desk::new();
     desk.run("migrate software-to-software --password-source file:password --tenant tenant contoso.xml fabrikam.xml woodgrove.xml").exits(0);
     desk.run(&format!("tenant activate {} --tenant tenant", sample.key.id())).exits(0);
@@ -42,17 +39,6 @@ fn account(sample: &Sample, bits: usize, name: &str) -> (String, MemoryStore, Rs
     );
     let text = UnsignedDocument::from_body(body, server.public_key.as_ref().unwrap()).unwrap().sign_with(&server_store).unwrap();
     (text, user_store, user)
-}
-
-/// What a program that shares no code with keykit says of a file, or nothing if there is no Python.
-fn judged(desk: &Desk, file: &str) -> Option<Value> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/interop/licence.py");
-    let output = Command::new("python3").arg(script).arg(desk.path(file)).output();
-    let Ok(output) = output else {
-        say_skipped("issue::judged", "python3 is not installed");
-        return None;
-    };
-    Some(serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr))))
 }
 
 #[test]

@@ -96,6 +96,12 @@ impl Engine {
         (items >= fewest).then_some((lanes, fewest))
     }
 
+    /// The lanes, made now if there are some.
+    #[cfg(test)]
+    pub(super) fn all_lanes(&self) -> Option<&Lanes> {
+        self.lanes.get_or_init(|| Lanes::new(&self.key, self.choice)).as_ref()
+    }
+
     fn sign_one(&self, digest: &Digest) -> Result<Vec<u8>> {
         // Both libraries check their result with the public exponent.
         match &self.aws_lc {

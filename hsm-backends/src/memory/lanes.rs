@@ -91,6 +91,12 @@ impl Lanes {
         self.0.withheld()
     }
 
+    /// Damages a result of the next batch.
+    #[cfg(test)]
+    pub(super) fn inject_fault(&self, point: keykit_rsa_lanes::FaultPoint, lane: usize, bit: usize) {
+        self.0.inject_fault(point, lane % self.0.lanes(), bit);
+    }
+
     fn raw(&self, inputs: &[&[u8]]) -> impl Iterator<Item = Option<SecretOutput>> {
         self.0.private_operation(inputs).into_iter().map(Result::ok)
     }

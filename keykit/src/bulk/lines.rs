@@ -21,6 +21,8 @@ const CHUNK: u64 = 64 << 10;
 pub struct LinesOutput<'a> {
     writer: Writer<'a>,
     written: u64,
+    /// Lines that were answered with an error, by earlier runs too.
+    failed: u64,
     log: Option<LogFile>,
     begun: Option<Place>,
 }
@@ -39,6 +41,16 @@ struct Place {
     /// SHA-256 of that much of the input, in hex.
     input_sha256: String,
     output_bytes: u64,
+    /// Of the items, those that were answered with an error.
+    #[serde(default)]
+    failed: u64,
+}
+
+impl Place {
+    /// How many bytes of output, and how many errors, belong to what is before it.
+    fn standing(begun: Option<&Self>) -> (u64, u64) {
+        begun.map_or((0, 0), |place| (place.output_bytes, place.failed))
+    }
 }
 
 impl std::fmt::Debug for LinesOutput<'_> {
@@ -51,7 +63,7 @@ impl<'a> LinesOutput<'a> {
     /// Lines to a stream. Nothing can be resumed.
     #[must_use]
     pub fn stream(writer: impl Write + 'a) -> Self {
-        Self { writer: Writer::Stream(Box::new(writer)), written: 0, log: None, begun: None }
+        Self { writer: Writer::Stream(Box::new(writer)), written: 0, failed: 0, log: None, begun: None }
     }
 
     /// Lines to a stream, with a resume log.
@@ -63,7 +75,8 @@ impl<'a> LinesOutput<'a> {
     /// [`Error::Conflict`] if the log is of another job or another run has it; [`Error::Write`].
     pub fn stream_with_log(writer: impl Write + 'a, log: &Path, job: &str) -> Result<Self> {
         let (log, begun) = open_log(log, job)?;
-        Ok(Self { writer: Writer::Stream(Box::new(writer)), written: begun.as_ref().map_or(0, |place| place.output_bytes), log: Some(log), begun })
+        let (written, failed) = Place::standing(begun.as_ref());
+        Ok(Self { writer: Writer::Stream(Box::new(writer)), written, failed, log: Some(log), begun })
     }
 
     /// Lines to a file that does not exist yet or is empty; and with a resume log, to one that an earlier run began. What
@@ -73,7 +86,7 @@ impl<'a> LinesOutput<'a> {
     /// [`Error::Conflict`] if the file holds something else, the log is of another job, or another run has it;
     /// [`Error::Write`].
     pub fn file(path: &Path, log: Option<(&Path, &str)>) -> Result<Self> {
-        let failed = |source| Error::Write { path: path.to_owned(), source };
+        let not_written = |source| Error::Write { path: path.to_owned(), source };
         let conflict = |why: &str| Error::Conflict {
             what: format!("{} {why}", path.display()),
             hint: Some("choose another name; keykit does not overwrite".into()),
@@ -87,19 +100,19 @@ impl<'a> LinesOutput<'a> {
             Some((log, job)) => open_log(log, job).map(|(log, begun)| (Some(log), begun))?,
             None => (None, None),
         };
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
-        let written = begun.as_ref().map_or(0, |place| place.output_bytes);
-        if file.metadata().map_err(failed)?.len() < written {
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(not_written)?;
+        let (written, failed) = Place::standing(begun.as_ref());
+        if file.metadata().map_err(not_written)?.len() < written {
             return Err(conflict("is shorter than the resume log says: it is not the file that was begun"));
         }
-        file.set_len(written).map_err(failed)?;
-        file.seek(SeekFrom::Start(written)).map_err(failed)?;
+        file.set_len(written).map_err(not_written)?;
+        file.seek(SeekFrom::Start(written)).map_err(not_written)?;
         crate::durable::sync_folder(crate::durable::parent(path))?;
-        Ok(Self { writer: Writer::File(file, path.to_owned()), written, log, begun })
+        Ok(Self { writer: Writer::File(file, path.to_owned()), written, failed, log, begun })
     }
 
-    /// Writes what belongs to the lines before `place`, then says in the log that they are done.
-    fn commit(&mut self, text: &[u8], place: Option<Place>) -> Result<()> {
+    /// Writes what belongs to the lines before `place`, `failed` of which are errors, then says in the log that they are done.
+    fn commit(&mut self, text: &[u8], failed: u64, place: Option<Place>) -> Result<()> {
         match &mut self.writer {
             Writer::Stream(writer) => {
                 writer.write_all(text).and_then(|()| writer.flush()).map_err(|source| Error::Write { path: "the output".into(), source })?;
@@ -110,8 +123,9 @@ impl<'a> LinesOutput<'a> {
             }
         }
         self.written += text.len() as u64;
+        self.failed += failed;
         if let (Some(log), Some(place)) = (&mut self.log, place) {
-            log.append(to_line(&Place { output_bytes: self.written, ..place })?.as_bytes())?;
+            log.append(to_line(&Place { output_bytes: self.written, failed: self.failed, ..place })?.as_bytes())?;
             log.sync()?;
         }
         Ok(())
@@ -141,7 +155,7 @@ fn open_log(path: &Path, job: &str) -> Result<(LogFile, Option<Place>)> {
 /// The id is a string or a number and is given back as it was. A line without one gets `"id":null` and its number, as
 /// `"line"`. If the output has a resume log, what was done earlier is read over (and must be what it was) and counted as
 /// skipped; the input must be given from its beginning. A line that was answered with an error is answered: it is not tried
-/// again.
+/// again, and counts as failed in every later run.
 ///
 /// For standard input give `BufReader::new(stdin())`: its lock can't go to another thread. A batch is worked on when it is
 /// full or the input ends, so a writer that waits for an answer to each line waits for ever. A run that stops while the
@@ -159,7 +173,7 @@ pub fn lines(
         if let Err(error) = feed.skip(begun) {
             return meter.report(Err(error));
         }
-        meter.counts.skipped = begun.items;
+        meter.begin_after(begun.items, begun.failed);
     }
     let ended = engine::run(
         feed,
@@ -176,7 +190,7 @@ pub fn lines(
                 failures.extend(batch.failures);
                 place = mark;
             }
-            output.commit(&text, place)?;
+            output.commit(&text, failures.len() as u64, place)?;
             meter.counts.done += done;
             meter.counts.unchanged += unchanged;
             failures.iter().for_each(|(id, error)| meter.failed(id, error));

@@ -85,6 +85,8 @@ impl Report {
 /// Counts, measures the rate, and tells the observer.
 pub(super) struct Meter<'a> {
     pub(super) counts: Counts,
+    /// Failures that an earlier run met; they are in the counts too.
+    failed_earlier: u64,
     observer: &'a mut dyn Observer,
     total: Option<u64>,
     started: Instant,
@@ -94,7 +96,14 @@ pub(super) struct Meter<'a> {
 impl<'a> Meter<'a> {
     pub(super) fn new(total: Option<u64>, observer: &'a mut dyn Observer) -> Self {
         let started = Instant::now();
-        Self { counts: Counts::default(), observer, total, started, samples: VecDeque::from([(started, 0)]) }
+        Self { counts: Counts::default(), failed_earlier: 0, observer, total, started, samples: VecDeque::from([(started, 0)]) }
+    }
+
+    /// An earlier run answered `items`, `failed` of them with an error.
+    pub(super) fn begin_after(&mut self, items: u64, failed: u64) {
+        self.failed_earlier = failed;
+        self.counts.failed = failed;
+        self.counts.skipped = items.saturating_sub(failed);
     }
 
     pub(super) fn failed(&mut self, id: &str, error: &Error) {
@@ -105,7 +114,7 @@ impl<'a> Meter<'a> {
     /// Tells where the run stands.
     pub(super) fn tell(&mut self) {
         let now = Instant::now();
-        let worked = self.counts.total() - self.counts.skipped;
+        let worked = self.counts.total() - self.counts.skipped - self.failed_earlier;
         let rate = self.rate(now, worked);
         let left = self.total.filter(|_| rate > 0.0).map(|total| {
             #[expect(clippy::cast_precision_loss, reason = "an estimate for people")]

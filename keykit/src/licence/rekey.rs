@@ -236,12 +236,18 @@ impl<'a> Rekey<'a> {
         let opened = self.unseal(&sources)?;
         let mut steps = Vec::with_capacity(sources.len());
         for (source, opened) in sources.into_iter().zip(opened) {
-            steps.push(source.and_then(|source| match opened {
-                Some(opened) => self.draft(source, opened?).map(Step::Draft),
-                None => Ok(Step::Done(source.unchanged())),
-            }));
+            steps.push(source.and_then(|source| self.step(source, opened)));
         }
         self.finish(steps)
+    }
+
+    /// What comes next for a licence. Only one that is under the active key already may go without having been opened.
+    fn step<'i>(&self, source: Source<'i>, opened: Option<Result<OpenedKey>>) -> Result<Step<'i>> {
+        match (opened, source.archived) {
+            (Some(opened), _) => self.draft(source, opened?).map(Step::Draft),
+            (None, None) => Ok(Step::Done(source.unchanged())),
+            (None, Some(_)) => Err(Error::Internal("a licence under an archived key was not opened".into())),
+        }
     }
 
     /// Re-keys one licence: a batch of one.

@@ -120,6 +120,25 @@ fn more_input_at_the_end_is_done_alone() {
     assert_eq!(*transform.seen.lock().unwrap(), ["2"]);
 }
 
+/// Or a run that was cut off behind its bad lines would end as if there had been none.
+#[test]
+fn what_failed_in_an_earlier_run_has_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (output, log) = (folder.path().join("out"), folder.path().join("log"));
+    let text = |last: &str| ["bad", "a", "bad", last, "bad"].map(|licence| format!("{{\"id\":\"{licence}\",\"licence\":\"{licence}\"}}\n")).concat();
+    let first = run_to_file(text("stop").as_bytes(), &output, &log, &Upper::default(), &small(1, 1)).unwrap();
+    assert_eq!((first.counts, first.stopped.is_some()), (counts(1, 2, 0, 0), true));
+    for (done, failed) in [(1, 3), (0, 3)] {
+        let mut notes = Notes::default();
+        let to = LinesOutput::file(&output, Some((&log, "test"))).unwrap();
+        let report = lines(text("b").as_bytes(), to, &Upper::default(), &small(1, 1), &mut notes);
+        assert_eq!(report.counts, counts(done, failed, 2 - done, 0));
+        assert_eq!(notes.failed.len(), usize::from(done == 1));
+        assert!(notes.last.is_none_or(|last| last.rate >= 0.0));
+    }
+    assert_eq!(fs::read_to_string(&output).unwrap().lines().filter(|line| line.contains("\"error\"")).count(), 3);
+}
+
 #[test]
 fn a_stream_with_a_log_goes_on_behind_what_was_written() {
     let folder = tempfile::tempdir().unwrap();

@@ -78,6 +78,16 @@ fn what_is_under_the_active_key_stays_byte_for_byte() {
 }
 
 #[test]
+fn a_licence_that_was_not_opened_is_never_taken_for_one_that_is_done() {
+    let rekey = rekey_to(1, NO_CHAIN);
+    let (_, archived) = sample(0);
+    let not_opened = rekey.step(rekey.read(archived.as_bytes()).unwrap(), None);
+    assert!(matches!(not_opened, Err(Error::Internal(_))));
+    let active = issue(&WORLD.new[1], &content_key(128), "a", &rights());
+    assert!(matches!(rekey.step(rekey.read(active.as_bytes()).unwrap(), None), Ok(Step::Done(_))));
+}
+
+#[test]
 fn a_batch_has_each_error_in_its_place() {
     let (_, good) = sample(0);
     let (_, other) = sample(1);
