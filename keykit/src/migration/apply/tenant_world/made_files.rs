@@ -152,8 +152,7 @@ impl TenantWorld<'_> {
         self.require_that_it_may_leave(plan, key)?;
         let (kek, profile) = self.key_encryption_key(plan, transfer)?;
         let source = self.sources.get(&key.key_id).ok_or_else(|| Error::Internal("a source is not open".into()))?;
-        let options =
-            PackageOptions { allow_host_visible_ephemeral_key: plan.allows("host-visible-ephemeral-key"), kid: transfer.kid.clone() };
+        let options = PackageOptions { allow_host_visible_ephemeral_key: plan.allows("host-visible-ephemeral-key"), kid: transfer.kid.clone() };
         let package = Package::make(source.as_ref(), &key.key_id, &kek, &profile, &options)?;
         let path = self.base.join(file);
         let folder = durable::parent(&path);
