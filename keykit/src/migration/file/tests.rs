@@ -65,6 +65,21 @@ fn values_know_their_places() {
 }
 
 #[test]
+fn dns_names_are_checked_with_their_place() {
+    let dns = |zone: &str| problems(&format!("{SMALL}\n[dns]\nzones = [\"{zone}\"]\n"));
+    let lines = SMALL.lines().count();
+    let label = "1 to 63 letters, digits, hyphens and underscores";
+    assert_eq!(dns("conto so.com"), [format!("line {}, column 10: `zones` is no DNS name: a label has {label}, not \"conto so\"", lines + 3)]);
+    assert!(dns("a..com")[0].contains("not \"\"") && dns(&"a.".repeat(127).replace("a.", "ab."))[0].contains("DNS name"));
+    assert!(
+        MigrationFile::parse(&format!(
+            "{SMALL}\n[dns]\nzones = [\"contoso.com\", \"xn--shne-5qa.example\"]\nserver = \"dns_1\"\ntime-to-live = 60\n"
+        ))
+        .is_ok()
+    );
+}
+
+#[test]
 fn columns_count_characters_and_lines_count_from_one() {
     let reader = Reader::new("äöü = 1\r\nb\n");
     for (offset, line, column) in [(0, 1, 1), (2, 1, 2), (6, 1, 4), (10, 1, 8), (11, 1, 9), (12, 2, 1), (13, 2, 2), (14, 3, 1), (99, 3, 1)] {

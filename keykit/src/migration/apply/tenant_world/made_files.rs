@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Observed, TenantWorld};
-use crate::artefact::clients::artefacts;
+use crate::artefact::artefacts;
 use crate::canonical;
 use crate::durable::{self, Access, Existing};
 use crate::error::{Error, Result};
@@ -79,8 +79,6 @@ impl TenantWorld<'_> {
         let text = str::from_utf8(&bytes).map_err(|_| Error::malformed("migration file", "not UTF-8 text").in_file(&path))?;
         let made = artefacts(&MigrationFile::parse(text).map_err(|error| error.in_file(&path))?, SCRIPT_VERSION)?;
         let to = self.base.join(folder);
-        durable::make_folder(&to)?;
-        durable::remove_temporary_files(&to)?;
         for file in files {
             let found = made.iter().find(|made| made.name == file.name.as_str()).filter(|made| canonical::sha256_hex(&made.bytes) == file.sha256);
             let found = found.ok_or_else(|| Error::Conflict {
@@ -88,6 +86,10 @@ impl TenantWorld<'_> {
                 hint: Some("carry the plan out with the version of keykit that made it, or make a new plan and have it approved".into()),
             })?;
             let path = to.join(&file.name);
+            if let Some(folder) = path.parent() {
+                durable::make_folder(folder)?;
+                durable::remove_temporary_files(folder)?;
+            }
             if content(&path)?.is_none() {
                 durable::write(&path, &found.bytes, Access::Shared, Existing::Keep)?;
             }
@@ -152,7 +154,11 @@ impl TenantWorld<'_> {
         self.require_that_it_may_leave(plan, key)?;
         let (kek, profile) = self.key_encryption_key(plan, transfer)?;
         let source = self.sources.get(&key.key_id).ok_or_else(|| Error::Internal("a source is not open".into()))?;
-        let options = PackageOptions { allow_host_visible_ephemeral_key: plan.allows("host-visible-ephemeral-key"), kid: transfer.kid.clone() };
+        let options = PackageOptions {
+            allow_host_visible_ephemeral_key: plan.allows("host-visible-ephemeral-key"),
+            kid: transfer.kid.clone(),
+            ..PackageOptions::default()
+        };
         let package = Package::make(source.as_ref(), &key.key_id, &kek, &profile, &options)?;
         let path = self.base.join(file);
         let folder = durable::parent(&path);

@@ -5,7 +5,7 @@
 //! file says otherwise.
 
 use super::by_hand::{self, ByHand};
-use crate::artefact::clients::artefacts;
+use crate::artefact::artefacts;
 use crate::canonical::sha256_hex;
 use crate::error::Result;
 use crate::key::KeyId;
@@ -31,7 +31,7 @@ pub(super) struct Known<'k> {
 /// All steps, and the steps of the documented process for which there are none.
 pub(super) fn steps(known: &Known<'_>, approval: String) -> Result<(Vec<Step>, Vec<OmittedStep>)> {
     let mut list = StepList { approval, steps: Vec::new() };
-    list.preparation(known);
+    let without_artefacts = list.preparation(known);
     list.keys(known);
     list.activation(known);
     list.all_by_hand(by_hand::service(known));
@@ -42,7 +42,8 @@ pub(super) fn steps(known: &Known<'_>, approval: String) -> Result<(Vec<Step>, V
     list.all_by_hand(by_hand::services(known));
     list.verification(Phase::Services);
     list.end(known);
-    let omitted = by_hand::omitted(known, &list.steps);
+    let mut omitted = by_hand::omitted(known, &list.steps);
+    omitted.extend(without_artefacts);
     Ok((list.steps, omitted))
 }
 
@@ -76,15 +77,21 @@ impl StepList {
         }
     }
 
-    fn preparation(&mut self, known: &Known<'_>) {
+    /// What is left open if the migration file lacks a name that the files for other systems need.
+    fn preparation(&mut self, known: &Known<'_>) -> Option<OmittedStep> {
         self.all_by_hand(by_hand::tools(known));
-        if let Ok(files) = artefacts(known.migration, SCRIPT_VERSION) {
+        let artefacts = artefacts(known.migration, SCRIPT_VERSION).map_err(|error| OmittedStep {
+            documented: Documented::PrepareClients,
+            is_open: true,
+            why: format!("no files for clients and servers can be made: {error}"),
+        });
+        if let Ok(files) = &artefacts {
             let folder = format!("{}-artefacts", known.tenant.folder);
-            let mut rules: Vec<u16> = files.iter().flat_map(|file| file.rules).copied().collect();
+            let mut rules: Vec<u16> = files.iter().flat_map(|file| file.rules.iter().copied()).collect();
             rules.sort_unstable();
             rules.dedup();
-            let effects = vec![format!("{} files for clients are in the folder {folder}; nobody has run them yet", files.len())];
-            let files = files.iter().map(|file| PlannedArtefact { name: file.name.to_string(), sha256: sha256_hex(&file.bytes) }).collect();
+            let effects = vec![format!("{} files for clients and servers are in the folder {folder}; nobody has run them yet", files.len())];
+            let files = files.iter().map(|file| PlannedArtefact { name: file.name.clone(), sha256: sha256_hex(&file.bytes) }).collect();
             let stays = Undo::Stays("the files stay; they change nothing until somebody deploys them".into());
             let action = Action::WriteArtefacts { folder, files };
             self.push(Documented::PrepareClients, &rules, "write-artefacts".into(), action, vec!["the migration file".into()], effects, stays);
@@ -93,6 +100,7 @@ impl StepList {
         if !self.steps.is_empty() {
             self.verification(Phase::Preparation);
         }
+        artefacts.err()
     }
 
     fn keys(&mut self, known: &Known<'_>) {
