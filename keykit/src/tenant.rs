@@ -22,9 +22,9 @@ mod registry;
 mod rekey;
 mod template;
 mod templates;
-mod view;
 #[cfg(test)]
 mod tests;
+mod view;
 
 pub use activate::Activation;
 pub use file::{Era, KeyStatus, Managed, TemplateStatus, TenantKey, TenantTemplate};

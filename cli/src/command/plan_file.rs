@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use keykit::durable::{self, Access, Existing};
+use keykit::migration::SourceDomain;
 use keykit::migration::file::MigrationFile;
 use keykit::migration::plan::{self, Change, FileKind, Plan, PlanInputs, PlannedFile, PlannedFinding};
 use keykit::migration::rules::{self, facts};
-use keykit::migration::SourceDomain;
 use keykit::{Error, Result};
 use serde::Serialize;
 

@@ -85,11 +85,31 @@ fn the_nine_steps_of_2016_are_in_the_plan_in_their_order() {
     let place = |id: &str| plan.steps.iter().position(|step| step.id.starts_with(id)).unwrap_or_else(|| panic!("{id}"));
     // Rules 82 and 213, and a verification after each phase.
     let order = [
-        "manual/module", "write-artefacts", "manual/onboarding", "manual/prepare-clients", "manual/prepare-exchange", "verify/preparation",
-        "check-sources", "import-key/", "activate/", "verify/keys", "manual/activate-service",
-        "publish-templates", "manual/template/", "verify/templates", "manual/users/pilot", "manual/macs",
-        "verify/clients", "manual/exchange-online", "manual/connector", "manual/servers", "verify/services", "manual/decommission",
-        "manual/onboarding-removal", "rekey", "verify/end",
+        "manual/module",
+        "write-artefacts",
+        "manual/onboarding",
+        "manual/prepare-clients",
+        "manual/prepare-exchange",
+        "verify/preparation",
+        "check-sources",
+        "import-key/",
+        "activate/",
+        "verify/keys",
+        "manual/activate-service",
+        "publish-templates",
+        "manual/template/",
+        "verify/templates",
+        "manual/users/pilot",
+        "manual/macs",
+        "verify/clients",
+        "manual/exchange-online",
+        "manual/connector",
+        "manual/servers",
+        "verify/services",
+        "manual/decommission",
+        "manual/onboarding-removal",
+        "rekey",
+        "verify/end",
     ];
     assert!(order.iter().map(|id| place(id)).is_sorted(), "{:?}", plan.steps.iter().map(|step| &step.id).collect::<Vec<_>>());
     assert_eq!(plan.steps.last().unwrap().id, "verify/end");
@@ -135,10 +155,18 @@ fn a_single_forest_goes_into_a_module_too() {
             assert_eq!(ran.0.status.code(), Some(i32::from(phase != "preparation")), "{phase}");
         }
         assert_eq!(bench.keys("target").len(), 3, "two that came, and the new one");
-        assert!(desk.path("tenant-artefacts/Migrate-Client.ps1").exists());
         // The plan's files are those that the command makes.
         desk.run("artefacts migration.toml -o other").exits(0);
-        assert_eq!(desk.read("tenant-artefacts/Migrate-User.ps1"), desk.read("other/Migrate-User.ps1"));
+        let plan = Plan::read(&desk.path("plan.json")).unwrap();
+        let written = plan.steps.iter().find_map(|step| match &step.action {
+            Action::WriteArtefacts { folder, files } => Some((folder, files)),
+            _ => None,
+        });
+        let (folder, files) = written.unwrap();
+        assert!(files.iter().any(|file| file.name.ends_with("Migrate-Client.ps1")));
+        for file in files {
+            assert_eq!(desk.read(&format!("{folder}/{}", file.name)), desk.read(&format!("other/{}", file.name)), "{}", file.name);
+        }
         // The new key, which the plan could not name, is gone from the token.
         let active = desk.run("--format json tenant show --tenant tenant").exits(0).json("tenant")["keys"].as_array().unwrap().clone();
         let active = active.iter().find(|key| key["status"] == "active").unwrap()["key_id"].as_str().unwrap().to_owned();
@@ -174,7 +202,9 @@ fn one_thing_wrong_is_refused_in_the_other_organisations_too() {
                 ("file = \"root-mode-1.xml\"", "file = \"root-mode-1\"", "rule 45"),
             ],
         );
-        fs::remove_file(desk.path("plan.json")).unwrap();
+        for made in ["plan.json", "person-0", "person-0.pub"] {
+            fs::remove_file(desk.path(made)).unwrap();
+        }
         transfer_plan(bench);
         refused_one_by_one(
             desk,
@@ -269,11 +299,7 @@ fn an_edited_keyring_is_refused_by_runs_and_named_by_verify_which_needs_no_journ
         ("\"managed\": \"service\"".to_owned(), "\"managed\": \"customer\"".to_owned(), "keyring-says-how-the-key-is-kept"),
         ("\"transferable\": false".to_owned(), "\"transferable\": true".to_owned(), "keyring-says-how-the-key-is-kept"),
         ("\"licensor_id\": \"{".to_owned(), "\"licensor_id\": \"{0".to_owned(), "keyring-says-how-the-key-is-kept"),
-        (
-            "  \"era\":".to_owned(),
-            format!("  \"previous_active\": \"{}\",\n  \"era\":", contoso().key.id()),
-            "rollback-goes-to-a-key-of-the-tenant",
-        ),
+        ("  \"era\":".to_owned(), format!("  \"previous_active\": \"{}\",\n  \"era\":", contoso().key.id()), "rollback-goes-to-a-key-of-the-tenant"),
         ("\"threshold\": 1".to_owned(), "\"threshold\": 0".to_owned(), ""),
     ];
     for (from, to, check) in edits {
@@ -318,7 +344,10 @@ fn the_people_of_a_tenant_can_not_be_stripped_from_a_plan() {
     approve(&desk, &people[0]).exits(0);
     desk.run("apply plan.json --approval person-0.approval").exits(0);
     desk.run("apply stripped.json").exits(4).says("quorum-of-the-tenant");
-    let other = String::from_utf8(desk.read("migration.toml")).unwrap().replace("threshold = 1", "threshold = 2").replace("danger-threshold = 2", "danger-threshold = 3");
+    let other = String::from_utf8(desk.read("migration.toml"))
+        .unwrap()
+        .replace("threshold = 1", "threshold = 2")
+        .replace("danger-threshold = 2", "danger-threshold = 3");
     desk.write("other.toml", other);
     desk.run("tenant init --tenant tenant --custodians other.toml").exits(9).says("other people guard this tenant");
     verified(&desk);
@@ -454,7 +483,8 @@ fn giving_up_goes_back_to_a_key_that_lives_elsewhere() {
         let former = crate::support::fabrikam().key.id();
         desk.run(&format!("tenant activate {former} --tenant tenant")).exits(0);
         let store = format!("managed = \"customer\"\nstore = \"{}\"", bench.uri("target"));
-        let migration = SMALL.replace("managed = \"service\"", &store) + "\n[decommission]\nactivity-watched = true\nconnection-point-removed = true\n";
+        let migration =
+            SMALL.replace("managed = \"service\"", &store) + "\n[decommission]\nactivity-watched = true\nconnection-point-removed = true\n";
         let people = planned(desk, &migration);
         approve(desk, &people[0]).exits(0);
         desk.run("apply plan.json --approval person-0.approval").exits(8);

@@ -162,6 +162,8 @@ fn an_interrupted_run_of_two_forests_is_shown_as_it_was_and_looks_well() {
         }
         let approvals: Vec<String> = people.iter().flat_map(|person| ["--approval".to_owned(), format!("{person}.approval")]).collect();
         let mut arguments = vec!["apply", "plan.json", "--transcript", "plan.transcript.jsonl"];
+        // What people do first is done, so that the program is killed in work of its own.
+        arguments.extend(["--confirm", "manual/module", "--confirm", "manual/prepare-exchange"]);
         arguments.extend(approvals.iter().map(String::as_str));
         let interrupted = can_trace(NAME) && killed_at(desk, "fsync", 30, &arguments);
         apply_through(desk, &people.iter().map(String::as_str).collect::<Vec<_>>());

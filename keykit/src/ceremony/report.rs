@@ -29,7 +29,7 @@ use crate::migration::apply::{Record, SeenKey};
 use crate::migration::plan::Plan;
 use crate::migration::verify::{Check, Findings};
 use crate::store::StoreIdentity;
-use crate::tenant::{Era, KeyStatus, Managed, TenantKey, TenantView, TenantTemplate};
+use crate::tenant::{Era, KeyStatus, Managed, TenantKey, TenantTemplate, TenantView};
 
 /// What a report is made from.
 #[derive(Debug)]

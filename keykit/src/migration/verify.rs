@@ -143,9 +143,11 @@ pub(super) fn key(findings: &mut Findings, place: &KeyInPlace<'_>) {
         let proof = token_attributes(&record, wanted);
         findings.note(proof.name, &about, proof.ok, proof.detail);
     }
-    let source = place.source.as_ref().map_err(|error| error.to_string()).and_then(|source| {
-        source.find(&id).map(|at_source| (*source, at_source)).map_err(|error| error.to_string())
-    });
+    let source = place
+        .source
+        .as_ref()
+        .map_err(|error| error.to_string())
+        .and_then(|source| source.find(&id).map(|at_source| (*source, at_source)).map_err(|error| error.to_string()));
     match source {
         Err(problem) if place.source_may_be_gone => {
             findings.note("source-was-taken-out-of-service", &about, true, problem);

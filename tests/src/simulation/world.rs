@@ -8,8 +8,8 @@ use keykit::ceremony::ApprovalPolicy;
 use keykit::key::KeyId;
 use keykit::migration::MigrationPath;
 use keykit::migration::apply::{Observed, TakenBack, World, parse_journal, segment_of};
-use keykit::migration::rules::Step as Documented;
 use keykit::migration::plan::{Action, FileKind, Phase, Plan, PlannedFile, PlannedKey, PlannedTemplate, PlannedTenant, Step, Undo};
+use keykit::migration::rules::Step as Documented;
 use keykit::store::capability::WrapRoute;
 use keykit::tenant::{Era, Managed};
 use keykit::{Error, Result};
@@ -34,7 +34,12 @@ pub fn plan_of(path: MigrationPath) -> Plan {
     let (mut keys, mut steps) = (Vec::new(), vec![step("check-sources".into(), Action::CheckSources)]);
     for name in ["first", "second"] {
         let key_id = KeyId::of_spki(name.as_bytes());
-        let template = PlannedTemplate { id: format!("template-{name}"), name: name.into(), sha256: canonical::sha256_hex(name.as_bytes()), terms: canonical::sha256_hex(name.as_bytes()) };
+        let template = PlannedTemplate {
+            id: format!("template-{name}"),
+            name: name.into(),
+            sha256: canonical::sha256_hex(name.as_bytes()),
+            terms: canonical::sha256_hex(name.as_bytes()),
+        };
         steps.push(step(format!("import-key/{name}"), Action::ImportKey { key_id }));
         steps.push(step(format!("prove-key/{name}"), Action::ProveKey { key_id, licences: Vec::new() }));
         steps.push(step(format!("import-templates/{name}"), Action::ImportTemplates { key_id, templates: vec![template.clone()] }));

@@ -424,7 +424,11 @@ impl<'e> TenantWorld<'e> {
             seen.push_str(&format!("; {anew} signed anew, which say the same"));
         }
         if !changed.is_empty() {
-            seen.push_str(&format!("; {} edited in this tenant, which say something else than the exported ones: {}", changed.len(), changed.join(" ")));
+            seen.push_str(&format!(
+                "; {} edited in this tenant, which say something else than the exported ones: {}",
+                changed.len(),
+                changed.join(" ")
+            ));
         }
         Ok(Observed::Present(seen))
     }
@@ -480,7 +484,8 @@ impl<'e> TenantWorld<'e> {
             let keep_transferable = plan.allows("keep-transferable");
             let source_may_be_gone = source_may_be_gone && key.path == MigrationPath::HsmToHsm;
             let tenant = &tenant;
-            let place = verify::KeyInPlace { key, domains, tenant, target, target_name: &name, source, source_may_be_gone, samples, keep_transferable };
+            let place =
+                verify::KeyInPlace { key, domains, tenant, target, target_name: &name, source, source_may_be_gone, samples, keep_transferable };
             verify::key(&mut findings, &place);
         }
         for entry in tenant.keys().iter().filter(|entry| plan.key(&entry.key_id).is_none()) {

@@ -324,7 +324,10 @@ fn approvals_can_be_met() {
         problems(&ORGANISATIONS[0].replacen(from, to, 1))
     };
     let too_many = with("\nthreshold = 2", "\nthreshold = 4");
-    assert!(too_many[0].contains("`threshold` is 4 and 3 people are named") && too_many[1].contains("must be higher than `threshold`"), "{too_many:?}");
+    assert!(
+        too_many[0].contains("`threshold` is 4 and 3 people are named") && too_many[1].contains("must be higher than `threshold`"),
+        "{too_many:?}"
+    );
     assert!(with("\nthreshold = 2", "\nthreshold = 0")[0].contains("`threshold` must be at least 1"));
     assert!(with("danger-threshold = 3", "danger-threshold = 4")[0].contains("`danger-threshold` is 4 and 3 people are named"));
     for lower in ["danger-threshold = 1", "danger-threshold = 2"] {

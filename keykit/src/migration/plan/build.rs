@@ -91,7 +91,8 @@ pub fn build(inputs: PlanInputs<'_>) -> Result<Plan> {
     };
     let licences = &inputs.licences;
     let approval_text = approval_text(&approval, !dangers.is_empty());
-    let (steps, omitted) = process::steps(&process::Known { migration, tenant: &tenant, keys: &keys, domains: &inputs.domains, licences }, approval_text)?;
+    let (steps, omitted) =
+        process::steps(&process::Known { migration, tenant: &tenant, keys: &keys, domains: &inputs.domains, licences }, approval_text)?;
     findings.extend(omitted.iter().filter(|step| step.is_open).map(|step| PlannedFinding {
         rule: None,
         severity: Severity::Unstated,

@@ -9,8 +9,12 @@ use crate::ceremony::{Approver, CustodianPublicKey};
 /// A plan with two keys and a step of every kind.
 pub(crate) fn sample() -> Plan {
     let (first, second) = (KeyId::of_spki(b"first"), KeyId::of_spki(b"second"));
-    let template =
-        PlannedTemplate { id: "1c0a6e57-7e4f-4c58-9b9c-6f0a7a4d8a11".into(), name: "Confidential".into(), sha256: canonical::sha256_hex(b"<t/>"), terms: canonical::sha256_hex(b"t") };
+    let template = PlannedTemplate {
+        id: "1c0a6e57-7e4f-4c58-9b9c-6f0a7a4d8a11".into(),
+        name: "Confidential".into(),
+        sha256: canonical::sha256_hex(b"<t/>"),
+        terms: canonical::sha256_hex(b"t"),
+    };
     let key = |key_id, file: &str, templates| PlannedKey {
         key_id,
         modulus_bits: 2048,

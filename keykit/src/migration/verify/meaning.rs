@@ -38,7 +38,11 @@ const MEANINGS: &[(&str, Subject, &str)] = {
         ("keyring-says-how-the-key-is-kept", OldContent, "The keyring says rightly who keeps the key, and whether it may leave."),
         ("source-was-taken-out-of-service", OldContent, "The source no longer answers, as it was to be; the key in the store was tried without it."),
         ("key-signs-and-opens-under-its-certificate", OldContent, "The key in the store signs, and opens what is sealed to its certificate."),
-        ("other-key-of-the-keyring-is-in-its-store", OldContent, "A key of the tenant that this plan did not bring is in the store that the keyring names."),
+        (
+            "other-key-of-the-keyring-is-in-its-store",
+            OldContent,
+            "A key of the tenant that this plan did not bring is in the store that the keyring names.",
+        ),
         ("rollback-goes-to-a-key-of-the-tenant", NewContent, "The key that was active before is still there, archived."),
         ("custodians-are-those-of-the-plan", NewContent, "The people who must approve changes of this tenant are those of the plan."),
         ("template-says-what-was-exported", NewContent, "A template says what was exported: nothing has overwritten it."),
@@ -69,7 +73,13 @@ mod tests {
     /// Names stand in two files, as the first argument of `note` and of `Proof::new`.
     #[test]
     fn every_check_of_the_sources_has_a_meaning() {
-        let sources = [include_str!("../verify.rs"), include_str!("../proof.rs"), include_str!("../apply/tenant_world.rs"), include_str!("../apply/tenant_world/made_files.rs")].concat();
+        let sources = [
+            include_str!("../verify.rs"),
+            include_str!("../proof.rs"),
+            include_str!("../apply/tenant_world.rs"),
+            include_str!("../apply/tenant_world/made_files.rs"),
+        ]
+        .concat();
         let mut known = 0;
         for text in sources.split('"').skip(1).step_by(2) {
             let is_name = text.contains('-') && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');

@@ -109,7 +109,10 @@ pub(super) fn preparation(known: &Known<'_>) -> Vec<ByHand> {
 /// A transfer file goes to its receiver.
 pub(super) fn import_package(key: &PlannedKey, file: &str, transfer: &PlannedTransfer) -> ByHand {
     let short = key.key_id.short();
-    let text = format!("bring {file} to {} by the commands that make-package/{short} printed, and compare the public key there with {}", transfer.profile, key.key_id);
+    let text = format!(
+        "bring {file} to {} by the commands that make-package/{short} printed, and compare the public key there with {}",
+        transfer.profile, key.key_id
+    );
     step(Documented::Keys, &[69, 105, 107, 108], format!("import-package/{short}"), text).with(
         &[file.to_owned()],
         &["the receiver holds the key; the service is given its URL, with the version, when the domain is imported without its key"],
@@ -119,7 +122,9 @@ pub(super) fn import_package(key: &PlannedKey, file: &str, transfer: &PlannedTra
 
 /// The active key of a service that keykit does not reach.
 pub(super) fn activate_key(id: &KeyId) -> ByHand {
-    let text = format!("import the domains without their keys with the URLs of the keys, then make the key {id} the active one with Set-AipServiceKeyProperties -Active $true");
+    let text = format!(
+        "import the domains without their keys with the URLs of the keys, then make the key {id} the active one with Set-AipServiceKeyProperties -Active $true"
+    );
     step(Documented::Keys, &[55, 56, 113, 117, 118], format!("activate-key/{}", id.short()), text).with(
         &[format!("the key {id}")],
         &["this key is active in the service; every other one is archived"],
@@ -284,7 +289,8 @@ pub(super) fn decommission(known: &Known<'_>) -> Vec<ByHand> {
             format!("{kind} {}", cluster.name.value)
         })
         .collect();
-    let text = "take AD RMS out of service: the service connection point first; keep its keys, backups and passwords as long as anybody may need them";
+    let text =
+        "take AD RMS out of service: the service connection point first; keep its keys, backups and passwords as long as anybody may need them";
     vec![step(Documented::Decommission, &[18, 38, 182, 210, 211, 212, 213], "decommission", text).with(
         &roots,
         &["nobody asks AD RMS any more; what it protected opens with the tenant's keys"],
@@ -309,7 +315,9 @@ pub(super) fn completion(known: &Known<'_>) -> Vec<ByHand> {
     }
     if migration.onboarding.is_some() {
         let policy = cmdlet(migration, "Set", "OnboardingControlPolicy");
-        let text = format!("remove the onboarding controls: {policy} -UseRmsUserLicense $False, then check that no group is left in it, then delete the group");
+        let text = format!(
+            "remove the onboarding controls: {policy} -UseRmsUserLicense $False, then check that no group is left in it, then delete the group"
+        );
         steps.push(step(Documented::Complete, &[156], "onboarding-removal", text).with(
             &[tenant_of(known)],
             &["everybody can protect with the new service"],
@@ -321,7 +329,8 @@ pub(super) fn completion(known: &Known<'_>) -> Vec<ByHand> {
 
 /// Step 12 in a service that keykit does not reach.
 pub(super) fn rekey_of_a_service(bits: usize) -> ByHand {
-    let text = format!("make a new key of {bits} bits at the receiver, give the service its URL with Use-AipServiceKeyVaultKey, and make it the active one");
+    let text =
+        format!("make a new key of {bits} bits at the receiver, give the service its URL with Use-AipServiceKeyVaultKey, and make it the active one");
     step(Documented::Rekey, &[113, 119, 215, 216, 217, 218], "rekey", text).with(
         &["the key that is active now".to_owned()],
         &["the new key is active; every other one is archived, and opens what it protected"],
@@ -363,7 +372,11 @@ pub(super) fn omitted(known: &Known<'_>, steps: &[Step]) -> Vec<OmittedStep> {
             None => (Documented::Servers, true, "the migration file has no [services] table"),
             Some(_) => (Documented::Servers, false, "no server uses rights management"),
         },
-        (Documented::Decommission, true, "the migration file has no [decommission] table, and AD RMS must not run on beside the new service (rule 18)"),
+        (
+            Documented::Decommission,
+            true,
+            "the migration file has no [decommission] table, and AD RMS must not run on beside the new service (rule 18)",
+        ),
         (Documented::Complete, false, "there are no controls and no records to remove"),
         match &migration.rekey {
             None => (Documented::Rekey, false, "the migration file asks for no new key, and no rule demands one"),

@@ -108,15 +108,7 @@ impl StepList {
         let every_file: Vec<String> = keys.iter().flat_map(|key| key.domains.iter().chain(&key.evidence).cloned()).collect();
         let exported: usize = keys.iter().map(|key| key.domains.len()).sum();
         let effects = vec![format!("the {exported} exported domains are still those that this plan was made from")];
-        self.push(
-            Documented::Keys,
-            &[43, 44, 45, 46, 47, 48, 59],
-            "check-sources".into(),
-            Action::CheckSources,
-            every_file,
-            effects,
-            Undo::Nothing,
-        );
+        self.push(Documented::Keys, &[43, 44, 45, 46, 47, 48, 59], "check-sources".into(), Action::CheckSources, every_file, effects, Undo::Nothing);
         for key in keys {
             let mut inputs = key.domains.clone();
             inputs.extend(key.source.clone());
