@@ -20,8 +20,8 @@ use keykit::{Error, Result};
 
 use foreign::Foreign;
 use mail::Header;
-pub use memory::SharedMemory;
 use memory::Held;
+pub use memory::SharedMemory;
 
 const FORMAT: &str = "protected content";
 /// So much of a file tells what it is.
@@ -222,7 +222,10 @@ impl<'a> Search<'a> {
                 }
             }
             ContainerKind::Text if length > LONGEST_LICENCE => {
-                self.not_read(inside, too_much(format!("it has {length} bytes; a licence has at most {LONGEST_LICENCE}"), None));
+                self.not_read(
+                    inside,
+                    too_much(format!("it begins as licences do, and is longer than {LONGEST_LICENCE} bytes, which no licence is"), None),
+                );
             }
             ContainerKind::Text => self.with_whole(input, length, inside, |search, bytes| {
                 if text::may_be_licence(bytes, true) {
@@ -322,6 +325,7 @@ impl<'a> Search<'a> {
             None | Some(Kind::Foreign(_)) => bytes.len() as u64,
             // A protected file has its licence before its content.
             Some(Kind::Container(ContainerKind::Pfile)) => SHORT_PREFIX + LONGEST_LICENCE,
+            Some(Kind::Container(ContainerKind::Text)) => LONGEST_LICENCE + 1,
             Some(_) => u64::MAX,
         };
         if enough > bytes.len() as u64 {

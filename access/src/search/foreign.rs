@@ -64,7 +64,9 @@ pub fn of(head: &[u8]) -> Option<Foreign> {
     let (.., name) = MARKS.iter().find(|(offset, mark, _)| is(*offset, mark))?;
     // Two marks are short, and other files begin with them by chance.
     let is_one = match *name {
-        "an ARJ archive" => head.get(2..4).is_some_and(|size| (1..=2600).contains(&u16::from_le_bytes([size.first().copied().unwrap_or(0), size.last().copied().unwrap_or(0)]))),
+        "an ARJ archive" => head
+            .get(2..4)
+            .is_some_and(|size| (1..=2600).contains(&u16::from_le_bytes([size.first().copied().unwrap_or(0), size.last().copied().unwrap_or(0)]))),
         "a bzip2 file" => head.get(4..10) == Some(b"\x31\x41\x59\x26\x53\x59".as_slice()),
         _ => true,
     };
@@ -75,9 +77,7 @@ pub(super) fn is_disc_image(input: &mut dyn Input, head: &[u8]) -> bool {
     // Its first sectors belong to the system that starts from it, and are as long as a head.
     let (offset, mark) = DISC_MARK;
     let mut bytes = [0; 5];
-    head.len() as u64 == super::HEAD
-        && input.seek(SeekFrom::Start(offset)).and_then(|_| input.read_exact(&mut bytes)).is_ok()
-        && bytes == mark
+    head.len() as u64 == super::HEAD && input.seek(SeekFrom::Start(offset)).and_then(|_| input.read_exact(&mut bytes)).is_ok() && bytes == mark
 }
 
 #[cfg(test)]

@@ -177,6 +177,7 @@ impl Search<'_> {
             }
             self.held.give_back(mail.len() as u64);
             mail.clear();
+            // The first separator stands before the first mail.
             number += 1;
             if read == 0 {
                 return;

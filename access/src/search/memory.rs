@@ -14,8 +14,10 @@ use super::too_much;
 const LITTLE: u64 = 4 << 20;
 /// A stream is read in steps of this size, so that memory is asked for before it is taken.
 const STEP: u64 = 1 << 20;
-/// The reader of compound files takes about so many bytes for each sector of 512 bytes.
+/// The reader of compound files takes about so many bytes for each sector of 512 bytes, and refuses files with more than the
+/// second number of them.
 const TABLES_OF_SECTOR: u64 = 20;
+const MOST_SECTORS: u64 = 1 << 23;
 
 /// What the threads of one run share. See the module.
 #[derive(Debug, Default)]
@@ -72,7 +74,7 @@ pub(super) fn too_much_to_hold(limit: u64) -> Error {
 
 /// What the reader of compound files holds for a file of this length.
 pub(super) fn of_compound_tables(length: u64) -> u64 {
-    length / 512 * TABLES_OF_SECTOR
+    (length / 512).min(MOST_SECTORS) * TABLES_OF_SECTOR
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use keykit::store::{KeyRequest, KeyStore};
 use keykit::xrml::writer::{UnsignedDocument, issuer_element, object_element, principal_element};
 use keykit::xrml::{Document, Guid, Object, Principal, XrmlTime, documents_in};
 use keykit_hsm_backends::memory::MemoryStore;
-use keykit_tests::child::say_skipped;
+use keykit_tests::child::skip;
 use serde_json::Value;
 
 use crate::support::{Desk, Sample, contoso, fabrikam, woodgrove};
@@ -49,7 +49,7 @@ fn judged(desk: &Desk, file: &str) -> Option<Value> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/interop/licence.py");
     let output = Command::new("python3").arg(script).arg(desk.path(file)).output();
     let Ok(output) = output else {
-        say_skipped("issue::judged", "python3 is not installed");
+        skip("issue::judged", "python3 is not installed");
         return None;
     };
     Some(serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr))))

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use keykit_tests::browser::{Scheme, browser, draw};
-use keykit_tests::child::say_skipped;
+use keykit_tests::child::skip;
 use keykit_tests::documentation::{is_written_anew, project};
 use serde_json::Value;
 
@@ -123,7 +123,7 @@ fn documentation() -> Option<PathBuf> {
 /// Draws a page at some sizes, light and dark: something is drawn, on the ground that was asked for, without a complaint.
 fn look_at(page: &Path, name: &str, sizes: &[(u32, u32)], schemes: &[Scheme], test: &str) {
     let Some(browser) = browser() else {
-        return say_skipped(test, "chromium is not installed");
+        return skip(test, "chromium is not installed");
     };
     let mut grounds = BTreeSet::new();
     for &(width, height) in sizes {

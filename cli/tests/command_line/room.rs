@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use keykit::ceremony::transcript::{Happening, Transcript};
 use keykit::migration::apply::Event;
 use keykit::migration::plan::Plan;
+use keykit_tests::child::skip;
 use serde_json::Value;
 
 use crate::ceremony::{SMALL, approve, planned, small, verified};
@@ -294,8 +295,7 @@ fn witnesses_sign_and_everything_that_is_changed_is_named() {
 #[test]
 fn openssh_judges_the_signatures_of_witnesses() {
     if Command::new("ssh-keygen").arg("-?").output().is_err() {
-        println!("skipped: ssh-keygen is not installed");
-        return;
+        return skip("room::openssh_judges_the_signatures_of_witnesses", "ssh-keygen is not installed");
     }
     let (desk, people) = carried_out();
     let closed = close(&desk, &people[0]).exits(0).json("transcript-close");

@@ -148,7 +148,8 @@ impl AccessProof {
         if sum != Some(proof.files) {
             return Err(malformed(format!("its counts do not add up to its {} files", proof.files)));
         }
-        if proof.proven != (proof.lost == 0 && proof.unknown == 0 && proof.not_looked_into == 0 && proof.opens > 0 && proof.empty_folders.is_empty()) {
+        if proof.proven != (proof.lost == 0 && proof.unknown == 0 && proof.not_looked_into == 0 && proof.opens > 0 && proof.empty_folders.is_empty())
+        {
             return Err(malformed("it says something else than its counts".into()));
         }
         match proof.sample {

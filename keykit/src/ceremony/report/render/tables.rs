@@ -111,7 +111,8 @@ fn of_proof(proof: &AccessProof) -> Html {
         let whose = [&key.licensor, &key.licensing_url].into_iter().flatten().cloned().collect::<Vec<_>>().join(", ");
         vec![code(&key.key_id.short()), text(state), text(&whose), text(&key.opens.to_string()), text(&key.fails.to_string())]
     });
-    let columns = [column("Key"), column("In the tenant"), column("Whose, as licences say"), numbers("Licences that open"), numbers("Licences that do not")];
+    let columns =
+        [column("Key"), column("In the tenant"), column("Whose, as licences say"), numbers("Licences that open"), numbers("Licences that do not")];
     html.push_line(&table("Licences by key", &columns, rows.collect()));
     if !proof.bad.is_empty() {
         html.push_line(&bad_files(proof));
