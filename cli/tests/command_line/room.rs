@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 
+use base64ct::{Base64, Encoding as _};
+use keykit::ceremony::script::{QUESTION_OF_SOURCE, QUESTIONS_OF_PEOPLE};
 use keykit::ceremony::transcript::{Happening, Transcript};
 use keykit::migration::apply::Event;
 use keykit::migration::plan::Plan;
@@ -16,14 +18,27 @@ use crate::tokens::on_tokens;
 
 const TRANSCRIPT: &str = "plan.transcript.jsonl";
 
-/// The program, and somebody who talks to it.
-struct Talk(Child);
+/// The program, and somebody who talks to it, with what was heard already.
+struct Talk(Child, String);
+
+/// Who is in the room.
+const PEOPLE: [&str; 2] = ["O. Operator", "W. Witness"];
 
 impl Talk {
     fn begin(desk: &Desk, arguments: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keykit"));
         command.args(arguments.split_whitespace()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self(desk.at_home(&mut command).spawn().unwrap())
+        let mut talk = Self(desk.at_home(&mut command).spawn().unwrap(), String::new());
+        // Who is there is asked first; a command that is refused asks nothing.
+        for (question, name) in QUESTIONS_OF_PEOPLE.iter().zip(PEOPLE) {
+            let heard = talk.listen();
+            talk.1.push_str(&heard);
+            if !heard.ends_with(&format!("{question}: ")) {
+                break;
+            }
+            talk.answer(name);
+        }
+        talk
     }
 
     /// What the program says until it asks, or until it ends.
@@ -33,7 +48,7 @@ impl Talk {
         let stderr = self.0.stderr.as_mut().unwrap();
         while stderr.read(&mut byte).unwrap() == 1 {
             heard.push(byte[0]);
-            if heard.ends_with(b"TEXT: ") || heard.ends_with(b"plan hash: ") {
+            if [b"TEXT: ".as_slice(), b"plan hash: ", b"operator: ", b"witness: "].iter().any(|end| heard.ends_with(end)) {
                 break;
             }
         }
@@ -52,6 +67,10 @@ impl Talk {
             asked.split_whitespace().filter_map(|word| word.parse::<usize>().ok()).map(|place| words[place - 1].as_str()).collect();
         assert_eq!(wanted.len(), 2, "{question}");
         self.answer(&wanted.join(" "));
+        let heard = self.listen();
+        assert!(heard.ends_with(&format!("{QUESTION_OF_SOURCE}: ")), "{heard}");
+        self.1.push_str(&heard);
+        self.answer("quiet");
     }
 
     /// Says yes to everything that is asked still. Gives what was heard.
@@ -75,7 +94,7 @@ impl Talk {
 
     fn end(self, heard: &str) -> Ran {
         let mut output = self.0.wait_with_output().unwrap();
-        output.stderr.splice(0..0, heard.bytes());
+        output.stderr.splice(0..0, self.1.bytes().chain(heard.bytes()));
         Ran(output)
     }
 }
@@ -154,7 +173,11 @@ fn the_room_is_asked_and_what_it_says_is_recorded() {
     };
     let confirmed = |wanted: &str| transcript.entries().any(|entry| matches!(&entry.what, Happening::Confirmed { step, .. } if step == wanted));
     assert!(plan.steps.iter().all(|step| done(&step.id) == 1 && confirmed(&step.id)));
-    for kind in ["approval", "words-confirmed", "session-ended"] {
+    let [operator, witness] = PEOPLE.map(str::to_owned);
+    assert!(transcript.entries().any(|entry| matches!(&entry.what, Happening::WordsConfirmed { by: Some(by), .. } if *by == witness)));
+    assert!(transcript.entries().any(|entry| entry.what == Happening::SourceQuiesced { by: operator.clone() }));
+    assert!(transcript.entries().all(|entry| !matches!(&entry.what, Happening::Confirmed { by, .. } if by.as_ref() != Some(&operator))));
+    for kind in ["approval", "words-confirmed", "source-quiesced", "session-ended"] {
         assert_eq!(kinds(&desk).iter().filter(|found| *found == kind).count(), 1, "{kind}");
     }
     let text = String::from_utf8(desk.read(TRANSCRIPT)).unwrap();
@@ -313,6 +336,98 @@ fn openssh_judges_the_signatures_of_witnesses() {
     assert!(judge(&bytes));
     bytes[100] ^= 1;
     assert!(!judge(&bytes));
+}
+
+/// Whether a line of the script stands in what was printed, with anything where the script has an ellipsis.
+fn is_printed(line: &str, printed: &str) -> bool {
+    printed.lines().any(|found| {
+        let mut rest = found;
+        line.trim().split('…').all(|piece| match rest.find(piece.trim()) {
+            Some(at) => {
+                rest = &rest[at + piece.trim().len()..];
+                true
+            }
+            None => false,
+        })
+    })
+}
+
+#[test]
+fn the_screen_shows_what_the_script_says() {
+    let (desk, people) = small();
+    let script = desk.run("--format json script plan.json").exits(0).json("script");
+    let tasks: Vec<&Value> = script["parts"].as_array().unwrap().iter().flat_map(|part| part["steps"].as_array().unwrap()).collect();
+    let key = |command: &str| command.replace("--key KEY", &format!("--key {} --password-source file:key-password", people[0]));
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_keykit")).parent().unwrap();
+    let path = std::env::join_paths(std::iter::once(program.to_owned()).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap()))).unwrap();
+    let mut in_room: Option<String> = None;
+    let mut compared = 0;
+    for task in tasks {
+        assert!(!task["when_it_fails"].as_str().unwrap().is_empty(), "{task}");
+        let texts = |name: &str| -> Vec<String> { task[name].as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect() };
+        let (commands, expected) = (texts("commands"), texts("expected"));
+        let begins = commands.iter().find(|command| command.starts_with("keykit apply"));
+        // From the command that carries the plan out on, all is on one screen, until the last step is done.
+        let printed = if let Some(command) = begins {
+            let given = command.split(" --approval").next().unwrap().trim_start_matches("keykit ");
+            let ran = Talk::begin(&desk, &format!("{given} --approval person-0.approval")).go_through(&desk).exits(0);
+            in_room = Some(format!("{}{}", ran.stderr(), ran.stdout()));
+            in_room.clone().unwrap()
+        } else if task["id"].is_string() || expected.iter().any(|line| line.starts_with("all ")) {
+            in_room.clone().unwrap()
+        } else {
+            let ours = commands.iter().filter(|command| command.starts_with("keykit ") || command.starts_with("sha256sum plan") || command.starts_with("sha256sum "));
+            let mut printed = String::new();
+            for command in ours.filter(|command| !command.contains("command -v")) {
+                // Each person approves with a key of their own; one is enough here.
+                let command = if command.starts_with("keykit approve") { key(command).replace(command.split("-o ").nth(1).unwrap(), "person-0.approval") } else { key(command) };
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &command]).env("PATH", &path);
+                let ran = desk.finish(&mut shell);
+                printed.push_str(&format!("{}{}", ran.stderr(), ran.stdout()));
+            }
+            printed
+        };
+        if task["what"].as_str().unwrap().contains(" approves, or does not") && !printed.contains("A. Custodian (") {
+            continue;
+        }
+        for line in &expected {
+            compared += 1;
+            assert!(is_printed(line, &printed), "the script says\n  {line}\nand the screen shows\n{printed}");
+        }
+    }
+    assert!(compared > 15, "{compared}");
+}
+
+#[test]
+fn the_note_of_a_transcript_is_judged_by_openssl() {
+    if Command::new("openssl").arg("version").output().is_err() {
+        return skip("room::the_note_of_a_transcript_is_judged_by_openssl", "openssl is not installed");
+    }
+    let (desk, people) = carried_out();
+    close(&desk, &people[0]).exits(0);
+    // The line of a signature: a dash, the name, base64 of the key ID and the signature (C2SP signed-note).
+    let note = String::from_utf8(desk.read(&format!("{TRANSCRIPT}.note"))).unwrap();
+    let (text, signatures) = note.split_once("\n\n").unwrap();
+    let line = signatures.lines().next().unwrap();
+    let signature = Base64::decode_vec(line.rsplit(' ').next().unwrap()).unwrap();
+    assert_eq!(signature.len(), 4 + 64);
+    // The key as OpenSSH writes it: length and "ssh-ed25519", length and 32 bytes.
+    let public = String::from_utf8(desk.read("person-0.pub")).unwrap();
+    let blob = Base64::decode_vec(public.split_whitespace().nth(1).unwrap()).unwrap();
+    // SubjectPublicKeyInfo of Ed25519 (RFC 8410 §4).
+    let der = [b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00".as_slice(), &blob[blob.len() - 32..]].concat();
+    desk.write("witness.der", der);
+    desk.write("signature", &signature[4..]);
+    let judge = |text: &str| {
+        desk.write("text", text);
+        let mut command = Command::new("openssl");
+        command.args("pkeyutl -verify -pubin -keyform DER -inkey witness.der -rawin -in text -sigfile signature".split(' '));
+        command.current_dir(desk.path("")).output().unwrap().status.success()
+    };
+    let signed = format!("{text}\n");
+    assert!(judge(&signed), "{signed}");
+    assert!(!judge(&signed.replacen("sha256 ", "sha256 0", 1)) && !judge(text));
 }
 
 #[test]
