@@ -99,7 +99,8 @@ pub fn measure(browser: &Path, page: &Path, width: u32) -> Result<(u32, u32), St
     command.arg(format!("file://{}", around.display()));
     let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
     let said = String::from_utf8_lossy(&output.stdout);
-    let numbers = said.split_once("<p id=\"p\">takes ").and_then(|(_, rest)| rest.split_once(" pixels")).and_then(|(numbers, _)| numbers.split_once(" by "));
+    let numbers =
+        said.split_once("<p id=\"p\">takes ").and_then(|(_, rest)| rest.split_once(" pixels")).and_then(|(numbers, _)| numbers.split_once(" by "));
     let (width, height) = numbers.ok_or_else(|| format!("{}, not measured: {said}\n{}", output.status, String::from_utf8_lossy(&output.stderr)))?;
     Ok((width.parse().map_err(|_| said.to_string())?, height.parse().map_err(|_| said.to_string())?))
 }

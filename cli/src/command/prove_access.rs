@@ -85,6 +85,7 @@ pub(super) fn run(arguments: &ProveAccessArguments, output: Output) -> Result<u8
         check_csv(path)?;
     }
     let empty_folders = empty_folders(&arguments.folders)?;
+    survey.check_keys()?;
 
     let walk = || Files::walk(&arguments.folders);
     let seed = arguments.seed.clone().unwrap_or_else(|| tenant.tenant_id().to_owned());
@@ -101,11 +102,10 @@ pub(super) fn run(arguments: &ProveAccessArguments, output: Output) -> Result<u8
     let scratch = tempfile::tempdir().map_err(|source| Error::Write { path: std::env::temp_dir(), source })?;
     let ledger_path = arguments.output.clone().unwrap_or_else(|| scratch.path().join("ledger.jsonl"));
     let mut ledger = Ledger::open(&ledger_path, FORMAT, &job(&tenant, arguments, &seed)?, now())?;
-    survey.check_keys()?;
     let mut items = Items::new();
     let report = bulk::survey(files, &mut ledger, &survey, &Options::default(), &mut items);
     items.finish(report)?;
-    // What was found out before, also by a run that was stopped, is true as long as the keys are there.
+    // What was found out, also before a stop, is true as long as the keys are there.
     survey.check_keys()?;
 
     let (summary, bad) = sum_up(&ledger, arguments.csv.as_deref())?;

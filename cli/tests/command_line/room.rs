@@ -10,6 +10,7 @@ use keykit::ceremony::transcript::{Happening, Transcript};
 use keykit::migration::apply::Event;
 use keykit::migration::plan::Plan;
 use keykit_tests::child::skip;
+use keykit_tests::documentation::{is_written_anew, project};
 use serde_json::Value;
 
 use crate::ceremony::{SMALL, approve, planned, small, verified};
@@ -18,8 +19,8 @@ use crate::tokens::on_tokens;
 
 const TRANSCRIPT: &str = "plan.transcript.jsonl";
 
-/// The program, and somebody who talks to it, with what was heard already.
-struct Talk(Child, String);
+/// The program, and somebody who talks to it, with what was heard already, and all that stands on the screen.
+struct Talk(Child, String, String);
 
 /// Who is in the room.
 const PEOPLE: [&str; 2] = ["O. Operator", "W. Witness"];
@@ -28,7 +29,7 @@ impl Talk {
     fn begin(desk: &Desk, arguments: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keykit"));
         command.args(arguments.split_whitespace()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut talk = Self(desk.at_home(&mut command).spawn().unwrap(), String::new());
+        let mut talk = Self(desk.at_home(&mut command).spawn().unwrap(), String::new(), String::new());
         // Who is there is asked first; a command that is refused asks nothing.
         for (question, name) in QUESTIONS_OF_PEOPLE.iter().zip(PEOPLE) {
             let heard = talk.listen();
@@ -52,10 +53,13 @@ impl Talk {
                 break;
             }
         }
-        String::from_utf8(heard).unwrap()
+        let heard = String::from_utf8(heard).unwrap();
+        self.2.push_str(&heard);
+        heard
     }
 
     fn answer(&mut self, text: &str) {
+        self.2.push_str(&format!("{text}\n"));
         writeln!(self.0.stdin.as_mut().unwrap(), "{text}").unwrap();
     }
 
@@ -74,7 +78,12 @@ impl Talk {
     }
 
     /// Says yes to everything that is asked still. Gives what was heard.
-    fn go_through(mut self, desk: &Desk) -> Ran {
+    fn go_through(self, desk: &Desk) -> Ran {
+        self.go_through_and_show(desk).0
+    }
+
+    /// The same, with all that stands on the screen at the end.
+    fn go_through_and_show(mut self, desk: &Desk) -> (Ran, String) {
         let mut all = String::new();
         loop {
             let heard = self.listen();
@@ -89,7 +98,10 @@ impl Talk {
                 break;
             }
         }
-        self.end(&all)
+        let mut screen = std::mem::take(&mut self.2);
+        let ran = self.end(&all);
+        screen.push_str(&ran.stdout());
+        (ran, screen)
     }
 
     fn end(self, heard: &str) -> Ran {
@@ -376,11 +388,17 @@ fn the_screen_shows_what_the_script_says() {
         } else if task["id"].is_string() || expected.iter().any(|line| line.starts_with("all ")) {
             in_room.clone().unwrap()
         } else {
-            let ours = commands.iter().filter(|command| command.starts_with("keykit ") || command.starts_with("sha256sum plan") || command.starts_with("sha256sum "));
+            let ours = commands
+                .iter()
+                .filter(|command| command.starts_with("keykit ") || command.starts_with("sha256sum plan") || command.starts_with("sha256sum "));
             let mut printed = String::new();
             for command in ours.filter(|command| !command.contains("command -v")) {
                 // Each person approves with a key of their own; one is enough here.
-                let command = if command.starts_with("keykit approve") { key(command).replace(command.split("-o ").nth(1).unwrap(), "person-0.approval") } else { key(command) };
+                let command = if command.starts_with("keykit approve") {
+                    key(command).replace(command.split("-o ").nth(1).unwrap(), "person-0.approval")
+                } else {
+                    key(command)
+                };
                 let mut shell = Command::new("sh");
                 shell.args(["-c", &command]).env("PATH", &path);
                 let ran = desk.finish(&mut shell);
@@ -397,6 +415,73 @@ fn the_screen_shows_what_the_script_says() {
         }
     }
     assert!(compared > 15, "{compared}");
+}
+
+/// What a run shows, shortened for a page: words after the fourth, and QR codes.
+fn shortened(screen: &str) -> String {
+    let mut text = String::new();
+    for line in screen.trim_end().lines() {
+        if line.chars().any(|character| "█▀▄".contains(character)) {
+            continue;
+        }
+        let words: Vec<&str> = line.split(' ').collect();
+        let line = if line.starts_with("words: ") && words.len() > 6 { format!("{} …", words[..5].join(" ")) } else { line.to_owned() };
+        text.push_str(&format!("{}\n", line.trim_end()));
+    }
+    text.trim_end().to_owned()
+}
+
+/// The same without what is of one run alone: digests, keys, times, words and their places.
+fn without_chance(text: &str) -> Vec<String> {
+    let is_chance = |word: &str| {
+        let digits = word.split(|character: char| !character.is_ascii_hexdigit()).map(str::len).max().unwrap_or_default();
+        digits >= 16 || word.starts_with("SHA256:") || word.starts_with("(SHA256:") || (word.starts_with("20") && word.contains('T'))
+    };
+    text.lines()
+        .map(|line| match line.split_once(" of the plan hash: ") {
+            Some(_) => "words of the plan hash".to_owned(),
+            None if line.starts_with("words: ") => "words".to_owned(),
+            None => line.split(' ').map(|word| if is_chance(word) { "#" } else { word }).collect::<Vec<_>>().join(" "),
+        })
+        .collect()
+}
+
+/// Where the guide shows the room.
+const IN_THE_GUIDE: [&str; 2] = ["<!-- room: a test writes and compares this -->\n", "<!-- end of room -->\n"];
+
+#[test]
+fn the_guide_shows_what_the_room_sees() {
+    let (desk, people) = small();
+    let mut section = String::new();
+    let mut show = |command: &str, screen: &str| section.push_str(&format!("```text\n$ {command}\n{}\n```\n\n", shortened(screen)));
+    let script = desk.run("script plan.json").exits(0).stdout();
+    let (_, first) = script.split_once("### 3.2").unwrap();
+    let (step, _) = first.split_once("### 3.3").unwrap();
+    let indented: String = format!("### 3.2{step}").trim_end().lines().map(|line| format!("{}\n", format!("    {line}").trim_end())).collect();
+    show("keykit script plan.json -o script.md", "keykit: the script of the plan … is in script.md");
+    approve(&desk, &people[0]).exits(0);
+    let (ran, screen) = Talk::begin(&desk, "apply plan.json --ceremony --approval person-0.approval").go_through_and_show(&desk);
+    ran.exits(0);
+    show("keykit apply plan.json --ceremony --approval person-0.approval", &screen);
+    let noted = desk.run_with(&["transcript", "note", TRANSCRIPT, "--by", "W. Witness", "the projector failed"]).exits(0);
+    show(&format!("keykit transcript note {TRANSCRIPT} --by 'W. Witness' 'the projector failed'"), &noted.stdout());
+    let close = format!("transcript close {TRANSCRIPT} --plan plan.json --key person-0");
+    show(&format!("keykit {close}"), &desk.run(&format!("{close} --password-source file:key-password")).exits(0).stdout());
+    let verify = format!("transcript verify {TRANSCRIPT} --note {TRANSCRIPT}.note --plan plan.json");
+    show(&format!("keykit {verify}"), &desk.run(&verify).exits(0).stdout());
+    let report = "report plan.json -o report.html";
+    let ran = desk.run(report);
+    show(&format!("keykit {report}"), &format!("{}{}", ran.stderr(), ran.stdout()));
+    section.push_str(&format!("A step of the script, as it is printed:\n\n{indented}\n"));
+    let path = project().join("docs/ceremony-guide.md");
+    let guide = fs::read_to_string(&path).unwrap();
+    let [begin, end] = IN_THE_GUIDE;
+    let (before, rest) = guide.split_once(begin).unwrap();
+    let (shown, after) = rest.split_once(end).unwrap();
+    if is_written_anew() {
+        return fs::write(&path, format!("{before}{begin}{section}{end}{after}")).unwrap();
+    }
+    assert_eq!(without_chance(shown), without_chance(&section), "write it anew: see the head of schemas.rs");
 }
 
 #[test]

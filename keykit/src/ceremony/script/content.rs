@@ -1,8 +1,8 @@
 //! From a plan to the content of its script.
 
 use super::{
-    CheckedFile, CheckedKey, Part, Person, QUESTION, QUESTION_BY_HAND, QUESTION_OF_SOURCE, QUESTIONS_OF_PEOPLE, Task, WITNESSED_WORDS,
-    approval_file, key_name, quoted, step_line, transcript_name, with_prompt, without_pin, words_of,
+    CheckedFile, CheckedKey, Part, Person, QUESTION, QUESTION_BY_HAND, QUESTION_OF_SOURCE, QUESTIONS_OF_PEOPLE, Task, WITNESSED_WORDS, approval_file,
+    key_name, quoted, step_line, transcript_name, with_prompt, without_pin, words_of,
 };
 use crate::error::Result;
 use crate::key::KeyId;
@@ -13,7 +13,8 @@ use crate::migration::plan::{Action, Plan, PlannedKey, Step, Undo};
 const ROLES_OF_THE_ROOM: [&str; 3] = ["operator", "witness", "auditor"];
 
 pub(super) fn tenant(plan: &Plan) -> String {
-    let place = plan.tenant.store.as_ref().map_or_else(|| format!("the folder {}", plan.tenant.folder), |store| format!("the token {}", without_pin(store)));
+    let place =
+        plan.tenant.store.as_ref().map_or_else(|| format!("the folder {}", plan.tenant.folder), |store| format!("the token {}", without_pin(store)));
     format!("{} ({}, region {}); keys go into {place}", plan.tenant.name, plan.tenant.id, plan.tenant.region)
 }
 
@@ -100,7 +101,11 @@ pub(super) fn parts(plan: &Plan, hash: &str, words: &str, plan_file: &str) -> Ve
             purpose: "One command goes through all steps and asks before each. What was done is never done twice.",
             steps: carrying_out(plan, hash, plan_file),
         },
-        Part { title: "Closing", purpose: "What was done is checked from the ground up, and the record is signed.", steps: closing(plan, hash, plan_file) },
+        Part {
+            title: "Closing",
+            purpose: "What was done is checked from the ground up, and the record is signed.",
+            steps: closing(plan, hash, plan_file),
+        },
     ]
 }
 
@@ -319,7 +324,8 @@ fn closing(plan: &Plan, hash: &str, plan_file: &str) -> Vec<Task> {
                 ),
             ],
             expected: vec!["… lines, closed".into(), format!("plan {hash}")],
-            when_it_fails: "Keep both copies of the transcript, and don't hand in either: the problem that is named says which line was changed.".into(),
+            when_it_fails: "Keep both copies of the transcript, and don't hand in either: the problem that is named says which line was changed."
+                .into(),
             ..Task::default()
         },
         Task {
