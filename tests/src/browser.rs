@@ -78,7 +78,8 @@ pub fn draw(browser: &Path, page: &Path, (width, height): (u32, u32), scheme: Sc
     decode(bytes).ok_or_else(|| "the picture is no PNG of the expected kind".to_owned())
 }
 
-/// Width and height that a page takes in a window of this width, in pixels: it runs over where its width is the larger one.
+/// Width and height that a page takes in a window of this width, in pixels: it runs over where its width is the larger one. A text
+/// of a drawing that runs over the box that it begins in is an error.
 ///
 /// The page runs no script, so it is looked at from outside: a page around it measures it.
 ///
@@ -89,7 +90,12 @@ pub fn measure(browser: &Path, page: &Path, width: u32) -> Result<(u32, u32), St
     let around = folder.path().join("around.html");
     let text = format!(
         "<!doctype html><body><iframe id=f width={width} height=1000 style=border:0 src=\"file://{}\"></iframe><p id=p></p><script>\
-         f.onload = () => {{ const e = f.contentDocument.documentElement; p.textContent = `takes ${{e.scrollWidth}} by ${{e.scrollHeight}} pixels`; }}\
+         const over = t => {{\
+           const a = t.getBoundingClientRect(), boxes = [...t.ownerSVGElement.querySelectorAll('rect')].map(r => r.getBoundingClientRect());\
+           return a.width > 0 && boxes.some(b => b.left <= a.left && a.left < b.right && b.top <= a.top && a.bottom <= b.bottom && a.right > b.right); }};\
+         f.onload = () => {{ const d = f.contentDocument, e = d.documentElement;\
+           const texts = [...d.querySelectorAll('svg text')].filter(over).map(t => t.textContent).join('; ');\
+           p.textContent = `takes ${{e.scrollWidth}} by ${{e.scrollHeight}} pixels; over: ${{texts}}.`; }}\
          </script>",
         page.display()
     );
@@ -102,6 +108,10 @@ pub fn measure(browser: &Path, page: &Path, width: u32) -> Result<(u32, u32), St
     let numbers =
         said.split_once("<p id=\"p\">takes ").and_then(|(_, rest)| rest.split_once(" pixels")).and_then(|(numbers, _)| numbers.split_once(" by "));
     let (width, height) = numbers.ok_or_else(|| format!("{}, not measured: {said}\n{}", output.status, String::from_utf8_lossy(&output.stderr)))?;
+    let over = said.split_once(" pixels; over: ").and_then(|(_, rest)| rest.split_once(".</p>")).map_or("not said", |(over, _)| over);
+    if !over.is_empty() {
+        return Err(format!("texts run over their boxes: {over}"));
+    }
     Ok((width.parse().map_err(|_| said.to_string())?, height.parse().map_err(|_| said.to_string())?))
 }
 
