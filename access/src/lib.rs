@@ -16,6 +16,6 @@ pub mod sample;
 pub mod search;
 pub mod summary;
 
-pub use prove::{AccessSurvey, FileFinding, FileVerdict, LicenceProblem, LicenceVerdict};
+pub use prove::{AccessSurvey, FileFinding, FileVerdict, LicenceProblem, LicenceVerdict, NamedServer};
 pub use search::{Limits, search};
 pub use summary::Summary;

@@ -1,16 +1,18 @@
 //! The result of a survey: per key, and the files that would be lost.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 
 use keykit::bulk::{Ledger, LedgerLine};
 use keykit::key::KeyId;
 use keykit::{Error, Result};
 use serde::Serialize;
 
-use crate::prove::{FileFinding, FileVerdict};
+use crate::prove::{FileFinding, FileVerdict, NamedServer};
 
-/// What a survey found, all runs of it together.
+/// So many bytes are given to the writer at a time.
+const BUFFER: usize = 64 << 10;
+
+/// What a survey found, also the parts of a run that was stopped and went on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// Files that were looked at.
@@ -23,6 +25,8 @@ pub struct Summary {
     pub lost: u64,
     /// Files that could not be read whole.
     pub unknown: u64,
+    /// Files that are or hold archives or stores of kinds that are not looked into.
+    pub not_looked_into: u64,
     /// Bytes of all files.
     pub bytes: u64,
     /// Licences by key, those that open and those that do not.
@@ -30,12 +34,15 @@ pub struct Summary {
 }
 
 /// What a survey found about one key.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct KeySummary {
     /// Licences that open under it.
     pub opens: u64,
     /// Licences that are sealed to it and do not open, as far as files list them.
     pub fails: u64,
+    /// Whose key it is, as the first licence that does not open names it.
+    #[serde(flatten)]
+    pub server: NamedServer,
 }
 
 impl Summary {
@@ -45,8 +52,8 @@ impl Summary {
     /// As [`Ledger::lines`]; what `each` says.
     pub fn of(ledger: &Ledger, mut each: impl FnMut(&LedgerLine<FileFinding>) -> Result<()>) -> Result<Self> {
         let mut summary = Self::default();
-        ledger.lines::<FileFinding>(|line, is_last| {
-            if !is_last {
+        ledger.lines::<FileFinding>(|line, counts| {
+            if !counts {
                 return Ok(());
             }
             summary.add(&line);
@@ -63,48 +70,64 @@ impl Summary {
             FileVerdict::Opens => self.opens += 1,
             FileVerdict::Lost => self.lost += 1,
             FileVerdict::Unknown => self.unknown += 1,
+            FileVerdict::NotLookedInto => self.not_looked_into += 1,
         }
         for (key, count) in &line.finding.opens {
             self.keys.entry(*key).or_default().opens += count;
         }
-        for key in line.finding.problems.iter().filter_map(|problem| problem.key_id) {
-            self.keys.entry(key).or_default().fails += 1;
+        for (key, server) in line.finding.problems.iter().filter_map(|problem| Some((problem.key_id?, &problem.server))) {
+            let summary = self.keys.entry(key).or_default();
+            summary.fails += 1;
+            if summary.server == NamedServer::default() {
+                summary.server = server.clone();
+            }
         }
     }
 
-    /// Whether every file was read and every licence opens.
+    /// Files of which nothing good is known: lost, unknown, or not looked into.
+    #[must_use]
+    pub fn bad(&self) -> u64 {
+        self.lost + self.unknown + self.not_looked_into
+    }
+
+    /// Whether there are protected files, every file was read, and every licence opens. Where nothing was found nothing is proven:
+    /// the share may not have been there.
     #[must_use]
     pub fn proves_access(&self) -> bool {
-        self.lost == 0 && self.unknown == 0
+        self.bad() == 0 && self.opens > 0
     }
 }
 
-/// Writes bad files as CSV (RFC 4180): path, place in the file, verdict, key, problem.
+/// Writes bad files as CSV (RFC 4180): path, place in the file, verdict, key, whose it is and where that gives licences, problem.
 #[derive(Debug)]
 pub struct CsvOfProblems<W> {
     writer: W,
+    buffer: Vec<u8>,
 }
 
-impl<W: Write> CsvOfProblems<W> {
-    /// Begins with the header.
+impl<W: FnMut(&[u8]) -> Result<()>> CsvOfProblems<W> {
+    /// Begins with the header. `writer` takes the bytes.
     ///
     /// # Errors
-    /// [`Error::Write`].
-    pub fn new(mut writer: W) -> Result<Self> {
-        writer.write_all(b"path,inside,verdict,key_id,problem\r\n").map_err(failed)?;
-        Ok(Self { writer })
+    /// What the writer says.
+    pub fn new(writer: W) -> Result<Self> {
+        let mut csv = Self { writer, buffer: Vec::new() };
+        csv.put(b"path,inside,verdict,key_id,licensor,licensing_url,problem\r\n")?;
+        Ok(csv)
     }
 
     /// Writes the problems of one file.
     ///
     /// # Errors
-    /// [`Error::Write`].
+    /// What the writer says.
     pub fn add(&mut self, line: &LedgerLine<FileFinding>) -> Result<()> {
         for problem in &line.finding.problems {
             let verdict = serde_name(&problem.verdict)?;
             let key = problem.key_id.map(|key| key.to_string()).unwrap_or_default();
-            let fields = [line.id.as_str(), &problem.inside, &verdict, &key, &problem.problem].map(quote).join(",");
-            self.writer.write_all(format!("{fields}\r\n").as_bytes()).map_err(failed)?;
+            let NamedServer { licensor, licensing_url } = &problem.server;
+            let [licensor, url] = [licensor, licensing_url].map(|name| name.as_deref().unwrap_or_default());
+            let fields = [line.id.as_str(), &problem.inside, &verdict, &key, licensor, url, &problem.problem].map(quote).join(",");
+            self.put(format!("{fields}\r\n").as_bytes())?;
         }
         Ok(())
     }
@@ -112,14 +135,19 @@ impl<W: Write> CsvOfProblems<W> {
     /// Ends the file.
     ///
     /// # Errors
-    /// [`Error::Write`].
+    /// What the writer says.
     pub fn finish(mut self) -> Result<()> {
-        self.writer.flush().map_err(failed)
+        (self.writer)(&self.buffer)
     }
-}
 
-fn failed(source: std::io::Error) -> Error {
-    Error::Write { path: "the CSV file".into(), source }
+    fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= BUFFER {
+            (self.writer)(&self.buffer)?;
+            self.buffer.clear();
+        }
+        Ok(())
+    }
 }
 
 /// The name of a value as JSON has it.

@@ -152,10 +152,10 @@ pub(crate) struct ProveAccessArguments {
     /// Folders (or files) to go through; archives and mail are looked into
     #[arg(required = true, value_hint = ValueHint::AnyPath)]
     pub(crate) folders: Vec<PathBuf>,
-    /// Ledger with one JSON line for each file; with it a run that was stopped goes on where it was
+    /// Ledger with one JSON line for each file: a run that was stopped goes on where it was, and one that ended begins anew
     #[arg(long, short, value_name = "LEDGER", value_hint = ValueHint::FilePath)]
     pub(crate) output: Option<PathBuf>,
-    /// Write the files that would be lost, with the reason, as CSV
+    /// Write the files that would be lost, with the reason, as CSV; the file must not be there yet
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) csv: Option<PathBuf>,
     /// Look at so many files only, drawn at random, and say what they prove
@@ -164,6 +164,12 @@ pub(crate) struct ProveAccessArguments {
     /// What decides which files are drawn; the tenant's identity unless given
     #[arg(long, requires = "sample", value_name = "TEXT")]
     pub(crate) seed: Option<String>,
+    /// Most that one file may unpack to, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    pub(crate) unpack_limit: u64,
+    /// Most that is held in memory for one file, in MiB; one file at a time takes more than a little
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    pub(crate) hold_limit: u64,
     #[command(flatten)]
     pub(crate) keyring: KeyringPassword,
     /// Where the PIN of a token comes from: prompt, fd:N, file:PATH, env:VAR or exec:CMD

@@ -7,17 +7,19 @@
 //! | [`ContainerKind::OfficeCompound`] | an Office document of either generation in a compound file | yes |
 //! | [`ContainerKind::Rpmsg`] | the `message.rpmsg` attachment of a protected mail | yes |
 
+mod compound;
 mod data_spaces;
 mod office;
 mod pfile;
 mod rpmsg;
 
+pub use compound::open_compound;
 pub use data_spaces::EndUserLicence;
 pub(crate) use office::CompoundInput;
-pub use office::{CompoundLayout, NewProtectedDocument, ProtectedDocument, check_compound_tables};
+pub use office::{CompoundLayout, NewProtectedDocument, ProtectedDocument};
 pub use pfile::{NewProtectedFile, PfileVersion, ProtectedFile};
 pub(crate) use rpmsg::inflate as mail_payload;
-pub use rpmsg::{read_mail, write_mail};
+pub use rpmsg::{payload_length, read_mail, write_mail};
 
 use std::borrow::Cow;
 use std::fmt;
@@ -114,8 +116,12 @@ pub fn find_licences(bytes: &[u8]) -> Result<FoundLicences<'_>> {
     Ok(FoundLicences { kind, licences, offset })
 }
 
-/// Licences as they are stored, without the terminator that some writers store behind their strings.
-pub(crate) fn without_terminator(licences: Cow<'_, [u8]>, offset: Option<usize>) -> Result<Cow<'_, [u8]>> {
+/// Licences as they are stored, without the terminator that some writers store behind their strings. `offset` is where they
+/// stand in their file, for the error.
+///
+/// # Errors
+/// [`Error::Malformed`] if there is no `<XrML` in them, or they are in no known encoding.
+pub fn without_terminator(licences: Cow<'_, [u8]>, offset: Option<usize>) -> Result<Cow<'_, [u8]>> {
     let (text, encoding) = xml::decode(&licences, FORMAT)?;
     if !text.contains("<XrML") {
         return Err(Error::malformed(FORMAT, "there is no <XrML> where the licence should be").at(offset.unwrap_or_default() as u64));

@@ -257,8 +257,7 @@ mod tests {
     fn secrets_that_share_a_page_stay_locked_until_the_last_goes() {
         let mut all: Vec<_> = (0..200).map(|n| SecretBytes::copy_of(&[n; 40])).collect();
         if !all.iter().all(|secret| secret.buffer.locked) {
-            println!("skipped: this system locks no memory for us");
-            return;
+            return keykit_vectors::say_skipped("secret::locked_pages", "this system locks no memory for us");
         }
         let is_locked = |secret: &SecretBytes| {
             let table = PAGES.lock().unwrap();

@@ -20,9 +20,8 @@ fn openssl(cipher: &str, key: &[u8], options: &[&str], input: &[u8]) -> Option<V
     command.args(["enc", &format!("-aes-{}-{cipher}", key.len() * 8), "-K", &hex(key)]).args(options);
     let mut child = match command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn() {
         Ok(child) => child,
-        Err(error) if std::env::var_os("KEYKIT_REQUIRE_TOKENS").is_some() => panic!("openssl: {error}"),
         Err(error) => {
-            println!("skipped: content_openssl: {error}");
+            keykit_vectors::skip("content_openssl", &format!("openssl: {error}"));
             return None;
         }
     };

@@ -65,14 +65,10 @@ pub fn draw(browser: &Path, page: &Path, (width, height): (u32, u32), scheme: Sc
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let file = folder.path().join("picture.png");
     let scheme = if scheme == Scheme::Dark { 0 } else { 1 };
-    let mut command = Command::new("timeout");
-    command.args(["--kill-after=5", PATIENCE]).arg(browser);
-    command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]);
-    command.args(["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars", "--enable-logging=stderr"]);
-    command.arg(format!("--user-data-dir={}", folder.path().join("profile").display()));
+    let mut command = headless(browser, folder.path());
     command.arg(format!("--blink-settings=preferredColorScheme={scheme}"));
     command.arg(format!("--screenshot={}", file.display())).arg(format!("--window-size={width},{height}"));
-    command.arg(format!("file://{}", page.display())).env("HOME", folder.path()).stdin(Stdio::null());
+    command.arg(format!("file://{}", page.display()));
     let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
     let said = String::from_utf8_lossy(&output.stderr);
     if let Some(line) = said.lines().find(|line| line.contains("CONSOLE")) {
@@ -80,6 +76,53 @@ pub fn draw(browser: &Path, page: &Path, (width, height): (u32, u32), scheme: Sc
     }
     let bytes = fs::read(&file).map_err(|error| format!("{}, no picture: {error}\n{said}", output.status))?;
     decode(bytes).ok_or_else(|| "the picture is no PNG of the expected kind".to_owned())
+}
+
+/// Width and height that a page takes in a window of this width, in pixels: it runs over where its width is the larger one. A text
+/// of a drawing that runs over the box that it begins in is an error.
+///
+/// The page runs no script, so it is looked at from outside: a page around it measures it.
+///
+/// # Errors
+/// What went wrong, in words.
+pub fn measure(browser: &Path, page: &Path, width: u32) -> Result<(u32, u32), String> {
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let around = folder.path().join("around.html");
+    let text = format!(
+        "<!doctype html><body><iframe id=f width={width} height=1000 style=border:0 src=\"file://{}\"></iframe><p id=p></p><script>\
+         const over = t => {{\
+           const a = t.getBoundingClientRect(), boxes = [...t.ownerSVGElement.querySelectorAll('rect')].map(r => r.getBoundingClientRect());\
+           return a.width > 0 && boxes.some(b => b.left <= a.left && a.left < b.right && b.top <= a.top && a.bottom <= b.bottom && a.right > b.right); }};\
+         f.onload = () => {{ const d = f.contentDocument, e = d.documentElement;\
+           const texts = [...d.querySelectorAll('svg text')].filter(over).map(t => t.textContent).join('; ');\
+           p.textContent = `takes ${{e.scrollWidth}} by ${{e.scrollHeight}} pixels; over: ${{texts}}.`; }}\
+         </script>",
+        page.display()
+    );
+    fs::write(&around, text).map_err(|error| error.to_string())?;
+    let mut command = headless(browser, folder.path());
+    command.args(["--allow-file-access-from-files", "--virtual-time-budget=20000", "--dump-dom"]).arg(format!("--window-size={},1200", width + 100));
+    command.arg(format!("file://{}", around.display()));
+    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let numbers =
+        said.split_once("<p id=\"p\">takes ").and_then(|(_, rest)| rest.split_once(" pixels")).and_then(|(numbers, _)| numbers.split_once(" by "));
+    let (width, height) = numbers.ok_or_else(|| format!("{}, not measured: {said}\n{}", output.status, String::from_utf8_lossy(&output.stderr)))?;
+    let over = said.split_once(" pixels; over: ").and_then(|(_, rest)| rest.split_once(".</p>")).map_or("not said", |(over, _)| over);
+    if !over.is_empty() {
+        return Err(format!("texts run over their boxes: {over}"));
+    }
+    Ok((width.parse().map_err(|_| said.to_string())?, height.parse().map_err(|_| said.to_string())?))
+}
+
+/// The browser, without a window, without anything from the network, with a profile of its own.
+fn headless(browser: &Path, folder: &Path) -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["--kill-after=5", PATIENCE]).arg(browser);
+    command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]);
+    command.args(["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars", "--enable-logging=stderr"]);
+    command.arg(format!("--user-data-dir={}", folder.join("profile").display())).env("HOME", folder).stdin(Stdio::null());
+    command
 }
 
 /// Reads a PNG of 8 bits a channel without interlacing (ISO/IEC 15948 §5, §9).

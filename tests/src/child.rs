@@ -4,10 +4,11 @@
 //! without `unsafe`. So the test binary runs itself again, told to run that one test, with the variables set.
 
 use std::env;
-use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
+
+pub use keykit_vectors::{say_skipped, skip};
 
 /// Set in the child process.
 const INSIDE: &str = "KEYKIT_TEST_INSIDE";
@@ -56,29 +57,8 @@ fn judge(name: &str, output: &Output) {
     text.lines().filter(|line| !line.starts_with("running ") && !line.starts_with("test ")).for_each(|line| println!("{line}"));
 }
 
-/// Says that a test was skipped, and why, past the harness that swallows what passing tests print.
-///
-/// # Panics
-/// If tokens are required (KEYKIT_REQUIRE_TOKENS), as they are in CI.
-pub fn skip(name: &str, reason: &str) {
-    assert!(!tokens_are_required(), "{name} can't be skipped where KEYKIT_REQUIRE_TOKENS is set: {reason}");
-    say_skipped(name, reason);
-}
-
-/// Says that a test was skipped that no token would have helped.
-///
-/// # Panics
-/// If standard output is gone.
-pub fn say_skipped(name: &str, reason: &str) {
-    writeln!(std::io::stdout(), "skipped: {name}: {reason}").expect("standard output");
-}
-
 /// Whether this is the child process.
 #[must_use]
 pub fn is_child() -> bool {
     env::var_os(INSIDE).is_some()
-}
-
-fn tokens_are_required() -> bool {
-    env::var_os("KEYKIT_REQUIRE_TOKENS").is_some()
 }

@@ -47,6 +47,8 @@ fn every_link_leads_somewhere() {
                 continue;
             }
             count += 1;
+            // A book holds its own pages only.
+            assert!(!page.path.starts_with("docs/") || !target.starts_with(".."), "{}:{number}: {target} is not in the book", page.path);
             let (file, place) = target.split_once('#').map_or((target.as_str(), None), |(file, place)| (file, Some(place)));
             let path = if file.is_empty() { project().join(&page.path) } else { folder.join(file) };
             assert!(path.exists(), "{}:{number}: there is no {target}", page.path);

@@ -6,12 +6,14 @@
 
 mod hex;
 mod report;
+mod skip;
 pub mod wycheproof;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use report::Report;
+pub use skip::{say_skipped, skip};
 
 /// Password of the synthetic trusted publishing domains in `tpd/`.
 pub const TPD_PASSWORD: &str = "Synthetic-Pa$$w0rd-é";

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use cfb::CompoundFile;
 use keykit::Error;
-use keykit::container::check_compound_tables;
 
 use super::{FORMAT, Input, Search, join};
 
@@ -19,14 +18,10 @@ const ATTACHMENT_NAME: &str = "__substg1.0_3707001F";
 const NAME_LIMIT: u64 = 1 << 10;
 
 impl Search<'_> {
-    /// False if the compound file is no message: then nothing was done.
-    pub(super) fn look_into_outlook_message(&mut self, input: &mut dyn Input, inside: &str, depth: usize) -> bool {
-        if check_compound_tables(input).is_err() {
-            return false;
-        }
-        let Ok(mut file) = CompoundFile::open(input) else { return false };
+    /// Does nothing if the compound file is no message. The paths in it are bounded: see [`keykit::container::open_compound`].
+    pub(super) fn look_into_outlook_message(&mut self, file: &mut CompoundFile<&mut dyn Input>, inside: &str, depth: usize) {
         if !file.is_stream(PROPERTIES) {
-            return false;
+            return;
         }
         // Messages in messages have their attachments in the same file, further down: all are found.
         let mut attachments: Vec<PathBuf> = Vec::new();
@@ -39,6 +34,9 @@ impl Search<'_> {
             }
         }
         for path in attachments {
+            if self.stopped.is_some() {
+                return;
+            }
             let mut name = Vec::new();
             if let Ok(stream) = file.open_stream(path.with_file_name(ATTACHMENT_NAME)) {
                 // A name that can't be read is no reason to leave the attachment out.
@@ -49,9 +47,8 @@ impl Search<'_> {
             let name = join(inside, &name);
             match file.open_stream(&path) {
                 Ok(mut stream) => self.look_at_stream(&mut stream, &name, depth + 1),
-                Err(error) => self.problem(&name, None, Error::malformed(FORMAT, format!("the attachment can't be read: {error}"))),
+                Err(error) => self.not_read(&name, Error::malformed(FORMAT, format!("the attachment can't be read: {error}"))),
             }
         }
-        true
     }
 }

@@ -1,5 +1,6 @@
 //! What is measured, and with what.
 
+mod access;
 mod licences;
 
 use std::path::{Path, PathBuf};
@@ -115,6 +116,7 @@ impl Setting {
             self.rekey_end_to_end("re-key end to end, RSA-2048, batches of 64", BATCH, 1)?,
             self.rekey_end_to_end("re-key end to end, RSA-2048, one licence", 1, 1)?,
             self.verify_licence()?,
+            self.prove_access("prove access, RSA-2048, protected files of a share")?,
             self.rekey("re-key RSA-2048, PKCS#1 v1.5: decrypt, encrypt, sign", Scheme::Pkcs1v15)?,
             self.rekey("re-key RSA-2048, OAEP-SHA1: decrypt, encrypt, sign", Scheme::OaepSha1)?,
             self.decrypt("decrypt RSA-2048, OAEP-SHA1")?,

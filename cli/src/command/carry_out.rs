@@ -151,8 +151,9 @@ fn carry_out(arguments: &ApplyArguments, opening: Opening, output: Output) -> Re
             let mut machine = RecordedMachine(&recorder);
             let confirmed: BTreeSet<String> = arguments.confirm.iter().cloned().collect();
             if arguments.ceremony {
-                let mut room = Room { recorder: &recorder, confirmed: &confirmed };
+                let mut room = Room::enter(&recorder, &confirmed)?;
                 room.witness(&hash)?;
+                room.source_is_quiet()?;
                 let run = run.open(&mut machine, &place.runs, opening)?.carry_out_attended(&mut world, &mut room)?;
                 return Ok(run.state().changed);
             }

@@ -1,18 +1,17 @@
 //! `keykit prove-access`: every protected file of a share under the keys of the tenant.
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use keykit::bulk::{self, Files, Ledger, LedgerLine, Options};
+use keykit::durable::{self, Access, Existing};
 use keykit::key::KeyId;
 use keykit::tenant::{KeyStatus, TenantKeyring};
 use keykit::{Error, Result};
 use keykit_access::prove::HeldKey;
 use keykit_access::sample::{Sample, UpperBound};
 use keykit_access::summary::{CsvOfProblems, Summary};
-use keykit_access::{AccessSurvey, FileFinding, Limits};
+use keykit_access::{AccessSurvey, FileFinding, Limits, NamedServer};
 use serde::Serialize;
 
 use crate::arguments::ProveAccessArguments;
@@ -20,23 +19,29 @@ use crate::output::{Output, say, warn};
 use crate::progress::Items;
 use crate::{exit, stores};
 
-const FORMAT: &str = "keykit/access-ledger/1";
+const FORMAT: &str = "keykit/access-ledger/2";
 /// So many bad files are named in the result; the ledger and the CSV file name all.
 const NAMED: usize = 1000;
 
 #[derive(Debug, Serialize)]
 struct Proof {
     tenant_id: String,
-    /// When it was made.
+    /// When the first file was looked at: a run that was stopped and went on began before.
+    begun: Timestamp,
+    /// When it was made: then every key opened what was sealed to it.
     made: Timestamp,
     /// The folders that were gone through, as they were named.
     folders: Vec<String>,
-    /// Whether every file was read and every licence opens.
+    /// Those of them in which no file is.
+    empty_folders: Vec<String>,
+    /// Whether there are protected files, every file was read, and every licence opens.
     proven: bool,
     #[serde(flatten)]
     summary: Totals,
     keys: Vec<KeyResult>,
     bad: Vec<LedgerLine<FileFinding>>,
+    /// Whether there are more bad files than are named here: the ledger and the CSV file have all.
+    truncated: bool,
     sample: Option<UpperBound>,
     ledger: Option<PathBuf>,
     /// Results of private keys that failed their check on this machine, were withheld, and were computed again.
@@ -50,6 +55,7 @@ struct Totals {
     opens: u64,
     lost: u64,
     unknown: u64,
+    not_looked_into: u64,
     bytes: u64,
 }
 
@@ -60,9 +66,14 @@ struct KeyResult {
     status: Option<KeyStatus>,
     opens: u64,
     fails: u64,
+    /// Whose key it is, as a licence that does not open names it.
+    licensor: Option<String>,
+    /// Where that gives licences.
+    licensing_url: Option<String>,
 }
 
-/// Runs `keykit prove-access`. The exit code is 1 if a file is lost or unknown.
+/// Runs `keykit prove-access`. The exit code is 1 unless everything was read and every licence opens, and where no protected file
+/// is.
 pub(super) fn run(arguments: &ProveAccessArguments, output: Output) -> Result<u8> {
     let tenant = super::tenant::open(&arguments.tenant)?;
     if tenant.keys().is_empty() {
@@ -70,7 +81,13 @@ pub(super) fn run(arguments: &ProveAccessArguments, output: Output) -> Result<u8
     }
     let opened = stores::of_tenant(&tenant, &arguments.keyring, arguments.pin_source.as_deref())?;
     let keys = tenant.keys().iter().filter_map(|key| Some(HeldKey { key_id: key.key_id, store: opened.get(&key.store)?.as_ref() }));
-    let survey = AccessSurvey::new(keys, Limits::default());
+    let limits = Limits { held: arguments.hold_limit << 20, unpacked: arguments.unpack_limit << 20, ..Limits::default() };
+    let survey = AccessSurvey::new(keys, limits);
+    if let Some(path) = &arguments.csv {
+        check_csv(path)?;
+    }
+    let empty_folders = empty_folders(&arguments.folders)?;
+    survey.check_keys()?;
 
     let walk = || Files::walk(&arguments.folders);
     let seed = arguments.seed.clone().unwrap_or_else(|| tenant.tenant_id().to_owned());
@@ -86,27 +103,36 @@ pub(super) fn run(arguments: &ProveAccessArguments, output: Output) -> Result<u8
     // Without a ledger of its own a run can't be resumed, and leaves nothing.
     let scratch = tempfile::tempdir().map_err(|source| Error::Write { path: std::env::temp_dir(), source })?;
     let ledger_path = arguments.output.clone().unwrap_or_else(|| scratch.path().join("ledger.jsonl"));
-    let mut ledger = Ledger::open(&ledger_path, FORMAT, &job(&tenant, arguments, &seed)?)?;
+    let mut ledger = Ledger::open(&ledger_path, FORMAT, &job(&tenant, arguments, &seed)?, now())?;
     let mut items = Items::new();
     let report = bulk::survey(files, &mut ledger, &survey, &Options::default(), &mut items);
     let ended = items.finish(report);
     let withheld = stores::withheld_results(&opened);
     ended?;
+    // What was found out, also before a stop, is true as long as the keys are there.
+    survey.check_keys()?;
 
     let (summary, bad) = sum_up(&ledger, arguments.csv.as_deref())?;
+    let begun = ledger.begun();
+    let made = now();
+    ledger.finish(made)?;
     let proof = Proof {
         tenant_id: tenant.tenant_id().to_owned(),
-        made: now(),
+        begun,
+        made,
         folders: arguments.folders.iter().map(|folder| folder.display().to_string()).collect(),
-        proven: summary.proves_access(),
+        proven: summary.proves_access() && empty_folders.is_empty(),
+        empty_folders,
         keys: per_key(&tenant, &summary),
-        sample: sample.map(|sample| sample.upper_bound(summary.lost + summary.unknown)),
+        sample: sample.map(|sample| sample.upper_bound(summary.bad())),
+        truncated: summary.bad() > bad.len() as u64,
         summary: Totals {
             files: summary.files,
             not_protected: summary.not_protected,
             opens: summary.opens,
             lost: summary.lost,
             unknown: summary.unknown,
+            not_looked_into: summary.not_looked_into,
             bytes: summary.bytes,
         },
         bad,
@@ -116,6 +142,29 @@ pub(super) fn run(arguments: &ProveAccessArguments, output: Output) -> Result<u8
     tell(&proof);
     output.result("prove-access", &proof, || table(&proof))?;
     Ok(if proof.proven { exit::DONE } else { exit::NEGATIVE })
+}
+
+/// Before hours of work: is there room for the list of lost files?
+fn check_csv(path: &Path) -> Result<()> {
+    if path.symlink_metadata().is_ok() {
+        return Err(Error::Conflict {
+            what: format!("{} exists already", path.display()),
+            hint: Some("choose another name; keykit does not overwrite".into()),
+        });
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    tempfile::tempfile_in(folder).map(drop).map_err(|source| Error::Write { path: path.to_owned(), source })
+}
+
+/// Folders in which no file is: a share that is not mounted looks like one.
+fn empty_folders(folders: &[PathBuf]) -> Result<Vec<String>> {
+    let mut empty = Vec::new();
+    for folder in folders {
+        if Files::walk(std::slice::from_ref(folder))?.next().is_none() {
+            empty.push(folder.display().to_string());
+        }
+    }
+    Ok(empty)
 }
 
 /// The time, to the second.
@@ -137,30 +186,26 @@ fn job(tenant: &TenantKeyring, arguments: &ProveAccessArguments, seed: &str) -> 
 
 fn sum_up(ledger: &Ledger, csv: Option<&Path>) -> Result<(Summary, Vec<LedgerLine<FileFinding>>)> {
     let mut bad = Vec::new();
-    let mut writer = csv
-        .map(|path| {
-            let file = File::create_new(path).map_err(|source| match source.kind() {
-                std::io::ErrorKind::AlreadyExists => Error::Conflict {
-                    what: format!("{} exists already", path.display()),
-                    hint: Some("choose another name; keykit does not overwrite".into()),
-                },
-                _ => Error::Write { path: path.to_owned(), source },
-            })?;
-            CsvOfProblems::new(BufWriter::new(file))
-        })
-        .transpose()?;
-    let summary = Summary::of(ledger, |line| {
-        if let Some(writer) = &mut writer {
-            writer.add(line)?;
-        }
+    let mut name = |line: &LedgerLine<FileFinding>| {
         if bad.len() < NAMED {
             bad.push(line.clone());
         }
-        Ok(())
-    })?;
-    if let Some(writer) = writer {
-        writer.finish()?;
-    }
+    };
+    let summary = match csv {
+        None => Summary::of(ledger, |line| {
+            name(line);
+            Ok(())
+        })?,
+        Some(path) => durable::write_with(path, Access::Shared, Existing::Keep, |sink| {
+            let mut writer = CsvOfProblems::new(|bytes: &[u8]| sink.put(bytes))?;
+            let summary = Summary::of(ledger, |line| {
+                name(line);
+                writer.add(line)
+            })?;
+            writer.finish()?;
+            Ok(summary)
+        })?,
+    };
     Ok((summary, bad))
 }
 
@@ -170,18 +215,30 @@ fn per_key(tenant: &TenantKeyring, summary: &Summary) -> Vec<KeyResult> {
     let foreign = summary.keys.keys().filter(|id| tenant.key(id).is_none()).map(|id| (*id, None));
     own.chain(foreign)
         .map(|(key_id, status)| {
-            let counts = summary.keys.get(&key_id).copied().unwrap_or_default();
-            KeyResult { key_id, status, opens: counts.opens, fails: counts.fails }
+            let counts = summary.keys.get(&key_id).cloned().unwrap_or_default();
+            let NamedServer { licensor, licensing_url } = counts.server;
+            KeyResult { key_id, status, opens: counts.opens, fails: counts.fails, licensor, licensing_url }
         })
         .collect()
 }
 
 fn tell(proof: &Proof) {
     for key in proof.keys.iter().filter(|key| key.status.is_none()) {
+        let server = NamedServer { licensor: key.licensor.clone(), licensing_url: key.licensing_url.clone() };
+        let whose = server.in_words().map(|whose| format!(" of {whose}")).unwrap_or_default();
         warn(format!(
-            "{} licences are sealed to the key {}, which the tenant does not have: export that domain too, archived ones as well (rules 43 and 44)",
+            "{} licences are sealed to the key {}{whose}, which the tenant does not have: export that domain too, archived ones as well (rules 43 and 44)",
             key.fails,
             key.key_id.short()
+        ));
+    }
+    for folder in &proof.empty_folders {
+        warn(format!("no file is below {folder}: is the share mounted? Nothing found proves nothing"));
+    }
+    if proof.summary.not_looked_into > 0 {
+        warn(format!(
+            "{} files are or hold archives or stores of kinds that are not looked into (7-Zip, RAR, tar, Outlook data files…): take out what is in them and go through that",
+            proof.summary.not_looked_into
         ));
     }
     if let Some(bound) = proof.sample {
@@ -199,8 +256,13 @@ fn tell(proof: &Proof) {
 
 fn table(proof: &Proof) -> String {
     let mut text = format!(
-        "files looked at   {:>10}\nnot protected     {:>10}\nopen              {:>10}\nLOST              {:>10}\nunknown           {:>10}\n",
-        proof.summary.files, proof.summary.not_protected, proof.summary.opens, proof.summary.lost, proof.summary.unknown
+        "files looked at   {:>10}\nnot protected     {:>10}\nopen              {:>10}\nLOST              {:>10}\nunknown           {:>10}\nnot looked into   {:>10}\n",
+        proof.summary.files,
+        proof.summary.not_protected,
+        proof.summary.opens,
+        proof.summary.lost,
+        proof.summary.unknown,
+        proof.summary.not_looked_into
     );
     for key in &proof.keys {
         let status = match key.status {
@@ -216,10 +278,16 @@ fn table(proof: &Proof) -> String {
             text.push_str(&format!("{}{inside}: {}\n", line.id.escape_debug(), problem.problem));
         }
     }
-    text.push_str(if proof.proven {
-        if proof.sample.is_some() { "every licence of the sample opens" } else { "every licence opens" }
-    } else {
-        "NOT PROVEN: see the files above"
+    if proof.truncated {
+        text.push_str("more files are not named here: give -o or --csv for all of them\n");
+    }
+    text.push_str(match proof.proven {
+        true if proof.sample.is_some() => "every licence of the sample opens",
+        true => "every licence opens",
+        false if !proof.bad.is_empty() => "NOT PROVEN: see the files above",
+        false if proof.summary.files == 0 => "NOT PROVEN: no file was found, and nothing found proves nothing",
+        false if proof.summary.opens == 0 => "NOT PROVEN: no protected file was found, and nothing found proves nothing",
+        false => "NOT PROVEN: a folder is empty, and nothing found proves nothing",
     });
     text
 }

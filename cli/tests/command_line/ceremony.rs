@@ -6,6 +6,7 @@ use std::process::Command;
 use keykit::migration::plan::{Action, Plan};
 use keykit::store::Transferability;
 use keykit::tpd::KeyDerivation;
+use keykit_tests::child::skip;
 use serde_json::{Value, json};
 
 use crate::support::{Desk, Ran, Sample, contoso};
@@ -175,8 +176,7 @@ fn the_quorum_is_demanded_and_every_other_approval_refused() {
 #[test]
 fn a_key_of_openssh_approves_by_its_own_program() {
     if Command::new("ssh-keygen").arg("-?").output().is_err() {
-        println!("skipped: ssh-keygen is not installed");
-        return;
+        return skip("ceremony::a_key_of_openssh_approves_by_its_own_program", "ssh-keygen is not installed");
     }
     let desk = Desk::new();
     let ssh_keygen = |arguments: &[&str]| {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use keykit_tests::browser::{Scheme, browser, draw};
-use keykit_tests::child::say_skipped;
+use keykit_tests::browser::{Scheme, browser, draw, measure};
+use keykit_tests::child::skip;
 use keykit_tests::documentation::{is_written_anew, project};
 use serde_json::Value;
 
@@ -126,13 +126,24 @@ fn documentation() -> Option<PathBuf> {
 }
 
 /// Draws a page at some sizes, light and dark: something is drawn, on the ground that was asked for, without a complaint.
+///
+/// The whole page is drawn, from top to bottom, and nothing of it runs over at the sides. The documentation shows its beginning.
 fn look_at(page: &Path, name: &str, sizes: &[(u32, u32)], schemes: &[Scheme], test: &str) {
     let Some(browser) = browser() else {
-        return say_skipped(test, "chromium is not installed");
+        return skip(test, "chromium is not installed");
     };
     let mut grounds = BTreeSet::new();
     for &(width, height) in sizes {
+        let (takes, whole) = measure(&browser, page, width).unwrap();
+        assert!(takes <= width, "{name} takes {takes} pixels of {width}");
+        assert!(whole > height, "{name} has {whole} pixels at a width of {width}");
         for &scheme in schemes {
+            let all = draw(&browser, page, (width, whole), scheme).unwrap();
+            assert_eq!((all.width, all.height), (width as usize, whole as usize));
+            assert!(all.colours.len() > 50 && all.drawn() > 0.05, "{} colours, {:.3} drawn", all.colours.len(), all.drawn());
+            if let Some(folder) = std::env::var_os("KEYKIT_PICTURES") {
+                fs::write(Path::new(&folder).join(format!("{name}-{width}-{scheme:?}-whole.png")), &all.bytes).unwrap();
+            }
             let picture = draw(&browser, page, (width, height), scheme).unwrap();
             assert_eq!((picture.width, picture.height), (width as usize, height as usize));
             assert!(picture.colours.len() > 50 && picture.drawn() > 0.05, "{} colours, {:.3} drawn", picture.colours.len(), picture.drawn());

@@ -4,9 +4,13 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
 
+use base64ct::{Base64, Encoding as _};
+use keykit::ceremony::script::{QUESTION_OF_SOURCE, QUESTIONS_OF_PEOPLE};
 use keykit::ceremony::transcript::{Happening, Transcript};
 use keykit::migration::apply::Event;
 use keykit::migration::plan::Plan;
+use keykit_tests::child::skip;
+use keykit_tests::documentation::{is_written_anew, project};
 use serde_json::Value;
 
 use crate::ceremony::{SMALL, approve, planned, small, verified};
@@ -15,14 +19,27 @@ use crate::tokens::on_tokens;
 
 const TRANSCRIPT: &str = "plan.transcript.jsonl";
 
-/// The program, and somebody who talks to it.
-struct Talk(Child);
+/// The program, and somebody who talks to it, with what was heard already, and all that stands on the screen.
+struct Talk(Child, String, String);
+
+/// Who is in the room.
+const PEOPLE: [&str; 2] = ["O. Operator", "W. Witness"];
 
 impl Talk {
     fn begin(desk: &Desk, arguments: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keykit"));
         command.args(arguments.split_whitespace()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self(desk.at_home(&mut command).spawn().unwrap())
+        let mut talk = Self(desk.at_home(&mut command).spawn().unwrap(), String::new(), String::new());
+        // Who is there is asked first; a command that is refused asks nothing.
+        for (question, name) in QUESTIONS_OF_PEOPLE.iter().zip(PEOPLE) {
+            let heard = talk.listen();
+            talk.1.push_str(&heard);
+            if !heard.ends_with(&format!("{question}: ")) {
+                break;
+            }
+            talk.answer(name);
+        }
+        talk
     }
 
     /// What the program says until it asks, or until it ends.
@@ -32,14 +49,17 @@ impl Talk {
         let stderr = self.0.stderr.as_mut().unwrap();
         while stderr.read(&mut byte).unwrap() == 1 {
             heard.push(byte[0]);
-            if heard.ends_with(b"TEXT: ") || heard.ends_with(b"plan hash: ") {
+            if [b"TEXT: ".as_slice(), b"plan hash: ", b"operator: ", b"witness: "].iter().any(|end| heard.ends_with(end)) {
                 break;
             }
         }
-        String::from_utf8(heard).unwrap()
+        let heard = String::from_utf8(heard).unwrap();
+        self.2.push_str(&heard);
+        heard
     }
 
     fn answer(&mut self, text: &str) {
+        self.2.push_str(&format!("{text}\n"));
         writeln!(self.0.stdin.as_mut().unwrap(), "{text}").unwrap();
     }
 
@@ -51,10 +71,19 @@ impl Talk {
             asked.split_whitespace().filter_map(|word| word.parse::<usize>().ok()).map(|place| words[place - 1].as_str()).collect();
         assert_eq!(wanted.len(), 2, "{question}");
         self.answer(&wanted.join(" "));
+        let heard = self.listen();
+        assert!(heard.ends_with(&format!("{QUESTION_OF_SOURCE}: ")), "{heard}");
+        self.1.push_str(&heard);
+        self.answer("quiet");
     }
 
     /// Says yes to everything that is asked still. Gives what was heard.
-    fn go_through(mut self, desk: &Desk) -> Ran {
+    fn go_through(self, desk: &Desk) -> Ran {
+        self.go_through_and_show(desk).0
+    }
+
+    /// The same, with all that stands on the screen at the end.
+    fn go_through_and_show(mut self, desk: &Desk) -> (Ran, String) {
         let mut all = String::new();
         loop {
             let heard = self.listen();
@@ -69,12 +98,15 @@ impl Talk {
                 break;
             }
         }
-        self.end(&all)
+        let mut screen = std::mem::take(&mut self.2);
+        let ran = self.end(&all);
+        screen.push_str(&ran.stdout());
+        (ran, screen)
     }
 
     fn end(self, heard: &str) -> Ran {
         let mut output = self.0.wait_with_output().unwrap();
-        output.stderr.splice(0..0, heard.bytes());
+        output.stderr.splice(0..0, self.1.bytes().chain(heard.bytes()));
         Ran(output)
     }
 }
@@ -153,7 +185,11 @@ fn the_room_is_asked_and_what_it_says_is_recorded() {
     };
     let confirmed = |wanted: &str| transcript.entries().any(|entry| matches!(&entry.what, Happening::Confirmed { step, .. } if step == wanted));
     assert!(plan.steps.iter().all(|step| done(&step.id) == 1 && confirmed(&step.id)));
-    for kind in ["approval", "words-confirmed", "session-ended"] {
+    let [operator, witness] = PEOPLE.map(str::to_owned);
+    assert!(transcript.entries().any(|entry| matches!(&entry.what, Happening::WordsConfirmed { by: Some(by), .. } if *by == witness)));
+    assert!(transcript.entries().any(|entry| entry.what == Happening::SourceQuiesced { by: operator.clone() }));
+    assert!(transcript.entries().all(|entry| !matches!(&entry.what, Happening::Confirmed { by, .. } if by.as_ref() != Some(&operator))));
+    for kind in ["approval", "words-confirmed", "source-quiesced", "session-ended"] {
         assert_eq!(kinds(&desk).iter().filter(|found| *found == kind).count(), 1, "{kind}");
     }
     let text = String::from_utf8(desk.read(TRANSCRIPT)).unwrap();
@@ -294,8 +330,7 @@ fn witnesses_sign_and_everything_that_is_changed_is_named() {
 #[test]
 fn openssh_judges_the_signatures_of_witnesses() {
     if Command::new("ssh-keygen").arg("-?").output().is_err() {
-        println!("skipped: ssh-keygen is not installed");
-        return;
+        return skip("room::openssh_judges_the_signatures_of_witnesses", "ssh-keygen is not installed");
     }
     let (desk, people) = carried_out();
     let closed = close(&desk, &people[0]).exits(0).json("transcript-close");
@@ -313,6 +348,171 @@ fn openssh_judges_the_signatures_of_witnesses() {
     assert!(judge(&bytes));
     bytes[100] ^= 1;
     assert!(!judge(&bytes));
+}
+
+/// Whether a line of the script stands in what was printed, with anything where the script has an ellipsis.
+fn is_printed(line: &str, printed: &str) -> bool {
+    printed.lines().any(|found| {
+        let mut rest = found;
+        line.trim().split('…').all(|piece| match rest.find(piece.trim()) {
+            Some(at) => {
+                rest = &rest[at + piece.trim().len()..];
+                true
+            }
+            None => false,
+        })
+    })
+}
+
+#[test]
+fn the_screen_shows_what_the_script_says() {
+    let (desk, people) = small();
+    let script = desk.run("--format json script plan.json").exits(0).json("script");
+    let tasks: Vec<&Value> = script["parts"].as_array().unwrap().iter().flat_map(|part| part["steps"].as_array().unwrap()).collect();
+    let key = |command: &str| command.replace("--key KEY", &format!("--key {} --password-source file:key-password", people[0]));
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_keykit")).parent().unwrap();
+    let path = std::env::join_paths(std::iter::once(program.to_owned()).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap()))).unwrap();
+    let mut in_room: Option<String> = None;
+    let mut compared = 0;
+    for task in tasks {
+        assert!(!task["when_it_fails"].as_str().unwrap().is_empty(), "{task}");
+        let texts = |name: &str| -> Vec<String> { task[name].as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect() };
+        let (commands, expected) = (texts("commands"), texts("expected"));
+        let begins = commands.iter().find(|command| command.starts_with("keykit apply"));
+        // From the command that carries the plan out on, all is on one screen, until the last step is done.
+        let printed = if let Some(command) = begins {
+            let given = command.split(" --approval").next().unwrap().trim_start_matches("keykit ");
+            let ran = Talk::begin(&desk, &format!("{given} --approval person-0.approval")).go_through(&desk).exits(0);
+            in_room = Some(format!("{}{}", ran.stderr(), ran.stdout()));
+            in_room.clone().unwrap()
+        } else if task["id"].is_string() || expected.iter().any(|line| line.starts_with("all ")) {
+            in_room.clone().unwrap()
+        } else {
+            let ours = commands
+                .iter()
+                .filter(|command| command.starts_with("keykit ") || command.starts_with("sha256sum plan") || command.starts_with("sha256sum "));
+            let mut printed = String::new();
+            for command in ours.filter(|command| !command.contains("command -v")) {
+                // Each person approves with a key of their own; one is enough here.
+                let command = if command.starts_with("keykit approve") {
+                    key(command).replace(command.split("-o ").nth(1).unwrap(), "person-0.approval")
+                } else {
+                    key(command)
+                };
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &command]).env("PATH", &path);
+                let ran = desk.finish(&mut shell);
+                printed.push_str(&format!("{}{}", ran.stderr(), ran.stdout()));
+            }
+            printed
+        };
+        if task["what"].as_str().unwrap().contains(" approves, or does not") && !printed.contains("A. Custodian (") {
+            continue;
+        }
+        for line in &expected {
+            compared += 1;
+            assert!(is_printed(line, &printed), "the script says\n  {line}\nand the screen shows\n{printed}");
+        }
+    }
+    assert!(compared > 15, "{compared}");
+}
+
+/// What a run shows, shortened for a page: words after the fourth, and QR codes.
+fn shortened(screen: &str) -> String {
+    let mut text = String::new();
+    for line in screen.trim_end().lines() {
+        if line.chars().any(|character| "█▀▄".contains(character)) {
+            continue;
+        }
+        let words: Vec<&str> = line.split(' ').collect();
+        let line = if line.starts_with("words: ") && words.len() > 6 { format!("{} …", words[..5].join(" ")) } else { line.to_owned() };
+        text.push_str(&format!("{}\n", line.trim_end()));
+    }
+    text.trim_end().to_owned()
+}
+
+/// The same without what is of one run alone: digests, keys, times, words and their places.
+fn without_chance(text: &str) -> Vec<String> {
+    let is_chance = |word: &str| {
+        let digits = word.split(|character: char| !character.is_ascii_hexdigit()).map(str::len).max().unwrap_or_default();
+        digits >= 16 || word.starts_with("SHA256:") || word.starts_with("(SHA256:") || (word.starts_with("20") && word.contains('T'))
+    };
+    text.lines()
+        .map(|line| match line.split_once(" of the plan hash: ") {
+            Some(_) => "words of the plan hash".to_owned(),
+            None if line.starts_with("words: ") => "words".to_owned(),
+            None => line.split(' ').map(|word| if is_chance(word) { "#" } else { word }).collect::<Vec<_>>().join(" "),
+        })
+        .collect()
+}
+
+/// Where the guide shows the room.
+const IN_THE_GUIDE: [&str; 2] = ["<!-- room: a test writes and compares this -->\n", "<!-- end of room -->\n"];
+
+#[test]
+fn the_guide_shows_what_the_room_sees() {
+    let (desk, people) = small();
+    let mut section = String::new();
+    let mut show = |command: &str, screen: &str| section.push_str(&format!("```text\n$ {command}\n{}\n```\n\n", shortened(screen)));
+    let script = desk.run("script plan.json").exits(0).stdout();
+    let (_, first) = script.split_once("### 3.2").unwrap();
+    let (step, _) = first.split_once("### 3.3").unwrap();
+    let indented: String = format!("### 3.2{step}").trim_end().lines().map(|line| format!("{}\n", format!("    {line}").trim_end())).collect();
+    show("keykit script plan.json -o script.md", "keykit: the script of the plan … is in script.md");
+    approve(&desk, &people[0]).exits(0);
+    let (ran, screen) = Talk::begin(&desk, "apply plan.json --ceremony --approval person-0.approval").go_through_and_show(&desk);
+    ran.exits(0);
+    show("keykit apply plan.json --ceremony --approval person-0.approval", &screen);
+    let noted = desk.run_with(&["transcript", "note", TRANSCRIPT, "--by", "W. Witness", "the projector failed"]).exits(0);
+    show(&format!("keykit transcript note {TRANSCRIPT} --by 'W. Witness' 'the projector failed'"), &noted.stdout());
+    let close = format!("transcript close {TRANSCRIPT} --plan plan.json --key person-0");
+    show(&format!("keykit {close}"), &desk.run(&format!("{close} --password-source file:key-password")).exits(0).stdout());
+    let verify = format!("transcript verify {TRANSCRIPT} --note {TRANSCRIPT}.note --plan plan.json");
+    show(&format!("keykit {verify}"), &desk.run(&verify).exits(0).stdout());
+    let report = "report plan.json -o report.html";
+    let ran = desk.run(report);
+    show(&format!("keykit {report}"), &format!("{}{}", ran.stderr(), ran.stdout()));
+    section.push_str(&format!("A step of the script, as it is printed:\n\n{indented}\n"));
+    let path = project().join("docs/ceremony-guide.md");
+    let guide = fs::read_to_string(&path).unwrap();
+    let [begin, end] = IN_THE_GUIDE;
+    let (before, rest) = guide.split_once(begin).unwrap();
+    let (shown, after) = rest.split_once(end).unwrap();
+    if is_written_anew() {
+        return fs::write(&path, format!("{before}{begin}{section}{end}{after}")).unwrap();
+    }
+    assert_eq!(without_chance(shown), without_chance(&section), "write it anew: see the head of schemas.rs");
+}
+
+#[test]
+fn the_note_of_a_transcript_is_judged_by_openssl() {
+    if Command::new("openssl").arg("version").output().is_err() {
+        return skip("room::the_note_of_a_transcript_is_judged_by_openssl", "openssl is not installed");
+    }
+    let (desk, people) = carried_out();
+    close(&desk, &people[0]).exits(0);
+    // The line of a signature: a dash, the name, base64 of the key ID and the signature (C2SP signed-note).
+    let note = String::from_utf8(desk.read(&format!("{TRANSCRIPT}.note"))).unwrap();
+    let (text, signatures) = note.split_once("\n\n").unwrap();
+    let line = signatures.lines().next().unwrap();
+    let signature = Base64::decode_vec(line.rsplit(' ').next().unwrap()).unwrap();
+    assert_eq!(signature.len(), 4 + 64);
+    // The key as OpenSSH writes it: length and "ssh-ed25519", length and 32 bytes.
+    let public = String::from_utf8(desk.read("person-0.pub")).unwrap();
+    let blob = Base64::decode_vec(public.split_whitespace().nth(1).unwrap()).unwrap();
+    // SubjectPublicKeyInfo of Ed25519 (RFC 8410 §4).
+    let der = [b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00".as_slice(), &blob[blob.len() - 32..]].concat();
+    desk.write("witness.der", der);
+    desk.write("signature", &signature[4..]);
+    let judge = |text: &str| {
+        desk.write("text", text);
+        let mut command = Command::new("openssl");
+        command.args("pkeyutl -verify -pubin -keyform DER -inkey witness.der -rawin -in text -sigfile signature".split(' '));
+        command.current_dir(desk.path("")).output().unwrap().status.success()
+    };
+    let signed = format!("{text}\n");
+    assert!(judge(&signed), "{signed}");
+    assert!(!judge(&signed.replacen("sha256 ", "sha256 0", 1)) && !judge(text));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Software to software, and what the tenant is afterwards.
 
 use keykit::tpd::KeyDerivation;
+use keykit_tests::child::skip;
 use serde_json::Value;
 
 use crate::support::{Desk, Sample, contoso, fabrikam, woodgrove};
@@ -187,8 +188,7 @@ fn openssl_reads_the_keys_of_the_tenant() {
             .current_dir(desk.path(""))
             .output()
         else {
-            println!("skipped: openssl is not installed");
-            return;
+            return skip("software::openssl_reads_the_keys_of_the_tenant", "openssl is not installed");
         };
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), sample.key.public().to_pem().trim());

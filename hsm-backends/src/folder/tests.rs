@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use keykit::key::{Digest, Hash, KeyId, RsaSecretKey};
 use keykit::store::{ImportPlaintext as _, KeyRequest, KeyStore as _, Transferability};
+use keykit_tests::child::skip;
 
 use super::*;
 use crate::memory::{Backing as _, MemoryStore};
@@ -86,8 +87,7 @@ fn listing_needs_no_password_and_signing_does() {
 #[test]
 fn openssl_reads_the_keys_at_the_recommended_cost_too() {
     if Command::new("openssl").arg("version").output().is_err() {
-        println!("skipped: there is no openssl here");
-        return;
+        return skip("folder::openssl_reads_the_keys_at_the_recommended_cost_too", "openssl is not installed");
     }
     let place = tempfile::tempdir().unwrap();
     for cost in [CHEAP(), ScryptCost::RECOMMENDED, ScryptCost::new(13, 8, 16).unwrap()] {
@@ -114,7 +114,7 @@ fn a_key_that_openssl_encrypted_is_taken_in() {
     command.args(["pkcs8", "-topk8", "-v2", "aes-256-cbc", "-passout", "pass:old", "-in"]).arg(&plain).arg("-out").arg(file(&store, &id, "p8"));
     match command.output() {
         Ok(output) => assert!(output.status.success()),
-        Err(_) => return println!("skipped: there is no openssl here"),
+        Err(_) => return skip("folder::a_key_that_openssl_encrypted_is_taken_in", "openssl is not installed"),
     }
     assert_all_work(&reopen(&store, "old").unwrap());
 }

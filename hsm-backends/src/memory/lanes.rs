@@ -114,7 +114,7 @@ mod tests {
     fn lanes(bits: usize) -> Option<(Engine, Lanes)> {
         let key = generate(bits, "test").unwrap();
         let Some(lanes) = Lanes::new(&key, EngineChoice::Fastest) else {
-            println!("skipped: this processor has no lanes");
+            keykit_tests::child::say_skipped("memory::lanes", "this processor has no lanes");
             return None;
         };
         Some((Engine::new(key, EngineChoice::Fastest).unwrap(), lanes))

@@ -80,6 +80,11 @@ impl LogFile {
         read_lines(&file, |offset, line| if offset == 0 { Ok(()) } else { each(offset, line) }).map(drop).map_err(|error| error.in_file(&self.path))
     }
 
+    /// Its length in bytes.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
     /// Appends lines; they are on the disk only after [`Self::sync`].
     pub(super) fn append(&mut self, lines: &[u8]) -> Result<()> {
         self.length += lines.len() as u64;

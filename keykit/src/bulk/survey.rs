@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -43,43 +44,97 @@ pub struct LedgerLine<F> {
     pub finding: F,
 }
 
-/// A ledger: a header, then one line for each file, appended in the order of the survey and synced in groups.
+/// The line with which a run begins, and the one with which it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct RunLine {
+    run: RunMark,
+    time: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum RunMark {
+    Begun,
+    Ended,
+}
+
+/// A ledger: a header, then runs. A run is a line that says when it began, one line for each file, appended in the order of the
+/// survey and synced in groups, and a line that says when it ended.
 ///
 /// A run that was killed goes on behind the last whole group. A file that was examined again has a second line: the later
-/// one counts.
+/// one counts. After a run that ended the next one begins from nothing: what was found out then may be true no more.
 #[derive(Debug)]
 pub struct Ledger {
     log: LogFile,
-    /// What is settled: 16 bytes for each line, sorted.
+    /// What the run has settled: 16 bytes for each line, sorted.
     settled: Vec<u128>,
+    /// The files that the last [`survey()`] came by: 16 bytes for each, sorted.
+    seen: Vec<u128>,
+    /// When the run began, and the offset of the line that says so.
+    begun: (Timestamp, u64),
 }
 
 impl Ledger {
-    /// Opens or makes a ledger and locks it. `format` is the kind of the ledger, `job` what was surveyed for what.
+    /// Opens or makes a ledger and locks it: to go on with the run that did not end, or to begin one `now`. `format` is the kind
+    /// of the ledger, `job` what was surveyed for what.
     ///
     /// # Errors
     /// [`Error::Conflict`] if it is of another job or another run has it; [`Error::Malformed`] if it is no such ledger;
     /// [`Error::Write`].
-    pub fn open(path: &Path, format: &'static str, job: &str) -> Result<Self> {
+    pub fn open(path: &Path, format: &'static str, job: &str, now: Timestamp) -> Result<Self> {
         let mut settled = Vec::new();
-        let log = LogFile::open(path, format, job, |_, line| {
-            if let Ok(line) = serde_json::from_slice::<LedgerLine<serde::de::IgnoredAny>>(line)
+        let mut begun = None;
+        let mut log = LogFile::open(path, format, job, |offset, line| {
+            if let Ok(run) = serde_json::from_slice::<RunLine>(line) {
+                settled.clear();
+                begun = (run.run == RunMark::Begun).then_some((run.time, offset));
+            } else if let Ok(line) = serde_json::from_slice::<LedgerLine<serde::de::IgnoredAny>>(line)
                 && line.settled
             {
                 settled.push(stamp(&line.id, line.bytes, line.changed));
             }
         })?;
         settled.sort_unstable();
-        Ok(Self { log, settled })
+        let begun = match begun {
+            Some(begun) => begun,
+            None => {
+                settled.clear();
+                let offset = log.length();
+                log.append(to_line(&RunLine { run: RunMark::Begun, time: now })?.as_bytes())?;
+                log.sync()?;
+                (now, offset)
+            }
+        };
+        Ok(Self { log, settled, seen: Vec::new(), begun })
     }
 
-    /// Gives every line to `each`, oldest first, and whether it is the last about its file. Memory is 24 bytes a line.
+    /// When the run began.
+    #[must_use]
+    pub fn begun(&self) -> Timestamp {
+        self.begun.0
+    }
+
+    /// Writes that the run has ended: the next one begins from nothing.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn finish(mut self, now: Timestamp) -> Result<()> {
+        self.log.append(to_line(&RunLine { run: RunMark::Ended, time: now })?.as_bytes())?;
+        self.log.sync()
+    }
+
+    /// Gives every line of the run to `each`, oldest first, and whether it counts: it is the last about its file, and the last
+    /// [`survey()`] came by that file. So a file that was removed while the run was interrupted counts no more. Memory is 24
+    /// bytes a line.
     ///
     /// # Errors
     /// What `each` says; [`Error::Read`]; [`Error::Malformed`] for a line that is not one of this ledger.
     pub fn lines<F: serde::de::DeserializeOwned>(&self, mut each: impl FnMut(LedgerLine<F>, bool) -> Result<()>) -> Result<()> {
         let mut last: Vec<(u128, u64)> = Vec::new();
         self.log.read(|offset, line| {
+            if offset <= self.begun.1 {
+                return Ok(());
+            }
             let line: LedgerLine<serde::de::IgnoredAny> = parse(line, offset)?;
             last.push((name(&line.id), offset));
             Ok(())
@@ -94,17 +149,22 @@ impl Ledger {
             same
         });
         self.log.read(|offset, line| {
+            if offset <= self.begun.1 {
+                return Ok(());
+            }
             let line: LedgerLine<F> = parse(line, offset)?;
-            let is_last = last.binary_search(&(name(&line.id), offset)).is_ok();
-            each(line, is_last)
+            let name = name(&line.id);
+            let counts = self.seen.binary_search(&name).is_ok() && last.binary_search(&(name, offset)).is_ok();
+            each(line, counts)
         })
     }
 }
 
-/// Examines all `files` that the ledger has not settled.
+/// Examines all `files` that the run of the ledger has not settled.
 pub fn survey<S: Survey>(files: Files, ledger: &mut Ledger, survey: &S, options: &Options<'_>, observer: &mut dyn Observer) -> Report {
     let mut meter = Meter::new(files.total(), observer);
-    let Ledger { log, settled } = ledger;
+    let Ledger { log, settled, seen, .. } = ledger;
+    seen.clear();
     let work = |inputs: Vec<FileInput>| {
         let (known, fresh): (Vec<_>, Vec<_>) = inputs
             .into_iter()
@@ -119,15 +179,17 @@ pub fn survey<S: Survey>(files: Files, ledger: &mut Ledger, survey: &S, options:
             let problem = S::problem(&finding);
             (LedgerLine { settled: problem.is_none(), bytes: input.bytes, id: input.id, changed, finding }, problem)
         });
-        Ok((known.len() as u64, lines.collect::<Vec<_>>()))
+        Ok((known.into_iter().map(|(_, input)| name(&input.id)).collect::<Vec<_>>(), lines.collect::<Vec<_>>()))
     };
     let mut newly_settled = Vec::new();
     let ended = engine::run(files, options, work, |group| {
         let mut text = String::new();
         let mut told = Vec::new();
         for ((known, lines), ()) in group {
-            meter.counts.skipped += known;
+            meter.counts.skipped += known.len() as u64;
+            seen.extend(known);
             for (line, problem) in lines {
+                seen.push(name(&line.id));
                 text.push_str(&to_line(&line)?);
                 if line.settled {
                     newly_settled.push(stamp(&line.id, line.bytes, line.changed));
@@ -150,6 +212,7 @@ pub fn survey<S: Survey>(files: Files, ledger: &mut Ledger, survey: &S, options:
     });
     settled.append(&mut newly_settled);
     settled.sort_unstable();
+    seen.sort_unstable();
     meter.report(ended)
 }
 

@@ -19,12 +19,16 @@ pub use page::page;
 use super::signed_note::key_name;
 use crate::error::Result;
 use crate::key::KeyId;
-use crate::migration::plan::{Plan, PlannedFile};
+use crate::migration::plan::Plan;
 
 /// What the operator is asked before a step.
 pub const QUESTION: &str = "go, stop, or note TEXT";
 /// What the operator is asked at a step that a person does by hand.
 pub const QUESTION_BY_HAND: &str = "done, stop, or note TEXT";
+/// What is asked before the first step: whether the source is quiet.
+pub const QUESTION_OF_SOURCE: &str = "is the source quiet until the run has ended? quiet, stop, or note TEXT";
+/// Who is asked for by name.
+pub const QUESTIONS_OF_PEOPLE: [&str; 2] = ["name of the operator", "name of the witness"];
 /// How many words of the hash a witness types back.
 pub const WITNESSED_WORDS: usize = 2;
 
@@ -60,7 +64,7 @@ pub struct Script {
     /// The people.
     pub people: Vec<Person>,
     /// The files, each with its SHA-256.
-    pub files: Vec<PlannedFile>,
+    pub files: Vec<CheckedFile>,
     /// The keys, each with its check value.
     pub keys: Vec<CheckedKey>,
     /// How the check values are made, in sentences.
@@ -82,6 +86,19 @@ pub struct Person {
     pub role: String,
     /// SHA-256 of the key that the person approves with, as OpenSSH shows it; empty for people who approve nothing.
     pub key: String,
+}
+
+/// A file with its check value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CheckedFile {
+    /// Its path, as the plan has it.
+    pub path: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// SHA-256 of its content, in hex.
+    pub sha256: String,
+    /// The same as PGP words.
+    pub words: Vec<String>,
 }
 
 /// A key with its check value.
@@ -121,7 +138,7 @@ pub struct Task {
     pub commands: Vec<String>,
     /// What the screen shows.
     pub expected: Vec<String>,
-    /// What to do when it fails; empty if there is nothing beyond the table at the end.
+    /// What to do when it fails, beside the table at the end.
     pub when_it_fails: String,
     /// What `keykit abort` can do about it.
     pub undo: String,
@@ -152,16 +169,16 @@ impl Script {
         Ok(Self {
             organisation: plan.organisation.clone(),
             tenant: content::tenant(plan),
-            words,
             plan_file: plan_file.to_owned(),
             approvals: content::approvals(plan),
             dangers: plan.dangers.clone(),
             people: content::people(plan),
-            files: plan.files.clone(),
+            files: content::files(plan)?,
             keys: content::keys(plan),
             check_values: content::check_values(),
             findings: content::findings(plan),
-            parts: content::parts(plan, &hash, plan_file),
+            parts: content::parts(plan, &hash, &words.join(" "), plan_file),
+            words,
             failures: failure::table(plan_file),
             plan: hash,
         })
@@ -177,6 +194,20 @@ impl Script {
         let numbered: Vec<(usize, &str)> = words.iter().enumerate().map(|(at, word)| (at + 1, word.as_str())).collect();
         numbered.chunks(8).map(<[_]>::to_vec).collect::<Vec<_>>().into_iter()
     }
+}
+
+/// A store as paper may show it: where its PIN comes from is nobody's business.
+fn without_pin(store: &str) -> String {
+    let Some((path, query)) = store.split_once('?') else { return store.to_owned() };
+    let shown: Vec<&str> = query.split('&').filter(|attribute| !attribute.starts_with("pin-")).collect();
+    if shown.is_empty() { path.to_owned() } else { format!("{path}?{}", shown.join("&")) }
+}
+
+/// The same as a command takes it: the PIN is asked for.
+fn with_prompt(store: &str) -> String {
+    let store = without_pin(store);
+    let joint = if store.contains('?') { '&' } else { '?' };
+    format!("{store}{joint}pin-source=prompt")
 }
 
 fn words_of(id: &KeyId) -> Vec<String> {

@@ -188,7 +188,7 @@ fn ssh_keygen(arguments: &[&str], input: &Path) -> Option<String> {
 fn no_ssh_keygen() -> bool {
     let missing = Command::new("ssh-keygen").arg("-?").output().is_err();
     if missing {
-        println!("skipped: ssh-keygen is not installed");
+        keykit_vectors::skip("ceremony", "ssh-keygen is not installed");
     }
     missing
 }

@@ -13,6 +13,7 @@ use std::io::{Cursor, Read, Seek, SeekFrom, Write};
 
 use cfb::{CompoundFile, Version};
 
+use super::compound::open_compound;
 use super::data_spaces::{self, EndUserLicence, Transform};
 use crate::error::{Error, Result};
 
@@ -103,7 +104,11 @@ impl ProtectedDocument {
         Self::find_in(&mut open(bytes)?)
     }
 
-    fn find_in<F: Read + Seek>(file: &mut CompoundFile<F>) -> Result<Option<Self>> {
+    /// The same in a compound file that [`open_compound`] opened; it is not held in memory.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if it is damaged.
+    pub fn find_in<F: Read + Seek>(file: &mut CompoundFile<F>) -> Result<Option<Self>> {
         let Some((path, primary)) = find_transform(file)? else { return Ok(None) };
         let publishing_licence = match data_spaces::read_transform(&primary)? {
             Transform::RightsManagement(licence) => licence.to_vec(),
@@ -140,9 +145,8 @@ impl<F: Read + Seek> CompoundInput<F> {
     /// # Errors
     /// As for [`ProtectedDocument::parse`].
     pub(crate) fn open(mut input: F) -> Result<Self> {
-        check_compound_tables(&mut input)?;
-        let length = input.seek(SeekFrom::End(0)).and_then(|length| input.rewind().map(|()| length)).map_err(|error| read(&error))?;
-        let mut file = CompoundFile::open(input).map_err(|error| read(&error))?;
+        let length = input.seek(SeekFrom::End(0)).map_err(|error| read(&error))?;
+        let mut file = open_compound(input)?;
         let document = ProtectedDocument::find_in(&mut file)?.ok_or_else(not_protected)?;
         // Sectors that are listed twice would make a small file a large content.
         if document.encrypted_size > length {
@@ -220,8 +224,7 @@ fn open<B: AsRef<[u8]>>(bytes: B) -> Result<CompoundFile<Cursor<B>>>
 where
     Cursor<B>: Read + Seek,
 {
-    check_compound_tables(&mut Cursor::new(bytes.as_ref()))?;
-    CompoundFile::open(Cursor::new(bytes)).map_err(|error| read(&error))
+    open_compound(Cursor::new(bytes))
 }
 
 fn not_protected() -> Error {
@@ -290,72 +293,6 @@ fn read(error: &std::io::Error) -> Error {
 
 fn written(error: &std::io::Error) -> Error {
     Error::Internal(format!("writing a compound file into memory: {error}"))
-}
-
-/// Bounds what the reader of compound files (package `cfb`) allocates: sectors of the allocation table that are listed again and
-/// again would make a small file a large table (MS-CFB §2.2, §2.5). What is wrong otherwise the reader finds. Call this first.
-///
-/// # Errors
-/// [`Error::Malformed`].
-pub fn check_compound_tables(input: &mut (impl Read + Seek + ?Sized)) -> Result<()> {
-    const HEADER: usize = 512;
-    const ENTRIES_IN_HEADER: usize = 76;
-    const LAST_REGULAR: u32 = 0xffff_fffa;
-    let malformed = |what: &str| Error::malformed(FORMAT, format!("the compound file is damaged: {what}"));
-    let length = input.seek(SeekFrom::End(0)).map_err(|_| malformed("its length is not known"))?;
-    let mut read_at = |offset: u64, length: usize| -> Result<Vec<u8>> {
-        let mut bytes = vec![0; length];
-        let done = input.seek(SeekFrom::Start(offset)).and_then(|_| input.read_exact(&mut bytes));
-        done.map(|()| bytes).map_err(|_| malformed("a part of its tables is beyond its end"))
-    };
-    let header = read_at(0, HEADER)?;
-    let number = |offset: usize| header.get(offset..offset + 4).map_or(0, little_endian);
-    let shift = number(30) & 0xffff;
-    if shift != 9 && shift != 12 {
-        return Err(malformed("its sectors have neither 512 nor 4096 bytes"));
-    }
-    let sector = 1_usize << shift;
-    let mut next = number(68);
-    let claimed = u64::from(number(44));
-    let mut listed = Listed::default();
-    listed.count(header.get(ENTRIES_IN_HEADER..).unwrap_or_default());
-    let sectors = length.div_ceil(sector as u64);
-    // Each sector of the table describes a quarter of its length in sectors. Some room for files that have more than they need.
-    let most = sectors / (sector as u64 / 4) + 8;
-    let mut visited = 0;
-    while claimed <= most && listed.used <= most && next < LAST_REGULAR {
-        visited += 1;
-        if visited > sectors {
-            return Err(malformed("its allocation table goes in a circle"));
-        }
-        let bytes = read_at((u64::from(next) + 1) * sector as u64, sector)?;
-        let (entries, last) = bytes.split_at(sector - 4);
-        listed.count(entries);
-        next = little_endian(last);
-    }
-    if claimed <= most && listed.used <= most { Ok(()) } else { Err(malformed("its allocation table is larger than the file")) }
-}
-
-/// Entries of the list of table sectors, up to the last one that is used: some writers fill the end with zeros.
-#[derive(Default)]
-struct Listed {
-    seen: u64,
-    used: u64,
-}
-
-impl Listed {
-    fn count(&mut self, bytes: &[u8]) {
-        for entry in bytes.chunks_exact(4) {
-            self.seen += 1;
-            if !matches!(little_endian(entry), 0 | u32::MAX) {
-                self.used = self.seen;
-            }
-        }
-    }
-}
-
-fn little_endian(bytes: &[u8]) -> u32 {
-    bytes.iter().rev().fold(0, |number, &byte| number << 8 | u32::from(byte))
 }
 
 #[cfg(test)]

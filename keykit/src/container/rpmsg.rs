@@ -48,6 +48,19 @@ pub(super) fn replace_licence(bytes: &[u8], licence: &[u8]) -> Result<Vec<u8>> {
     Ok(deflate(&office::replace_licence(&inflate(bytes)?, licence)?))
 }
 
+/// How long the payload says it is, in bytes; of a damaged mail, as far as its pieces can be followed. [`read_mail`] holds this
+/// much, and refuses a mail that says less than it has.
+#[must_use]
+pub fn payload_length(bytes: &[u8]) -> u64 {
+    let mut rest = bytes.strip_prefix(PREAMBLE.as_slice()).unwrap_or_default();
+    let mut length = 0;
+    while let (Some(_), Some(plain), Some(packed)) = (number(&mut rest), number(&mut rest), number(&mut rest)) {
+        length += plain.min(MAX_PIECE) as u64;
+        rest = rest.get(packed..).unwrap_or_default();
+    }
+    length.min(MAX_PAYLOAD as u64)
+}
+
 /// The payload: a compound file.
 pub(crate) fn inflate(bytes: &[u8]) -> Result<Vec<u8>> {
     let malformed = |what: &str, rest: &[u8]| Error::malformed(FORMAT, what).at((bytes.len() - rest.len()) as u64);

@@ -105,7 +105,7 @@ fn skips() -> bool {
     } else {
         return false;
     };
-    println!("skipped: constant time: {why}");
+    keykit_vectors::say_skipped("constant_time", why);
     true
 }
 

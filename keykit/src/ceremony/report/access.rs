@@ -15,13 +15,19 @@ const SCHEMA: &str = "keykit/prove-access/1";
 pub struct AccessProof {
     /// The tenant under whose keys files were opened.
     pub tenant_id: String,
+    /// When the first file was looked at.
+    #[serde(default)]
+    pub begun: Option<Timestamp>,
     /// When it was made.
     #[serde(default)]
     pub made: Option<Timestamp>,
     /// The folders that were gone through.
     #[serde(default)]
     pub folders: Vec<String>,
-    /// Whether every file was read and every licence opens.
+    /// Those of them in which no file was.
+    #[serde(default)]
+    pub empty_folders: Vec<String>,
+    /// Whether there are protected files, every file was read, and every licence opens.
     pub proven: bool,
     /// Files that were looked at.
     pub files: u64,
@@ -33,6 +39,9 @@ pub struct AccessProof {
     pub lost: u64,
     /// Files that could not be read whole.
     pub unknown: u64,
+    /// Files that are or hold archives or stores of kinds that are not looked into.
+    #[serde(default)]
+    pub not_looked_into: u64,
     /// Bytes of all files.
     pub bytes: u64,
     /// Licences by key.
@@ -54,6 +63,12 @@ pub struct AccessKey {
     pub opens: u64,
     /// Licences that do not.
     pub fails: u64,
+    /// Whose key it is, as a licence names it.
+    #[serde(default)]
+    pub licensor: Option<String>,
+    /// Where that gives licences.
+    #[serde(default)]
+    pub licensing_url: Option<String>,
 }
 
 /// What becomes of the readers of a file.
@@ -68,6 +83,8 @@ pub enum AccessVerdict {
     Lost,
     /// It could not be read whole.
     Unknown,
+    /// It is or holds an archive or a store of a kind that is not looked into.
+    NotLookedInto,
 }
 
 /// A file that is lost or unknown.
@@ -125,11 +142,14 @@ impl AccessProof {
             return Err(malformed(format!("its schema is {}, this program knows {SCHEMA}", head.schema)));
         }
         let proof: Self = serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
-        let sum = [proof.not_protected, proof.opens, proof.lost, proof.unknown].iter().try_fold(0_u64, |sum, count| sum.checked_add(*count));
+        let sum = [proof.not_protected, proof.opens, proof.lost, proof.unknown, proof.not_looked_into]
+            .iter()
+            .try_fold(0_u64, |sum, count| sum.checked_add(*count));
         if sum != Some(proof.files) {
             return Err(malformed(format!("its counts do not add up to its {} files", proof.files)));
         }
-        if proof.proven != (proof.lost == 0 && proof.unknown == 0) {
+        if proof.proven != (proof.lost == 0 && proof.unknown == 0 && proof.not_looked_into == 0 && proof.opens > 0 && proof.empty_folders.is_empty())
+        {
             return Err(malformed("it says something else than its counts".into()));
         }
         match proof.sample {
@@ -183,6 +203,7 @@ mod tests {
             ("files", json!(11)),
             ("lost", json!(u64::MAX)),
             ("proven", json!(true)),
+            ("not_looked_into", json!(1)),
             ("schema", json!("keykit/prove-access/2")),
             ("sample", json!({"sampled": 9, "bad": 1, "population": 40, "confidence": 0.95, "share": 0.4, "files": 16})),
             ("sample", json!({"sampled": 10, "bad": 1, "population": 40, "confidence": 0.95, "share": 4.0, "files": 16})),
@@ -191,6 +212,24 @@ mod tests {
             changed[member] = value;
             assert_eq!(parse(&changed).unwrap_err().code(), "malformed", "{member}");
         }
+    }
+
+    #[test]
+    fn a_proof_of_nothing_is_refused() {
+        let mut empty = sample();
+        for (member, value) in [("files", 0), ("not_protected", 0), ("opens", 0), ("lost", 0)] {
+            empty[member] = json!(value);
+        }
+        empty["sample"] = Value::Null;
+        assert!(!parse(&empty).unwrap().proven);
+        empty["proven"] = json!(true);
+        assert!(parse(&empty).unwrap_err().to_string().contains("something else than its counts"));
+        // One of its folders was not there.
+        let mut half = empty;
+        (half["files"], half["opens"]) = (json!(3), json!(3));
+        assert!(parse(&half).unwrap().proven);
+        half["empty_folders"] = json!(["/shares/two"]);
+        assert!(parse(&half).is_err());
     }
 
     proptest! {

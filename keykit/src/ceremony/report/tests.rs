@@ -134,16 +134,26 @@ impl Room {
         }
         let access = AccessProof {
             tenant_id: "ab".into(),
+            begun: Some(at(49)),
             made: Some(at(50)),
             folders: vec!["/shares/all".into()],
+            empty_folders: Vec::new(),
             proven: true,
             files: 10,
             not_protected: 4,
             opens: 6,
             lost: 0,
             unknown: 0,
+            not_looked_into: 0,
             bytes: 100,
-            keys: vec![AccessKey { key_id: plan.keys[0].key_id, status: Some(KeyStatus::Active), opens: 6, fails: 0 }],
+            keys: vec![AccessKey {
+                key_id: plan.keys[0].key_id,
+                status: Some(KeyStatus::Active),
+                opens: 6,
+                fails: 0,
+                licensor: None,
+                licensing_url: None,
+            }],
             bad: Vec::new(),
             sample: None,
         };
@@ -207,6 +217,14 @@ fn one_thing_wrong_at_a_time_is_named_and_the_headline_follows() {
         (|room| fail(room, "source-key-still-works"), 0, Status::Open, "source could not be asked"),
         (|room| room.verification = None, 0, Status::Open, "were not looked at"),
         (|room| room.access.clear(), 0, Status::Open, "were not gone through"),
+        (
+            |room| (room.access[0].files, room.access[0].not_protected, room.access[0].opens, room.access[0].proven) = (0, 0, 0, false),
+            0,
+            Status::Open,
+            "Nothing found proves nothing",
+        ),
+        (|room| room.access[0].empty_folders = vec!["/shares/two".into()], 0, Status::Open, "No file was found below /shares/two"),
+        (|room| room.access[0].not_looked_into = 2, 0, Status::Open, "2 files below /shares/all hold archives"),
         (|room| (room.access[0].lost, room.access[0].proven) = (3, false), 0, Status::Fails, "3 files below /shares/all would be lost"),
         (|room| (room.access[0].unknown, room.access[0].proven) = (1, false), 0, Status::Open, "1 file below /shares/all could not be read"),
         (

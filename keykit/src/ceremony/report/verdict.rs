@@ -135,6 +135,27 @@ fn weigh_access(case: &mut Case, proof: &AccessProof) {
     if proof.unknown > 0 {
         case.against(Status::Open, format!("{} below {place} could not be read whole.", counted(proof.unknown, "file", "files")));
     }
+    if proof.not_looked_into > 0 {
+        case.against(
+            Status::Open,
+            format!(
+                "{} below {place} hold archives or stores of kinds that are not looked into (7-Zip, RAR, tar, Outlook data files…): nothing is known of what is in them.",
+                counted(proof.not_looked_into, "file", "files")
+            ),
+        );
+    }
+    for folder in &proof.empty_folders {
+        case.against(Status::Open, format!("No file was found below {folder}: was it there when the proof was made? Nothing found proves nothing."));
+    }
+    if proof.opens == 0 && proof.lost == 0 && proof.empty_folders.is_empty() {
+        case.against(
+            Status::Open,
+            format!(
+                "No protected file was found below {place} ({} looked at). Nothing found proves nothing.",
+                counted(proof.files, "file was", "files were")
+            ),
+        );
+    }
     match proof.sample.filter(|_| proof.is_partial()) {
         Some(sample) => case.against(
             Status::Open,

@@ -1,9 +1,11 @@
 //! From a plan to the content of its script.
 
 use super::{
-    CheckedKey, Part, Person, QUESTION, QUESTION_BY_HAND, Task, WITNESSED_WORDS, approval_file, key_name, quoted, step_line, transcript_name,
-    words_of,
+    CheckedFile, CheckedKey, Part, Person, QUESTION, QUESTION_BY_HAND, QUESTION_OF_SOURCE, QUESTIONS_OF_PEOPLE, Task, WITNESSED_WORDS, approval_file,
+    key_name, quoted, step_line, transcript_name, with_prompt, without_pin, words_of,
 };
+use crate::error::Result;
+use crate::key::KeyId;
 use crate::migration::MigrationPath;
 use crate::migration::plan::{Action, Plan, PlannedKey, Step, Undo};
 
@@ -11,7 +13,8 @@ use crate::migration::plan::{Action, Plan, PlannedKey, Step, Undo};
 const ROLES_OF_THE_ROOM: [&str; 3] = ["operator", "witness", "auditor"];
 
 pub(super) fn tenant(plan: &Plan) -> String {
-    let place = plan.tenant.store.as_ref().map_or_else(|| format!("the folder {}", plan.tenant.folder), |store| format!("the token {store}"));
+    let place =
+        plan.tenant.store.as_ref().map_or_else(|| format!("the folder {}", plan.tenant.folder), |store| format!("the token {}", without_pin(store)));
     format!("{} ({}, region {}); keys go into {place}", plan.tenant.name, plan.tenant.id, plan.tenant.region)
 }
 
@@ -51,7 +54,18 @@ pub(super) fn keys(plan: &Plan) -> Vec<CheckedKey> {
 }
 
 fn sources(key: &PlannedKey) -> String {
-    key.domains.iter().chain(&key.source).cloned().collect::<Vec<_>>().join(" and ")
+    key.domains.iter().cloned().chain(key.source.as_deref().map(without_pin)).collect::<Vec<_>>().join(" and ")
+}
+
+pub(super) fn files(plan: &Plan) -> Result<Vec<CheckedFile>> {
+    plan.files
+        .iter()
+        .map(|file| {
+            // A SHA-256 as any other, spelt as those of keys are.
+            let words = words_of(&file.sha256.parse::<KeyId>()?);
+            Ok(CheckedFile { path: file.path.clone(), bytes: file.bytes, sha256: file.sha256.clone(), words })
+        })
+        .collect()
 }
 
 pub(super) fn check_values() -> Vec<String> {
@@ -74,31 +88,40 @@ pub(super) fn findings(plan: &Plan) -> Vec<String> {
     plan.findings.iter().map(|finding| format!("{}{}", finding.message, rule(finding.rule))).collect()
 }
 
-pub(super) fn parts(plan: &Plan, hash: &str, plan_file: &str) -> Vec<Part> {
+pub(super) fn parts(plan: &Plan, hash: &str, words: &str, plan_file: &str) -> Vec<Part> {
     vec![
         Part {
             title: "Preparation",
             purpose: "Who is here, on which machine, with which program, and that all of them mean the same plan.",
             steps: preparation(plan, hash, plan_file),
         },
-        Part { title: "Approvals", purpose: "Each person approves with a key of their own.", steps: approving(plan, plan_file) },
+        Part { title: "Approvals", purpose: "Each person approves with a key of their own.", steps: approving(plan, hash, words, plan_file) },
         Part {
             title: "Carrying out",
             purpose: "One command goes through all steps and asks before each. What was done is never done twice.",
-            steps: carrying_out(plan, plan_file),
+            steps: carrying_out(plan, hash, plan_file),
         },
-        Part { title: "Closing", purpose: "What was done is checked from the ground up, and the record is signed.", steps: closing(plan, plan_file) },
+        Part {
+            title: "Closing",
+            purpose: "What was done is checked from the ground up, and the record is signed.",
+            steps: closing(plan, hash, plan_file),
+        },
     ]
 }
 
 fn preparation(plan: &Plan, hash: &str, plan_file: &str) -> Vec<Task> {
     let file = quoted(plan_file);
     let mut tasks = vec![
-        Task { what: "Everybody signs in with name, role and time, on the first page.".into(), ..Task::default() },
+        Task {
+            what: "Everybody signs in with name, role and time, on the first page.".into(),
+            when_it_fails: "Somebody is missing: wait, or meet again. Nothing was begun.".into(),
+            ..Task::default()
+        },
         Task {
             what: "The machine has no network, and its clock is right.".into(),
             details: vec!["Write down the name of the machine and how far its clock is off.".into()],
             commands: vec!["date -u".into(), "uname -n".into()],
+            when_it_fails: "A network: unplug it. A clock that is off by more than a minute: set it, and write down what it was.".into(),
             to_fill_in: vec!["machine", "clock"],
             ..Task::default()
         },
@@ -121,7 +144,8 @@ fn preparation(plan: &Plan, hash: &str, plan_file: &str) -> Vec<Task> {
         Task {
             what: "The files are those of the plan.".into(),
             commands: vec![format!("sha256sum {}", plan.files.iter().map(|file| quoted(&file.path)).collect::<Vec<_>>().join(" "))],
-            details: vec!["The witness compares with the table of files. `apply` checks the same once more.".into()],
+            expected: plan.files.iter().map(|file| format!("{}  {}", file.sha256, file.path)).collect(),
+            details: vec!["The witness compares with the table of files, as hex or as words. `apply` checks the same once more.".into()],
             when_it_fails: "Stop: bring the very file, or plan anew.".into(),
             ..Task::default()
         },
@@ -132,8 +156,8 @@ fn preparation(plan: &Plan, hash: &str, plan_file: &str) -> Vec<Task> {
     for store in stores {
         tasks.push(Task {
             what: "The token is there, and does what the plan needs of it.".into(),
-            details: vec![format!("Token: {store}")],
-            commands: vec![format!("keykit store doctor --store {}", quoted(store))],
+            details: vec![format!("Token: {}", without_pin(store))],
+            commands: vec![format!("keykit store doctor --store {}", quoted(&with_prompt(store)))],
             when_it_fails: "Stop: see to the token before anything is done.".into(),
             to_fill_in: vec!["serial number", "seal or bag"],
             ..Task::default()
@@ -142,10 +166,14 @@ fn preparation(plan: &Plan, hash: &str, plan_file: &str) -> Vec<Task> {
     tasks
 }
 
-fn approving(plan: &Plan, plan_file: &str) -> Vec<Task> {
+fn approving(plan: &Plan, hash: &str, words: &str, plan_file: &str) -> Vec<Task> {
     let people = &plan.approval.people;
     if people.is_empty() {
-        return vec![Task { what: "Nobody has to approve this plan.".into(), ..Task::default() }];
+        return vec![Task {
+            what: "Nobody has to approve this plan.".into(),
+            when_it_fails: "Somebody thinks that it needs approval: stop; add people to the migration file and plan anew.".into(),
+            ..Task::default()
+        }];
     }
     people
         .iter()
@@ -153,26 +181,45 @@ fn approving(plan: &Plan, plan_file: &str) -> Vec<Task> {
             what: format!("{} ({}) approves, or does not.", person.name, person.role),
             details: vec![format!("Key: {}. An approval that was made before on another computer is brought instead.", person.key.fingerprint())],
             commands: vec![format!("keykit approve {} --key KEY -o {}", quoted(plan_file), quoted(&approval_file(&person.name)))],
-            expected: vec![format!("{} ({}) and the plan …", person.name, person.role), "words: … (as on the first page)".into()],
+            expected: vec![format!("{} ({}) and the plan {hash}", person.name, person.role), format!("words: {words}")],
+            when_it_fails: "A person who does not approve says why, and it is noted. Too few approvals: apply refuses, and nothing is done.".into(),
             ..Task::default()
         })
         .collect()
 }
 
-fn carrying_out(plan: &Plan, plan_file: &str) -> Vec<Task> {
+fn carrying_out(plan: &Plan, hash: &str, plan_file: &str) -> Vec<Task> {
     let given: String = plan.approval.people.iter().map(|person| format!(" --approval {}", quoted(&approval_file(&person.name)))).collect();
     let mut tasks = vec![Task {
         what: format!("The run begins. A witness types {WITNESSED_WORDS} words of the plan hash back, from the first page."),
-        details: vec!["Give only the approvals that were made.".into()],
+        details: vec![
+            "Give only the approvals that were made.".into(),
+            "Operator and witness give their names: the transcript has them beside what each of them says.".into(),
+            "The source is quiet when nobody protects anything with its keys, changes or exports them until the run has ended. The operator \
+             answers quiet, and the transcript keeps it."
+                .into(),
+        ],
         commands: vec![format!("keykit apply {} --ceremony{given}", quoted(plan_file))],
-        expected: vec![on_screen("words … and … of the plan hash: ")],
+        expected: QUESTIONS_OF_PEOPLE
+            .iter()
+            .map(|question| on_screen(&format!("{question}: ")))
+            .chain([on_screen("words … and … of the plan hash: "), on_screen(&format!("{QUESTION_OF_SOURCE}: "))])
+            .collect(),
         when_it_fails: "A wrong word is recorded as a deviation, and other words are asked for. After three times the run stops; nothing was done."
             .into(),
         ..Task::default()
     }];
     let total = plan.steps.len();
     tasks.extend(plan.steps.iter().enumerate().map(|(index, step)| of_step(step, index + 1, total, plan_file)));
-    tasks.push(Task { what: "All steps are done.".into(), expected: vec![format!("all {total} steps of the plan … are done")], ..Task::default() });
+    tasks.push(Task {
+        what: "All steps are done.".into(),
+        expected: vec![format!("all {total} steps of the plan {hash} are done")],
+        when_it_fails: format!(
+            "The run stopped before its end: find the exit code in the table, see to the cause, then keykit resume {} --ceremony.",
+            quoted(plan_file)
+        ),
+        ..Task::default()
+    });
     tasks
 }
 
@@ -181,7 +228,7 @@ fn of_step(step: &Step, number: usize, total: usize, plan_file: &str) -> Task {
     let (question, answer) = if by_hand { (QUESTION_BY_HAND, "done") } else { (QUESTION, "go") };
     let inputs = (!step.inputs.is_empty()).then(|| format!("Needs: {}.", step.inputs.join(", ")));
     let details = inputs.into_iter().chain(step.effects.iter().map(|effect| format!("Afterwards: {effect}."))).collect();
-    let resume = format!("keykit resume {} --confirm {}", quoted(plan_file), quoted(&step.id));
+    let resume = format!("keykit resume {} --ceremony --confirm {}", quoted(plan_file), quoted(&step.id));
     let commands = if by_hand { vec![format!("{answer}   (later: {resume})")] } else { vec![answer.to_owned()] };
     Task {
         id: Some(step.id.clone()),
@@ -241,7 +288,7 @@ fn when_it_fails(action: &Action) -> &'static str {
     }
 }
 
-fn closing(plan: &Plan, plan_file: &str) -> Vec<Task> {
+fn closing(plan: &Plan, hash: &str, plan_file: &str) -> Vec<Task> {
     let (file, transcript) = (quoted(plan_file), quoted(&transcript_name(plan_file)));
     let note = quoted(&format!("{}.note", transcript_name(plan_file)));
     let signer = plan.approval.people.first().map_or("NAME", |person| person.name.as_str());
@@ -249,20 +296,24 @@ fn closing(plan: &Plan, plan_file: &str) -> Vec<Task> {
         Task {
             what: "Everything is verified from the ground up, by a command that reads no journal.".into(),
             commands: vec![format!("keykit verify {file}")],
-            expected: vec!["held  …  (in every line)".into()],
+            expected: vec!["held  …".into()],
+            details: vec!["Every line begins with held.".into()],
             when_it_fails: "Exit code 1: switch nothing off. The source keys are as they were.".into(),
             ..Task::default()
         },
         Task {
             what: "Whatever was not as this script has it, and is not recorded yet, is recorded.".into(),
             commands: vec![format!("keykit transcript note {transcript} --by NAME 'TEXT'")],
+            expected: vec!["recorded as number …".into()],
+            when_it_fails: "Write it on this page, with the name of the person who saw it.".into(),
             ..Task::default()
         },
         Task {
             what: "The transcript is closed, and each witness signs.".into(),
             commands: vec![format!("keykit transcript close {transcript} --plan {file} --key KEY")],
-            expected: vec!["final hash … (hex, words and QR code)".into()],
-            details: vec!["The same command with another key adds a signature.".into()],
+            expected: vec!["final hash … (… lines)".into(), "words: …".into(), format!("note in {}", note.trim_matches('\''))],
+            details: vec!["The same command with another key adds a signature. Under the words stands the QR code of the final hash.".into()],
+            when_it_fails: "Exit code 9: a session has no end. Let keykit resume or keykit abort end it first.".into(),
             to_fill_in: vec!["final hash, first 16 digits", "lines"],
             ..Task::default()
         },
@@ -276,11 +327,15 @@ fn closing(plan: &Plan, plan_file: &str) -> Vec<Task> {
                     quoted(&format!("{}.{}.sig", transcript_name(plan_file), key_name(signer)))
                 ),
             ],
+            expected: vec!["… lines, closed".into(), format!("plan {hash}")],
+            when_it_fails: "Keep both copies of the transcript, and don't hand in either: the problem that is named says which line was changed."
+                .into(),
             ..Task::default()
         },
         Task {
             what: "Plan, approvals, transcript, note and signatures are copied to two media; passwords and sealed tokens go back to their places."
                 .into(),
+            when_it_fails: "Don't leave the room before two copies can be read.".into(),
             to_fill_in: vec!["media", "seals or bags"],
             ..Task::default()
         },

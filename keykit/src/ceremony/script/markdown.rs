@@ -29,13 +29,17 @@ pub fn markdown(script: &Script) -> String {
     for file in &script.files {
         text.push_str(&format!("| {} | {} | {} |\n", escape(&file.path), file.bytes, file.sha256));
     }
+    for file in &script.files {
+        text.push_str(&format!("\n- {}\n\n", escape(&file.path)));
+        words(&mut text, &file.words);
+    }
     text.push_str("\n## Keys and their check values\n\n");
     script.check_values.iter().for_each(|sentence| text.push_str(&format!("{}\n\n", escape(sentence))));
     for key in &script.keys {
         text.push_str(&format!("- `spki-sha256:{}`: {}\n\n", key.key_id, escape(&key.about)));
         words(&mut text, &key.words);
         if key.is_wrapped {
-            text.push_str("\n  Wrapping key, method and KCV: ____________________\n");
+            text.push_str("\n  Wrapping key: ____________ KCV method (cmac-aes or ecb): ____________ KCV (6 hex digits): ____________\n");
         }
         text.push('\n');
     }

@@ -38,6 +38,10 @@ pub fn page(script: &Script) -> Result<String> {
     heading(&mut body, "Files");
     let rows = script.files.iter().map(|file| vec![Html::text(&file.path), Html::text(&file.bytes.to_string()), code(&file.sha256)]);
     body.push_line(&table("files", &["file", "bytes", "SHA-256"], rows));
+    for file in &script.files {
+        body.push_line(&Html::element_of_text("h3", &file.path));
+        body.push_line(&words(&file.words));
+    }
     heading(&mut body, "Keys and their check values");
     script.check_values.iter().for_each(|sentence| body.push_line(&Html::element_of_text("p", sentence)));
     for key in &script.keys {
@@ -45,7 +49,7 @@ pub fn page(script: &Script) -> Result<String> {
         body.push_line(&Html::element("p", &[], &code(&format!("spki-sha256:{}", key.key_id))));
         body.push_line(&words(&key.words));
         if key.is_wrapped {
-            body.push_line(&boxes(&["wrapping key", "method", "KCV"]));
+            body.push_line(&boxes(&["wrapping key", "KCV method (cmac-aes or ecb)", "KCV (6 hex digits)"]));
         }
     }
     for (part, number) in script.parts.iter().zip(1..) {

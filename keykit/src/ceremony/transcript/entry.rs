@@ -92,6 +92,15 @@ pub enum Happening {
     WordsConfirmed {
         /// Their places among the words, from 1.
         places: Vec<u8>,
+        /// Who, by the name that was given; nothing in older transcripts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
+    /// Somebody in the room says that the source is quiet: nobody protects anything with its keys, changes or exports them until the
+    /// run has ended (Mozilla's policy for the transfer of root keys asks for it).
+    SourceQuiesced {
+        /// Who, by the name that was given.
+        by: String,
     },
     /// A person in the room said yes to a step.
     Confirmed {
@@ -99,6 +108,9 @@ pub enum Happening {
         step: String,
         /// Whether it was done by hand before.
         by_hand: bool,
+        /// Who, by the name that was given; nothing in older transcripts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
     },
     /// Something was not as the script has it.
     Deviation {

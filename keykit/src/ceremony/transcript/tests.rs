@@ -66,9 +66,9 @@ fn write_one() -> Vec<u8> {
     let room = Room::new();
     let mut writer = room.open();
     writer.begin(session("apply")).unwrap();
-    writer.append(Happening::WordsConfirmed { places: vec![3, 17] }).unwrap();
+    writer.append(Happening::WordsConfirmed { places: vec![3, 17], by: Some("W. Witness".into()) }).unwrap();
     writer.append(deviation("the \"projector\" failed\nat ten")).unwrap();
-    writer.append(Happening::Confirmed { step: "import-key/1".into(), by_hand: false }).unwrap();
+    writer.append(Happening::Confirmed { step: "import-key/1".into(), by_hand: false, by: None }).unwrap();
     writer.append(Happening::Run { line: 1, hash: "cd".repeat(32), late: false, event: crate::migration::apply::Event::Finished {} }).unwrap();
     writer.append(ended()).unwrap();
     writer.append(Happening::Closed {}).unwrap();

@@ -25,6 +25,10 @@ pub(super) fn all(report: &Report) -> Html {
     html
 }
 
+fn place_name(number: usize) -> String {
+    format!("place {}", number + 1)
+}
+
 fn record(transcript: &ReportedTranscript) -> Html {
     let closed = if transcript.is_closed { "it is closed" } else { "it is not closed" };
     let mut sentence = format!("The transcript of the ceremony has {} lines, each bound to the one before; {closed}.", transcript.lines);
@@ -39,19 +43,27 @@ fn record(transcript: &ReportedTranscript) -> Html {
     let mut html = el("h3", &[], [text("Transcript of the ceremony")]);
     html.push(&el("p", &[], [text(&sentence)]));
     html.push(&el("div", &[], [super::hash(&transcript.final_hash, &transcript.words)]));
-    let rows = transcript.sessions.iter().map(|session| {
+    // Most programs of a ceremony run on one machine with the same tokens: that is said once.
+    let mut places: Vec<(&str, &str, &[String])> = Vec::new();
+    let mut rows = Vec::new();
+    for session in &transcript.sessions {
+        let place = (session.machine.as_str(), session.program.as_str(), session.stores.as_slice());
+        let known = places.iter().position(|known| *known == place);
+        let number = known.unwrap_or_else(|| {
+            places.push(place);
+            places.len() - 1
+        });
+        let end = classed("span", "small", &session.end);
+        rows.push(vec![text(&session.command), text(&moment(session.time)), text(&place_name(number)), end]);
+    }
+    let columns = [column("Command"), column("Began"), column("Where"), column("End")];
+    html.push_line(&table("Programs that worked on the plan", &columns, rows));
+    let rows = places.iter().enumerate().map(|(number, (machine, program, stores))| {
         let small = |content: &str| classed("span", "small", content);
-        vec![
-            text(&session.command),
-            text(&moment(session.time)),
-            small(&session.machine),
-            small(&session.program),
-            el("span", &[("class", "small")], [list(&session.stores)]),
-            small(&session.end),
-        ]
+        vec![text(&place_name(number)), small(machine), small(program), el("span", &[("class", "small")], [list(stores)])]
     });
-    let columns = [column("Command"), column("Began"), column("Machine"), column("Program"), column("Modules and tokens"), column("End")];
-    html.push_line(&table("Programs that worked on the plan", &columns, rows.collect()));
+    let columns = [column("Where"), column("Machine"), column("Program"), column("Modules and tokens")];
+    html.push_line(&table("Where they worked", &columns, rows.collect()));
     html
 }
 

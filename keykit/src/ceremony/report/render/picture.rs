@@ -54,16 +54,16 @@ fn wide(report: &Report) -> Html {
         label(12, 30, "big ink", "Sources: AD RMS"),
         label(12, 50, "dim", "where the keys were"),
         rectangle(500, 1, 299, height - 2, "tenant", 12),
-        label(518, 30, "big ink", &fit(&format!("Tenant {}", report.plan.tenant), FITS)),
-        label(518, 50, "dim", &fit(&where_kept(report), FITS + 4)),
+        label(518, 30, "big ink", &fit(&report.plan.tenant, FITS - 4)),
+        label(518, 50, "dim", &fit(&format!("tenant: {}", where_kept(report)), FITS)),
     ];
     for (index, key) in keys.iter().enumerate() {
         let y = TOP + u32::try_from(index).unwrap_or_default() * ROW;
         if let Some(before) = &key.before {
             shapes.push(rectangle(1, y, 270, 76, "box", 8));
-            shapes.push(label(17, y + 25, "big ink", &fit(&key.name, FITS - 5)));
-            shapes.push(label(17, y + 45, "dim", &fit(&format!("{}: {}", before.kind, before.name), FITS + 2)));
-            shapes.push(label(17, y + 63, "dim", &fit(&format!("protected {}", before.protection), FITS + 2)));
+            shapes.push(label(17, y + 25, "big ink", &fit(&key.name, FITS - 6)));
+            shapes.push(label(17, y + 45, "dim", &fit(&format!("{}: {}", before.kind, before.name), FITS)));
+            shapes.push(label(17, y + 63, "dim", &fit(&format!("protected {}", before.protection), FITS)));
             shapes.push(el("path", &[("class", "arrow"), ("d", &format!("M272 {0}H502", y + 38))], []));
             shapes.push(el("path", &[("class", "head"), ("d", &format!("M516 {0}l-16 -8v16z", y + 38))], []));
             shapes.push(rectangle(311, y + 23, 150, 30, "chip", 15));
@@ -88,8 +88,8 @@ fn tall(report: &Report) -> Html {
         let Some(before) = &key.before else { continue };
         shapes.push(rectangle(1, y, 338, ROW - 12, "box", 8));
         shapes.push(label(15, y + 24, "big ink", &fit(&key.name, FITS)));
-        shapes.push(label(15, y + 43, "dim", &fit(&format!("{}: {}", before.kind, before.name), FITS + 9)));
-        shapes.push(label(15, y + 61, "dim", &fit(&format!("protected {}", before.protection), FITS + 9)));
+        shapes.push(label(15, y + 43, "dim", &fit(&format!("{}: {}", before.kind, before.name), FITS + 7)));
+        shapes.push(label(15, y + 61, "dim", &fit(&format!("protected {}", before.protection), FITS + 7)));
         shapes.push(label(15, y + 80, "ink", &format!("Path: {}", path_words(key.path))));
         y += ROW;
     }
@@ -103,8 +103,8 @@ fn tall(report: &Report) -> Html {
     let rows = u32::try_from(keys.len()).unwrap_or_default();
     let tenant_height = 66 + rows * 84;
     shapes.push(rectangle(1, y, 338, tenant_height, "tenant", 12));
-    shapes.push(label(15, y + 26, "big ink", &fit(&format!("Tenant {}", report.plan.tenant), FITS)));
-    shapes.push(label(15, y + 46, "dim", &fit(&where_kept(report), FITS + 9)));
+    shapes.push(label(15, y + 26, "big ink", &fit(&report.plan.tenant, FITS)));
+    shapes.push(label(15, y + 46, "dim", &fit(&format!("tenant: {}", where_kept(report)), FITS + 5)));
     for (index, key) in keys.iter().enumerate() {
         slot(&mut shapes, key, 13, y + 60 + u32::try_from(index).unwrap_or_default() * 84, 314);
     }
@@ -120,7 +120,8 @@ fn slot(shapes: &mut Vec<Html>, key: &ReportedKey, x: u32, y: u32, width: u32) {
     let what = if key.before.is_some() {
         format!("RSA-{}, mode {}", key.modulus_bits, key.mode)
     } else {
-        format!("RSA-{}, mode {}, {}", key.modulus_bits, key.mode, path_words(key.path))
+        // Its mode stands with the key below: a slot has no room for both.
+        format!("RSA-{}, {}", key.modulus_bits, path_words(key.path))
     };
     shapes.push(label(x + 16, y + 64, "dim", &what));
 }

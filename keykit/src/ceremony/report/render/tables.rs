@@ -82,7 +82,8 @@ fn of_proof(proof: &AccessProof) -> Html {
     };
     let mut html = el("div", &[("class", "key-head")], [el("h3", &[], [text(&place)]), badge(status)]);
     if let Some(made) = proof.made {
-        html.push(&classed("p", "small", &format!("Made {}.", moment(made))));
+        let begun = proof.begun.filter(|begun| *begun != made).map(|begun| format!(", begun {}", moment(begun))).unwrap_or_default();
+        html.push(&classed("p", "small", &format!("Made {}{begun}.", moment(made))));
     }
     if let Some(sample) = proof.sample.filter(|_| proof.is_partial()) {
         html.push(&el("p", &[], [text(&format!(
@@ -100,15 +101,18 @@ fn of_proof(proof: &AccessProof) -> Html {
         ("not protected", proof.not_protected, "no licence is in them"),
         ("lost", proof.lost, "a licence in them does not open: their readers lose access"),
         ("unknown", proof.unknown, "they could not be read whole"),
+        ("not looked into", proof.not_looked_into, "archives or stores of kinds that are not read: 7-Zip, RAR, tar, Outlook data files…"),
         ("all", proof.files, "files that were looked at"),
     ];
     let rows = counts.iter().map(|(word, count, meaning)| vec![text(word), text(&count.to_string()), text(meaning)]).collect();
     html.push_line(&table("Files", &[narrow("Files that are"), numbers("Number"), column("What it means")], rows));
     let rows = proof.keys.iter().map(|key| {
         let state = super::keys::status_words(key.status);
-        vec![code(&key.key_id.short()), text(state), text(&key.opens.to_string()), text(&key.fails.to_string())]
+        let whose = [&key.licensor, &key.licensing_url].into_iter().flatten().cloned().collect::<Vec<_>>().join(", ");
+        vec![code(&key.key_id.short()), text(state), text(&whose), text(&key.opens.to_string()), text(&key.fails.to_string())]
     });
-    let columns = [column("Key"), column("In the tenant"), numbers("Licences that open"), numbers("Licences that do not")];
+    let columns =
+        [column("Key"), column("In the tenant"), column("Whose, as licences say"), numbers("Licences that open"), numbers("Licences that do not")];
     html.push_line(&table("Licences by key", &columns, rows.collect()));
     if !proof.bad.is_empty() {
         html.push_line(&bad_files(proof));
@@ -121,6 +125,7 @@ fn bad_files(proof: &AccessProof) -> Html {
         let verdict = match file.verdict {
             AccessVerdict::Lost => worded_badge(Status::Fails, "lost"),
             AccessVerdict::Unknown => worded_badge(Status::Open, "unknown"),
+            AccessVerdict::NotLookedInto => worded_badge(Status::Open, "not looked into"),
             AccessVerdict::Opens => worded_badge(Status::Holds, "opens"),
             AccessVerdict::NotProtected => pill("plain", "not protected"),
         };
@@ -131,11 +136,11 @@ fn bad_files(proof: &AccessProof) -> Html {
             .collect();
         vec![code(&file.id), verdict, el("span", &[("class", "small")], [list(&problems)])]
     });
-    let total = proof.lost.saturating_add(proof.unknown);
+    let total = proof.lost.saturating_add(proof.unknown).saturating_add(proof.not_looked_into);
     let shown = u64::try_from(proof.bad.len().min(LISTED)).unwrap_or(u64::MAX);
     let rest =
         if total > shown { format!(" ({shown} of {total}; the ledger and the CSV file of keykit prove-access name all)") } else { String::new() };
-    table(&format!("Files that are lost or unknown{rest}"), &[column("File"), narrow("Result"), column("Why")], rows.collect())
+    table(&format!("Files that are lost, or of which nothing is known{rest}"), &[column("File"), narrow("Result"), column("Why")], rows.collect())
 }
 
 pub(super) fn approvals(report: &Report) -> Html {
