@@ -36,6 +36,8 @@ use engine::{Fault, Operate, Parts};
 
 #[cfg(any(test, feature = "fault-injection"))]
 pub use engine::FaultPoint;
+#[cfg(all(feature = "valgrind", target_arch = "x86_64"))]
+pub use simd::valgrind;
 
 /// A result: big-endian, as long as the modulus, wiped when dropped.
 pub type SecretOutput = Zeroizing<Vec<u8>>;
