@@ -1,10 +1,10 @@
 //! `cargo xtask test`: everything that must hold before a change lands.
 
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use crate::Result;
-use crate::process::{cargo, describe, run};
+use crate::process::{cargo, describe, root, run};
 use crate::setup::{self, FOR_TESTS};
 
 /// Runs all checks, also after one that failed; the sum of all test runs is the last line of the output.
@@ -17,9 +17,21 @@ pub(crate) fn run_all_checks(long: bool) -> Result<()> {
     format.args(["fmt", "--all", "--check"]);
     lints.args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]);
     documentation.args(["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings");
-    let checks = [run(&mut format), run(&mut lints), run(&mut documentation), tests(long)];
+    let checks = [run(&mut format), run(&mut lints), run(&mut comparison()), run(&mut documentation), tests(long)];
     let failed: Vec<String> = checks.into_iter().filter_map(Result::err).collect();
     if failed.is_empty() { Ok(()) } else { Err(failed.join("\nxtask: ")) }
+}
+
+/// The lints of the program behind `cargo xtask bench`, which is no member of the workspace: it must follow what it measures. In the
+/// workspace's target folder, with the profile of the workspace: most of what it needs was checked there just before.
+fn comparison() -> Command {
+    let mut command = cargo();
+    command.args(["clippy", "--locked"]).current_dir(root().join("benches/compare"));
+    if std::env::var_os("CARGO_TARGET_DIR").is_none() {
+        command.arg("--target-dir").arg(root().join("target"));
+    }
+    command.args(["--", "-D", "warnings"]);
+    command
 }
 
 /// Counts of test runs.
