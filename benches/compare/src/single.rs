@@ -47,6 +47,8 @@ pub(crate) fn run(work: &str, count: u32) -> Result<()> {
     Ok(())
 }
 
+/// A function of its own in the program: callgrind counts what happens in it.
+#[inline(never)]
 fn batch(work: &str, workload: &Workload, licences: &[String]) -> Result<()> {
     match work {
         "sign" => {

@@ -120,7 +120,7 @@ pub(super) fn json_of(command: &mut Command) -> Result<Value> {
 }
 
 /// The last processors that this process may use, as `taskset` names them: the first one has most of the system's own work.
-fn processors(wanted: usize) -> Option<String> {
+pub(super) fn processors(wanted: usize) -> Option<String> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
     last_of(allowed.trim(), wanted)
