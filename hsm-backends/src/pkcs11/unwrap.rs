@@ -79,7 +79,7 @@ impl Pkcs11Store {
         Ok(Some(public))
     }
 
-    fn make_transport_key(&self, session: &Session, modulus_bits: usize, hashes: &[Hash]) -> Result<(SessionPair, Hash, CK_MECHANISM_TYPE)> {
+    fn make_transport_key(&self, session: &Session, modulus_bits: usize, hashes: &[Hash]) -> Result<(SessionPair, Hash, ProvenKwp)> {
         let failed = |error: TestError| match error {
             TestError::Call(error) => self.failed(error, "make a key encryption key"),
             TestError::Keykit(error) => error,
@@ -99,14 +99,14 @@ impl Pkcs11Store {
         Err(self.mechanism_missing(OPERATION, reasons.join("; ")))
     }
 
-    /// The RFC 5649 mechanism that works behind OAEP with this hash under this key, or what is missing.
+    /// The mechanism of RFC 5649 that works behind OAEP with this hash under this key, or what is missing.
     pub(super) fn prove_route(
         &self,
         session: &Session,
         kek: &RsaPublicKey,
         private: ObjectHandle,
         hash: Hash,
-    ) -> Result<Result<CK_MECHANISM_TYPE, String>, TestError> {
+    ) -> Result<Result<ProvenKwp, String>, TestError> {
         let mut new = NewObjects::new(session);
         let key = KeyEncryptionKey::random()?;
         let sealed = kek.encrypt(&EncryptionScheme::oaep(hash), key.expose().expose())?;
@@ -117,12 +117,21 @@ impl Pkcs11Store {
             Err(error) => return Ok(Err(format!("CKM_RSA_PKCS_OAEP with {hash} ({})", error.name()))),
         };
         for mechanism in self.offered_kwp_mechanisms()? {
-            if self.test_kwp(session, &key, handle, mechanism)?.unwrap == KwpVerdict::Correct {
-                return Ok(Ok(mechanism));
+            let ability = self.test_kwp(session, &key, handle, mechanism)?;
+            if ability.unwrap == KwpVerdict::Correct {
+                return Ok(Ok(ProvenKwp { mechanism, wraps_exactly: ability.wrap == KwpVerdict::Correct }));
             }
         }
         Ok(Err(format!("AES key wrap with padding (RFC 5649) that passes its self-test behind OAEP with {hash}")))
     }
+}
+
+/// A mechanism that unwraps as RFC 5649 has it, by its self-test under the key encryption key itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ProvenKwp {
+    pub(super) mechanism: CK_MECHANISM_TYPE,
+    /// Whether it wraps so too; if not, it may add up to seven zero bytes.
+    pub(super) wraps_exactly: bool,
 }
 
 /// A key encryption key that lives in one session.
@@ -132,7 +141,7 @@ struct SessionTransportKey<'a> {
     session: Option<Session>,
     pair: SessionPair,
     oaep_hash: Hash,
-    kwp: CK_MECHANISM_TYPE,
+    kwp: ProvenKwp,
 }
 
 impl fmt::Debug for SessionTransportKey<'_> {
@@ -201,10 +210,24 @@ pub(super) struct UnwrapRoute {
     pub(super) kek: ObjectHandle,
     pub(super) oaep_hash: Hash,
     /// The mechanism that is RFC 5649 here.
-    pub(super) kwp: CK_MECHANISM_TYPE,
+    pub(super) kwp: ProvenKwp,
 }
 
 impl Pkcs11Store {
+    /// The AES key of a blob, for this session; it may wrap too if `wraps`.
+    pub(super) fn unwrap_ephemeral(
+        &self,
+        session: &Session,
+        passing: &mut NewObjects<'_>,
+        route: UnwrapRoute,
+        sealed: &[u8],
+        wraps: bool,
+    ) -> Result<ObjectHandle, CallError> {
+        let oaep = Mechanism::Oaep(Oaep::plain(route.oaep_hash));
+        let aes = self.module.functions.unwrap_key(session, &oaep, route.kek, sealed, &self.wrapping_key_template(wraps))?;
+        Ok(passing.add(aes))
+    }
+
     /// Unwraps the AES key for this session, and with it the private key for good. What is new is in `new`.
     pub(super) fn unwrap_private(
         &self,
@@ -220,12 +243,10 @@ impl Pkcs11Store {
         let opaque = |error: CallError| error.into_unwrap_error(&store.identity.uri, DOING);
         // The ephemeral key has a guard of its own: it goes whether or not the unwrapped key stays.
         let mut passing = NewObjects::new(session);
-        let oaep = Mechanism::Oaep(Oaep::plain(route.oaep_hash));
-        let aes = functions.unwrap_key(session, &oaep, route.kek, sealed, &store.wrapping_key_template(false)).map_err(opaque)?;
-        let aes = passing.add(aes);
+        let aes = store.unwrap_ephemeral(session, &mut passing, route, sealed, false).map_err(opaque)?;
         let mut template = vec![Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::KeyType(KeyType::RSA)];
         template.extend(key::private_template(request, id, store.private_objects(), store.options.objects));
-        let unwrap = |template: &[Attribute]| functions.unwrap_key(session, &Mechanism::Plain(route.kwp), aes, wrapped, template);
+        let unwrap = |template: &[Attribute]| functions.unwrap_key(session, &Mechanism::Plain(route.kwp.mechanism), aes, wrapped, template);
         match unwrap(&template) {
             Ok(private) => Ok(new.add(private)),
             Err(error) => {

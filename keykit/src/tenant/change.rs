@@ -35,7 +35,7 @@ impl TenantKeyring {
     pub(super) fn carry_out(&mut self, change: Change) -> Result<bool> {
         if self.journal.unsettled().is_some_and(|entry| entry.result.is_some()) {
             // An earlier change of this process ended in an error: the disk says what became of it.
-            self.file = TenantFile::parse(&durable::read(&self.folder.join("tenant.json"), super::keyring::LIMIT, "tenant file")?)?;
+            self.view.file = TenantFile::parse(&durable::read(&self.folder.join("tenant.json"), super::keyring::LIMIT, "tenant file")?)?;
             self.recover()?;
         }
         if change.file == self.file {
@@ -46,7 +46,7 @@ impl TenantKeyring {
             durable::write(&self.folder.join(path), bytes, Access::OwnerOnly, Existing::Replace)?;
         }
         self.write_file(&change.file)?;
-        self.file = change.file;
+        self.view.file = change.file;
         self.journal.record(Moment::Done, change.action, change.key_id, "")?;
         Ok(true)
     }

@@ -59,6 +59,9 @@ fn load() -> Option<Shim> {
         C_GenerateKey: Some(generate_key),
         C_GenerateKeyPair: Some(generate_key_pair),
         C_UnwrapKey: Some(unwrap_key),
+        C_GetMechanismList: Some(rsa_aes::get_mechanism_list),
+        C_GetMechanismInfo: Some(rsa_aes::get_mechanism_info),
+        C_WrapKey: Some(rsa_aes::wrap_key),
         ..real
     };
     Some(Shim { real, table, pin: env::var("KEYKIT_SHIM_PIN").unwrap_or_default().into_bytes(), _library: library })
@@ -75,6 +78,8 @@ macro_rules! real {
         }
     };
 }
+
+mod rsa_aes;
 
 /// The shim's own function table.
 ///

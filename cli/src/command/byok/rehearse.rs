@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &RehearseArguments, output: Output) -> Result<u8> {
     }
     let (source, record) = transfers::open_source(&arguments.source)?;
     let receiver = stores::open(&arguments.store, &arguments.source.keyring)?;
-    let options = PackageOptions { allow_host_visible_ephemeral_key: arguments.source.allow_host_visible_ephemeral_key, kid: None };
+    let options = PackageOptions { allow_host_visible_ephemeral_key: arguments.source.allow_host_visible_ephemeral_key, ..PackageOptions::default() };
     let rehearsal = rehearse(source.as_ref(), &record.id(), receiver.as_ref(), &profile, arguments.kek_bits, &options)?;
     // A key encryption key that lives for a moment has no URL.
     let warnings: Vec<Finding> = rehearsal.package.findings.iter().filter(|finding| finding.code != "kid-missing").cloned().collect();
