@@ -12,6 +12,7 @@ use clap_complete::Shell;
 use keykit::artefact::legacy_toolset::{
     KeyApplication, KeyFriendlyName, KeyIdentifier, Region, ResourceGroup, SubscriptionId, VaultName, WindowsPath,
 };
+use keykit::licence::rekey::OPEN_EVERY;
 
 pub(crate) use byok::*;
 pub(crate) use ceremony::{CloseArguments, NoteArguments, ScriptArguments, TranscriptCommand, VerifyTranscriptArguments};
@@ -571,9 +572,9 @@ pub(crate) struct RekeyArguments {
     /// Issue licences of authors' computers anew under the server, instead of refusing them
     #[arg(long)]
     pub(crate) reissue_offline: bool,
-    /// Open the first result and then one of N with the active key. All are opened by default, which takes a third more time; each
-    /// is read again and its signature verified in any case
-    #[arg(long, value_name = "N", default_value = "1")]
+    /// Open the first result and then one of N with the active key; 1 opens all, which takes a third more time. Each result is read
+    /// again, its signature verified and its sealed key computed a second time in any case
+    #[arg(long, value_name = "N", default_value_t = OPEN_EVERY)]
     pub(crate) open_every: NonZero<u64>,
     #[command(flatten)]
     pub(crate) keyring: KeyringPassword,

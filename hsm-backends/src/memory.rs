@@ -7,7 +7,7 @@
 //! | work | engine |
 //! |---|---|
 //! | modulus of 2048 bits or more: sign SHA-256/384/512, decrypt PKCS#1 v1.5, OAEP with one hash | aws-lc-rs |
-//! | batches of these, on processors with AVX2 (two and more) or AVX-512 IFMA (five and more) | lanes (`keykit-rsa-lanes`), padding of our own |
+//! | batches of these, on processors with AVX2 (from two or three on) or AVX-512 IFMA (from four or five on) | lanes (`keykit-rsa-lanes`), padding of our own |
 //! | what aws-lc-rs does not do: 1024 bits, SHA-1 and SHA-224 signatures, OAEP with mixed hashes | lanes, also for a single item; padding of our own |
 //! | the same without lanes, and other sizes that aws-lc-rs refuses | `rsa`, raw operation with blinding, padding of our own |
 //!
@@ -24,6 +24,8 @@
 
 mod aws_lc;
 mod capabilities;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod constant_time;
 mod engine;
 #[cfg(test)]
 mod faults;

@@ -36,7 +36,6 @@ mod tests;
 
 use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 pub use files::{OutputFolder, files};
 pub use inputs::{FileInput, Files};
@@ -45,6 +44,7 @@ pub use progress::{Counts, Observer, Progress, Report};
 pub use survey::{Ledger, LedgerLine, Survey, survey};
 
 use crate::error::Result;
+use crate::threads;
 
 /// Where the bytes of an item come from, and so what its output must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -124,7 +124,7 @@ impl Options<'_> {
 impl Default for Options<'_> {
     fn default() -> Self {
         Self {
-            workers: thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
+            workers: threads::processors(),
             batch_items: NonZero::<usize>::MIN.saturating_add(63),
             item_limit: 64 << 20,
             bytes_in_flight: 64 << 20,

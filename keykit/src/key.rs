@@ -11,7 +11,7 @@ pub use hash::{Digest, Hash};
 pub use id::KeyId;
 pub use mode::CryptographicMode;
 pub use public::RsaPublicKey;
-pub(crate) use public::exponent_from_be;
+pub(crate) use public::{Encryption, Recorded, exponent_from_be};
 pub use secret_key::{RsaComponents, RsaSecretKey};
 
 /// How a message is encrypted to an RSA key (RFC 8017 §7).

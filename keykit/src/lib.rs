@@ -19,6 +19,7 @@
 //! | [`tenant`] | the tenant keyring |
 //! | [`migration`] | the three paths, their rules and their proofs; the plan, and carrying it out |
 //! | [`ceremony`] | the people who approve a plan, and their quorum |
+//! | [`threads`] | how many threads compute, so that nested parallel parts share the processors |
 //! | [`canonical`] | JSON in the one form that is hashed and signed |
 //! | [`artefact`] | what other people and systems get: run books |
 #![forbid(unsafe_code)]
@@ -37,6 +38,7 @@ pub mod migration;
 pub mod secret;
 pub mod store;
 pub mod tenant;
+pub mod threads;
 pub mod tpd;
 pub mod transfer;
 pub mod xml;

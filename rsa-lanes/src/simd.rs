@@ -14,8 +14,9 @@ pub(crate) mod avx2;
 pub(crate) mod ifma;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests;
-#[cfg(all(test, target_arch = "x86_64"))]
-pub(crate) mod valgrind;
+#[cfg(all(any(test, feature = "valgrind"), target_arch = "x86_64"))]
+#[cfg_attr(not(feature = "valgrind"), expect(unreachable_pub, reason = "public with the feature only"))]
+pub mod valgrind;
 
 /// One digit of every lane, held as raw 64-bit patterns.
 pub(crate) trait Word: Copy + Default + Zeroize + Send + Sync + 'static {

@@ -16,8 +16,10 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test     [--long]
            set up what is missing, then format, lints, documentation and all tests, on both tokens; --long: also those
            that take minutes
-  bench    [--quick] [--only TEXT] [--format text|json]
-           set up what is missing, then keykit and other RSA engines side by side; --only: works whose name has TEXT
+  bench    [--quick] [--only TEXT] [--growth] [--format text|json]
+           set up what is missing, then keykit and other RSA engines side by side, held against the goals, and streams of
+           up to a million licences; target/bench.json keeps the figures. --quick: within a minute, what has a goal and
+           10,000 licences; --only: works whose name has TEXT; --growth: the streams alone
            --instructions [--keep]: count the instructions of a licence with callgrind, compare them with those that are
            kept (more than 5 % above them is an error) or keep them
   install  [--prefix DIR] [--debug]

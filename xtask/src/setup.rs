@@ -22,10 +22,11 @@ pub(crate) const FOR_TESTS: &[&str] = &[
     "python3",
     "strace",
     "chromium",
+    "valgrind",
 ];
 
 /// For `cargo xtask bench`: the peers are OpenSSL and libraries that are built from C.
-pub(crate) const FOR_BENCH: &[&str] = &["cmake", "gcc", "libssl-dev", "openssl", "pkg-config", "softhsm2", "util-linux"];
+pub(crate) const FOR_BENCH: &[&str] = &["cmake", "gcc", "libssl-dev", "openssl", "pkg-config", "softhsm2", "util-linux", "valgrind"];
 
 /// Installs the packages that are missing.
 pub(crate) fn packages(wanted: &[&str]) -> Result<()> {

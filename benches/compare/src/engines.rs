@@ -1,12 +1,15 @@
 //! The engines: each holds one key, prepared once.
 
 mod aws_lc;
+mod aws_lc_sys;
 mod keykit_store;
 mod openssl;
 mod others;
+mod raw_calls;
 mod token;
 
 pub(crate) use aws_lc::AwsLc;
+pub(crate) use aws_lc_sys::AwsLcSys;
 pub(crate) use keykit_store::{ENGINE, Keykit, engine_choice};
 pub(crate) use openssl::OpenSsl;
 pub(crate) use others::{Graviola, Ring, RustCrypto};

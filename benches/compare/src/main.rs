@@ -2,7 +2,8 @@
 //! makes the keys and the token, chooses the processors, and turns these raw rates into medians.
 //!
 //! `keykit-compare --keys DIR --module FILE --threads 1|2 [--quick] [--only TEXT]` prints JSON: the machine, and for each work and engine
-//! the operations per second of every round. Round k of one engine ran beside round k of the others.
+//! the operations per second of every round. Round k of one engine ran beside round k of the others. `--threads 2` compares two
+//! threads with one, in one process. `--quick`: only works that a goal is measured with, and fewer rounds.
 //!
 //! `keykit-compare single sign|verify|issue|rekey|stream COUNT` does one work of keykit and nothing else: see [`single`].
 
@@ -56,8 +57,9 @@ impl Arguments {
 fn compare(arguments: &Arguments) -> Result<()> {
     let setting = works::Setting::load(&arguments.keys, &arguments.module)?;
     let mut measured = Vec::new();
-    for mut work in setting.works(arguments.threads)?.into_iter().filter(|work| work.name.contains(&arguments.only)) {
-        measured.push(rounds::measure(&mut work, arguments.threads == 1, arguments.quick)?);
+    let wanted = |work: &rounds::Work| work.name.contains(&arguments.only) && (work.has_goal || !arguments.quick || !arguments.only.is_empty());
+    for mut work in setting.works(arguments.threads)?.into_iter().filter(wanted) {
+        measured.push(rounds::measure(&mut work, arguments.quick)?);
     }
     let report = serde_json::json!({ "machine": machine::describe(), "works": measured });
     println!("{report}");

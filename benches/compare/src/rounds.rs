@@ -16,9 +16,24 @@ pub(crate) struct Contestant {
 /// A work, and who does it. The first contestant is OpenSSL.
 pub(crate) struct Work {
     pub(crate) name: &'static str,
+    /// Whether a goal is measured with it: those are in a quick run too.
+    pub(crate) has_goal: bool,
+    pub(crate) clock: Clock,
     /// A second engine to compare with.
     pub(crate) reference: Option<&'static str>,
     pub(crate) contestants: Vec<Contestant>,
+}
+
+impl Work {
+    /// A work without a goal, on one processor.
+    pub(crate) fn new(name: &'static str, reference: Option<&'static str>, contestants: Vec<Contestant>) -> Self {
+        Self { name, has_goal: false, clock: Clock::Processor, reference, contestants }
+    }
+
+    /// The same work, with a goal.
+    pub(crate) fn with_goal(self) -> Self {
+        Self { has_goal: true, ..self }
+    }
 }
 
 /// The rates of one engine, round by round.
@@ -40,33 +55,38 @@ pub(crate) struct Measured {
 const SHORTEST_TURN: Duration = Duration::from_millis(25);
 const MOST_REPEATS: u32 = 64;
 
-/// The time that a work takes: on one processor the processor time, so that what else runs on the machine counts less; on several
-/// the time on the clock.
+/// The time that a work takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// That of the processor, for works on one of them: what else runs on the machine counts less.
+    Processor,
+    /// That on the wall, for works in which numbers of threads are compared.
+    Wall,
+}
+
 struct Stopwatch {
     start: Duration,
-    alone: bool,
+    clock: Clock,
 }
 
 impl Stopwatch {
-    fn start(alone: bool) -> Self {
-        Self { start: Self::now(alone), alone }
+    fn start(clock: Clock) -> Self {
+        Self { start: Self::now(clock), clock }
     }
 
-    fn now(alone: bool) -> Duration {
-        let time = clock_gettime(if alone { ClockId::ProcessCPUTime } else { ClockId::Monotonic });
+    fn now(clock: Clock) -> Duration {
+        let time = clock_gettime(if clock == Clock::Processor { ClockId::ProcessCPUTime } else { ClockId::Monotonic });
         Duration::try_from(time).unwrap_or_default()
     }
 
     fn elapsed(&self) -> Duration {
-        Self::now(self.alone).saturating_sub(self.start)
+        Self::now(self.clock).saturating_sub(self.start)
     }
 }
 
 /// Runs a work for its share of time. The first, unmeasured round shows that all outputs agree, byte for byte; so do the others.
-///
-/// `alone`: all of it runs on one processor.
-pub(crate) fn measure(work: &mut Work, alone: bool, quick: bool) -> Result<Measured> {
-    let (budget, fewest) = if quick { (Duration::from_millis(2300), 3) } else { (Duration::from_secs(30), 15) };
+pub(crate) fn measure(work: &mut Work, quick: bool) -> Result<Measured> {
+    let (budget, fewest) = if quick { (Duration::from_millis(1200), 3) } else { (Duration::from_secs(6), 11) };
     eprint!("{}: ", work.name);
     let mut expected = None;
     let mut repeats = 1;
@@ -95,7 +115,7 @@ pub(crate) fn measure(work: &mut Work, alone: bool, quick: bool) -> Result<Measu
         let mut order: Vec<_> = work.contestants.iter_mut().zip(&mut engines).collect();
         order.rotate_left(round % count.max(1));
         for (contestant, rates) in order {
-            let turn = Stopwatch::start(alone);
+            let turn = Stopwatch::start(work.clock);
             let mut done = 0_u32;
             let mut outputs = Vec::new();
             for _ in 0..repeats {

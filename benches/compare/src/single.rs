@@ -9,7 +9,9 @@ use std::time::Instant;
 
 use keykit::bulk::{self, Item, LinesOutput, Options, Output};
 use keykit::key::{Hash, RsaSecretKey};
+use keykit::licence::Rekey;
 use keykit::store::KeyStore;
+use keykit::threads::processors;
 use keykit::xrml::Document;
 use keykit_benches::Workload;
 use serde_json::json;
@@ -29,7 +31,7 @@ pub(crate) fn run(work: &str, count: u32) -> Result<()> {
     workload.store().take();
     let start = Instant::now();
     if work == "stream" {
-        stream(&workload, &licences, count)?;
+        stream(&workload.rekey().map_err(during("the keys"))?, &licences, count, processors())?;
     } else {
         for _ in 0..count.div_ceil(BATCH) {
             batch(work, &workload, &licences)?;
@@ -45,6 +47,8 @@ pub(crate) fn run(work: &str, count: u32) -> Result<()> {
     Ok(())
 }
 
+/// A function of its own in the program: callgrind counts what happens in it.
+#[inline(never)]
 fn batch(work: &str, workload: &Workload, licences: &[String]) -> Result<()> {
     match work {
         "sign" => {
@@ -64,7 +68,7 @@ fn batch(work: &str, workload: &Workload, licences: &[String]) -> Result<()> {
         }
         "rekey" => {
             let items: Vec<&[u8]> = licences.iter().map(String::as_bytes).collect();
-            let rekey = workload.rekey().map_err(during(work))?.open_every(NonZero::<u64>::MIN.saturating_add(63));
+            let rekey = workload.rekey().map_err(during(work))?;
             for result in rekey.rekey_batch(&items).map_err(during(work))? {
                 result.map_err(during(work))?;
             }
@@ -74,14 +78,14 @@ fn batch(work: &str, workload: &Workload, licences: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn stream(workload: &Workload, licences: &[String], count: u32) -> Result<()> {
-    let rekey = workload.rekey().map_err(during("the keys"))?.open_every(NonZero::<u64>::MIN.saturating_add(63));
+/// Re-keys so many lines in the bulk machinery.
+pub(crate) fn stream(rekey: &Rekey<'_>, licences: &[String], count: u32, workers: NonZero<usize>) -> Result<()> {
     let transform = |items: &[Item]| {
         let texts: Vec<&[u8]> = items.iter().map(|item| item.bytes.as_slice()).collect();
         Ok(rekey.rekey_batch(&texts)?.into_iter().map(|result| result.map(|rekeyed| Output::Changed(rekeyed.text))).collect())
     };
     let input = BufReader::new(Lines { licences, next: 0, count, line: Vec::new(), read: 0 });
-    let report = bulk::lines(input, LinesOutput::stream(io::sink()), &transform, &Options::default(), &mut ());
+    let report = bulk::lines(input, LinesOutput::stream(io::sink()), &transform, &Options { workers, ..Options::default() }, &mut ());
     let counts = report.into_result().map_err(during("the stream"))?;
     if counts.done == u64::from(count) { Ok(()) } else { Err(format!("{} of {count} lines were done", counts.done)) }
 }

@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use keykit::key::{Digest, Hash, RsaSecretKey};
+use keykit::threads::Helpers;
 use keykit::xrml;
 
-use crate::engines::{AwsLc, Engine, Graviola, Keykit, OpenSsl, RawToken, Ring, RustCrypto, Scheme, SignatureHash, Threads, keykit_token};
-use crate::rounds::{Contestant, Work};
+use crate::engines::{
+    AwsLc, AwsLcSys, Engine, Graviola, Keykit, OpenSsl, Outputs, RawToken, Ring, RustCrypto, Scheme, SignatureHash, Threads, keykit_token,
+};
+use crate::rounds::{Clock, Contestant, Work};
 use crate::{Result, during};
 
 /// A real publishing licence (6.6 KB, its body 5.9 KB) and the certificate of its issuer.
@@ -95,86 +98,85 @@ impl Setting {
         })
     }
 
-    /// The works for one processor, or for two.
+    /// The works for one processor, or those in which two threads are compared with one.
     pub(crate) fn works(&self, threads: usize) -> Result<Vec<Work>> {
         if threads == 1 { self.works_of_one_thread() } else { self.works_of_threads(threads) }
     }
 
     fn works_of_one_thread(&self) -> Result<Vec<Work>> {
         let main_engines = |key| -> Result<Engines> { Ok(vec![openssl(key)?, aws_lc(key)?, keykit(key)?]) };
+        let small_engines =
+            || -> Result<Engines> { Ok(vec![openssl(&self.small)?, Box::new(AwsLcSys::new(&self.small)?), rsa(&self.small)?, keykit(&self.small)?]) };
         let key = &self.old;
-        // The store first: it initialises the module and logs in.
-        let store: Box<dyn Engine> = Box::new(keykit_token(&self.module, 1, key)?);
-        let raw: Box<dyn Engine> = Box::new(RawToken::open(&self.module)?);
         let all: Engines =
             vec![openssl(key)?, Box::new(Ring::new(&key.pkcs8)?), aws_lc(key)?, Box::new(Graviola::new(&key.pkcs8)?), rsa(key)?, keykit(key)?];
         let (sha1, sha256) = (SignatureHash::Sha1, SignatureHash::Sha256);
-        Ok(vec![
-            self.sign("sign RSA-2048/SHA-256, 6 KB, batches of 64", None, sha256, BATCH, all),
-            self.sign("sign RSA-2048/SHA-256, 6 KB, one at a time", Some("aws-lc-rs"), sha256, 1, main_engines(key)?),
+        let mut works = vec![
+            self.sign("sign RSA-2048/SHA-256, 6 KB, batches of 64", None, sha256, BATCH, all).with_goal(),
+            self.sign("sign RSA-2048/SHA-256, 6 KB, one at a time", Some("aws-lc-rs"), sha256, 1, main_engines(key)?).with_goal(),
+            self.rekey_end_to_end("re-key end to end, RSA-2048, batches of 64", BATCH)?.with_goal(),
+            self.rekey_end_to_end("re-key end to end, RSA-2048, one licence", 1)?,
+            self.verify_licence()?.with_goal(),
+            self.sign("sign RSA-1024/SHA-1, 6 KB, batches of 64", None, sha1, BATCH, small_engines()?).with_goal(),
+            self.sign("sign RSA-1024/SHA-1, 6 KB, one at a time", None, sha1, 1, small_engines()?).with_goal(),
+        ];
+        works.extend(self.on_token(1, ["PKCS#11 sign RSA-2048, one session", "PKCS#11 decrypt RSA-2048, one session"])?);
+        works.extend([
             self.whole_licence()?,
-            self.rekey_end_to_end("re-key end to end, RSA-2048, batches of 64", BATCH, 1)?,
-            self.rekey_end_to_end("re-key end to end, RSA-2048, one licence", 1, 1)?,
-            self.verify_licence()?,
             self.prove_access("prove access, RSA-2048, protected files of a share")?,
             self.rekey("re-key RSA-2048, PKCS#1 v1.5: decrypt, encrypt, sign", Scheme::Pkcs1v15)?,
             self.rekey("re-key RSA-2048, OAEP-SHA1: decrypt, encrypt, sign", Scheme::OaepSha1)?,
-            self.decrypt("decrypt RSA-2048, OAEP-SHA1")?,
+            self.decrypt("decrypt RSA-2048, OAEP-SHA1", None, vec![openssl(key)?, aws_lc(key)?, rsa(key)?, keykit(key)?])?,
             self.verify("verify RSA-2048/SHA-256, 6 KB")?,
-            self.sign(
-                "sign RSA-1024/SHA-1, 6 KB, batches of 64",
-                None,
-                sha1,
-                BATCH,
-                vec![openssl(&self.small)?, rsa(&self.small)?, keykit(&self.small)?],
-            ),
-            self.sign(
-                "sign RSA-1024/SHA-1, 6 KB, one at a time",
-                None,
-                sha1,
-                1,
-                vec![openssl(&self.small)?, rsa(&self.small)?, keykit(&self.small)?],
-            ),
             self.sign("sign RSA-3072/SHA-256, 6 KB", None, sha256, BATCH, main_engines(&self.large)?),
             self.sign("sign RSA-4096/SHA-256, 6 KB", None, sha256, BATCH, main_engines(&self.largest)?),
-            self.sign("PKCS#11 sign RSA-2048, one session", Some("raw loop on SoftHSM"), sha256, BATCH, vec![openssl(key)?, raw, store]),
-        ])
+        ]);
+        Ok(works)
     }
 
+    /// Both thread counts in one process, by the clock on the wall.
     fn works_of_threads(&self, threads: usize) -> Result<Vec<Work>> {
-        let key = &self.old;
-        let store: Box<dyn Engine> = Box::new(keykit_token(&self.module, threads, key)?);
-        let several = |make: &dyn Fn() -> Result<Box<dyn Engine>>| -> Result<Box<dyn Engine>> {
-            let engines: Result<Engines> = (0..threads).map(|_| make()).collect();
-            Ok(Box::new(Threads(engines?)))
-        };
-        let raw = several(&|| Ok(Box::new(RawToken::open(&self.module)?)))?;
-        let all = vec![
-            several(&|| openssl(key))?,
-            several(&|| Ok(Box::new(Ring::new(&key.pkcs8)?)))?,
-            several(&|| aws_lc(key))?,
-            several(&|| Ok(Box::new(Graviola::new(&key.pkcs8)?)))?,
-            several(&|| rsa(key))?,
-            // The store shares a batch out by itself.
-            keykit(key)?,
-        ];
+        const ALONE: &str = "keykit, one thread";
         let hash = SignatureHash::Sha256;
-        let on_token = vec![several(&|| openssl(key))?, raw, store];
-        Ok(vec![
-            self.sign("sign RSA-2048/SHA-256, 6 KB, batches of 64, two threads", None, hash, BATCH, all),
-            self.rekey_end_to_end("re-key end to end, RSA-2048, batches of 64, two threads", BATCH * threads, threads)?,
-            self.sign("PKCS#11 sign RSA-2048, two sessions", Some("raw loop on SoftHSM"), hash, BATCH, on_token),
-        ])
+        let keykit_alone: Box<dyn Engine> = Box::new(Alone(keykit(&self.old)?, ALONE));
+        let openssl_together: Box<dyn Engine> = Box::new(Threads((0..threads).map(|_| openssl(&self.old)).collect::<Result<_>>()?));
+        let engines = vec![openssl(&self.old)?, openssl_together, keykit_alone, keykit(&self.old)?];
+        let mut sign = self.sign("sign RSA-2048/SHA-256, 6 KB, batches of 256, two threads and one", Some(ALONE), hash, 4 * BATCH, engines);
+        for (contestant, name) in sign.contestants.iter_mut().zip(["OpenSSL, one thread", "OpenSSL, two threads", ALONE, "keykit, two threads"]) {
+            contestant.name = name.to_owned();
+        }
+        let mut works = vec![sign.with_goal(), self.rekey_stream("re-key a stream of 1,024 licences, two threads and one", threads)?.with_goal()];
+        works.extend(self.on_token(threads, ["PKCS#11 sign RSA-2048, two sessions", "PKCS#11 decrypt RSA-2048, two sessions"])?);
+        for work in &mut works {
+            work.clock = Clock::Wall;
+        }
+        Ok(works)
+    }
+
+    /// Signing and decrypting on the token, through so many sessions; the raw loop has a thread for each.
+    fn on_token(&self, sessions: usize, [sign, decrypt]: [&'static str; 2]) -> Result<[Work; 2]> {
+        const RAW: Option<&str> = Some("raw loop on SoftHSM");
+        let several = |make: &dyn Fn() -> Result<Box<dyn Engine>>| -> Result<Box<dyn Engine>> {
+            let mut engines = (0..sessions).map(|_| make()).collect::<Result<Engines>>()?;
+            Ok(if sessions == 1 { engines.pop().ok_or("no engine")? } else { Box::new(Threads(engines)) })
+        };
+        let engines = || -> Result<Engines> {
+            // The store first: it initialises the module and logs in.
+            let store: Box<dyn Engine> = Box::new(keykit_token(&self.module, sessions, &self.old)?);
+            Ok(vec![several(&|| openssl(&self.old))?, several(&|| Ok(Box::new(RawToken::open(&self.module)?)))?, store])
+        };
+        let sign = self.sign(sign, RAW, SignatureHash::Sha256, BATCH, engines()?);
+        Ok([sign.with_goal(), self.decrypt(decrypt, RAW, engines()?)?.with_goal()])
     }
 
     fn sign(&self, name: &'static str, reference: Option<&'static str>, hash: SignatureHash, batch: usize, engines: Engines) -> Work {
         let contestant = |mut engine: Box<dyn Engine>| {
             let messages = Rc::clone(&self.messages);
-            move || engine.sign(hash, messages.bodies().get(..batch).unwrap_or_default())
+            move || engine.sign(hash, &messages.bodies().into_iter().cycle().take(batch).collect::<Vec<_>>())
         };
         let contestants =
             engines.into_iter().map(|engine| Contestant { name: engine.name().to_owned(), run: Box::new(contestant(engine)) }).collect();
-        Work { name, reference, contestants }
+        Work::new(name, reference, contestants)
     }
 
     /// Reads each licence, hashes its body, signs; beside OpenSSL, which only hashes and signs.
@@ -225,18 +227,17 @@ impl Setting {
             };
             contestants.push(Contestant { name, run: Box::new(run) });
         }
-        Ok(Work { name, reference: None, contestants })
+        Ok(Work::new(name, None, contestants))
     }
 
-    fn decrypt(&self, name: &'static str) -> Result<Work> {
+    fn decrypt(&self, name: &'static str, reference: Option<&'static str>, engines: Engines) -> Result<Work> {
         let scheme = Scheme::OaepSha1;
         let sealed = Rc::new(self.sealed(scheme)?);
-        let engines = [openssl(&self.old)?, aws_lc(&self.old)?, rsa(&self.old)?, keykit(&self.old)?];
         let contestants = engines.into_iter().map(|mut engine| {
             let sealed = Rc::clone(&sealed);
             Contestant { name: engine.name().to_owned(), run: Box::new(move || engine.decrypt(scheme, &slices(&sealed))) }
         });
-        Ok(Work { name, reference: None, contestants: contestants.collect() })
+        Ok(Work::new(name, reference, contestants.collect()))
     }
 
     fn verify(&self, name: &'static str) -> Result<Work> {
@@ -248,7 +249,7 @@ impl Setting {
             let run = move || engine.verify(&messages.bodies(), &slices(&signatures)).map(|()| vec![Vec::new(); BATCH]);
             Contestant { name, run: Box::new(run) }
         });
-        Ok(Work { name, reference: None, contestants: contestants.collect() })
+        Ok(Work::new(name, None, contestants.collect()))
     }
 
     /// The content keys sealed to the old key, by OpenSSL.
@@ -278,4 +279,18 @@ fn rsa(key: &Key) -> Result<Box<dyn Engine>> {
 
 fn keykit(key: &Key) -> Result<Box<dyn Engine>> {
     Ok(Box::new(Keykit::in_memory(key)?))
+}
+
+/// An engine on the thread that it is called on, and no other one.
+struct Alone(Box<dyn Engine>, &'static str);
+
+impl Engine for Alone {
+    fn name(&self) -> &'static str {
+        self.1
+    }
+
+    fn sign(&mut self, hash: SignatureHash, bodies: &[&[u8]]) -> Outputs {
+        let _all = Helpers::take(usize::MAX);
+        self.0.sign(hash, bodies)
+    }
 }

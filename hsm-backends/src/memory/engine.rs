@@ -13,6 +13,9 @@ use super::lanes::{self, Lanes};
 use super::parallel;
 use super::portable::Portable;
 
+/// A thread is not worth its start for fewer operations of a library, of a fifth of a millisecond or more each.
+const FEWEST_ALONE: usize = 2;
+
 /// What runs the private operations of a store of our own. The results are the same.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum EngineChoice {
@@ -57,7 +60,7 @@ impl Engine {
         let library = self.aws_lc.is_some() && digests.iter().all(|digest| AwsLc::can_sign(digest.hash()));
         match self.lanes_for(digests.len(), library) {
             Some((lanes, fewest)) => lanes.map(digests, fewest, |batch| lanes.sign(batch), |digest| self.sign_one(digest)).into_iter().collect(),
-            None => parallel::map(digests, |digest| self.sign_one(digest)).into_iter().collect(),
+            None => parallel::map(digests, FEWEST_ALONE, |digest| self.sign_one(digest)).into_iter().collect(),
         }
     }
 
@@ -75,7 +78,7 @@ impl Engine {
         };
         Ok(match self.lanes_for(ciphertexts.len(), library) {
             Some((lanes, fewest)) => lanes.map(ciphertexts, fewest, |batch| lanes.decrypt(scheme, batch), one),
-            None => parallel::map(ciphertexts, one),
+            None => parallel::map(ciphertexts, FEWEST_ALONE, one),
         })
     }
 

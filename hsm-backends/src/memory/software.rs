@@ -86,11 +86,12 @@ pub trait Backing: fmt::Debug + Send + Sync {
     fn remove(&self, id: &KeyId) -> Result<()>;
 }
 
-/// A key of the store; its engine is made on first use.
+/// A key of the store; its engine is made on first use. Slots of the same key share it, so that an engine that is made while the keys
+/// are read anew is kept, with what it counted.
 #[derive(Debug)]
 struct Slot {
     metadata: Metadata,
-    engine: OnceLock<Arc<Engine>>,
+    engine: Arc<OnceLock<Arc<Engine>>>,
 }
 
 type Keys = BTreeMap<KeyId, Arc<Slot>>;
@@ -173,7 +174,7 @@ impl<B: Backing> SoftwareStore<B> {
         let engine = Engine::new(key, self.choice)?;
         self.backing.persist(engine.key(), &metadata)?;
         let record = record(&metadata);
-        keys.insert(id, Arc::new(Slot { metadata, engine: OnceLock::from(Arc::new(engine)) }));
+        keys.insert(id, Arc::new(Slot { metadata, engine: Arc::new(OnceLock::from(Arc::new(engine))) }));
         Ok(record)
     }
 
@@ -209,7 +210,7 @@ impl<B: Backing> SoftwareStore<B> {
         let Some(list) = self.backing.list()? else { return Ok(()) };
         let fresh = list.into_iter().map(|metadata| {
             let id = metadata.public.id();
-            let engine = keys.get(&id).map(|slot| slot.engine.clone()).unwrap_or_default();
+            let engine = keys.get(&id).map(|slot| Arc::clone(&slot.engine)).unwrap_or_default();
             (id, Arc::new(Slot { metadata, engine }))
         });
         *keys = fresh.collect();
@@ -315,4 +316,61 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         write!(text, "{byte:02x}").unwrap_or_default();
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::generate::generate;
+    use super::super::own_identity;
+    use super::*;
+
+    /// Keeps one key, as a folder does.
+    #[derive(Debug)]
+    struct OneKey(RsaSecretKey);
+
+    impl OneKey {
+        fn copy(&self) -> RsaSecretKey {
+            RsaSecretKey::from_pkcs1_der(self.0.to_pkcs1_der().expose()).unwrap()
+        }
+    }
+
+    impl Backing for OneKey {
+        type Guard = ();
+
+        fn exclusive(&self) -> Result<()> {
+            Ok(())
+        }
+
+        fn list(&self) -> Result<Option<Vec<Metadata>>> {
+            Ok(Some(vec![Metadata::new(self.0.public().clone(), &KeyRequest::labelled("one"), false)]))
+        }
+
+        fn persist(&self, _: &RsaSecretKey, _: &Metadata) -> Result<()> {
+            Ok(())
+        }
+
+        fn load(&self, _: &KeyId) -> Result<RsaSecretKey> {
+            Ok(self.copy())
+        }
+
+        fn remove(&self, _: &KeyId) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    /// One thread has found a key and makes its engine; another reads the keys anew before it is ready.
+    #[test]
+    fn an_engine_that_is_made_while_keys_are_read_anew_is_kept() {
+        let backing = OneKey(generate(1024, "test").unwrap());
+        let id = backing.0.id();
+        let store = SoftwareStore::with_backing(own_identity("memory:".into(), "test"), backing);
+        store.refresh().unwrap();
+        let found_before = store.slot(&id).unwrap();
+        store.refresh().unwrap();
+        let made = Arc::new(Engine::new(store.backing.copy(), EngineChoice::Fastest).unwrap());
+        assert!(found_before.engine.set(Arc::clone(&made)).is_ok());
+        assert!(Arc::ptr_eq(&store.engine(&id).unwrap(), &made), "another engine was made, and what the first withholds is not counted");
+        store.refresh().unwrap();
+        assert!(Arc::ptr_eq(&store.engine(&id).unwrap(), &made));
+    }
 }

@@ -1,5 +1,6 @@
 //! Sessions that are opened once and used again.
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
 use cryptoki::session::Session;
@@ -20,6 +21,8 @@ pub(super) struct SessionPool {
     slot: Slot,
     idle: Mutex<Vec<Session>>,
     capacity: usize,
+    /// Sessions that batches work with.
+    at_work: AtomicUsize,
     lifetime: ObjectLifetime,
     /// Sessions that no one works with any more, but whose objects are in use.
     retired: Mutex<Vec<Session>>,
@@ -27,11 +30,16 @@ pub(super) struct SessionPool {
 
 impl SessionPool {
     pub(super) fn new(module: Arc<Module>, slot: Slot, capacity: usize, lifetime: ObjectLifetime) -> Self {
-        Self { module, slot, idle: Mutex::default(), capacity: capacity.max(1), lifetime, retired: Mutex::default() }
+        Self { module, slot, idle: Mutex::default(), capacity: capacity.max(1), at_work: AtomicUsize::new(0), lifetime, retired: Mutex::default() }
     }
 
     pub(super) fn capacity(&self) -> usize {
         self.capacity
+    }
+
+    /// Sessions that batches work with, to share the capacity out.
+    pub(super) fn at_work(&self) -> &AtomicUsize {
+        &self.at_work
     }
 
     /// An idle session, or a new one (C_OpenSession, read and write).

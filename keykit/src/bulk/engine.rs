@@ -13,6 +13,7 @@ use std::thread::{self, Builder};
 
 use super::Options;
 use crate::error::{Error, Result};
+use crate::threads::Working;
 
 /// A batch is closed at this many bytes of input.
 const BATCH_BYTES: u64 = 4 << 20;
@@ -126,6 +127,8 @@ struct Source<F> {
 
 impl<F: Feed> Shared<'_, F> {
     fn work<R>(&self, work: &(impl Fn(Vec<F::Raw>) -> Result<R> + Sync), sender: &Sender<Numbered<Worked<F, R>>>) {
+        // All processors have a batch of their own: what works on one starts no further threads while it is so.
+        let _working = Working::begin();
         while let Some(Numbered { number, bytes, batch }) = self.begin() {
             let batch = batch.and_then(|(raws, mark)| {
                 let worked = catch_unwind(AssertUnwindSafe(|| work(raws)));

@@ -1,6 +1,7 @@
 //! The public half of an RSA key: encodings, verification, encryption.
 
 mod prepared;
+mod recorded;
 
 use std::fmt;
 
@@ -14,6 +15,7 @@ use rsa::traits::PaddingScheme;
 use rsa::{BoxedUint, Oaep, Pkcs1v15Encrypt, Pkcs1v15Sign};
 
 use self::prepared::Prepared;
+pub(crate) use self::recorded::{Encryption, Recorded};
 use super::{Digest, EncryptionScheme, Hash, KeyId};
 use crate::error::{Error, Result};
 

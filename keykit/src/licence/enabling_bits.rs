@@ -42,7 +42,7 @@ use zeroize::Zeroizing;
 use super::ecb::{self, BLOCK};
 use super::{ContentCipher, ContentKey};
 use crate::error::{Error, Result};
-use crate::key::{CryptographicMode, Digest, EncryptionScheme, Hash, KeyId, RsaPublicKey};
+use crate::key::{CryptographicMode, Digest, Encryption, EncryptionScheme, Hash, KeyId, Recorded, RsaPublicKey};
 use crate::secret::SecretBytes;
 use crate::store::{DecryptionFailed, KeyStore};
 use crate::xml::{self, Encoding};
@@ -181,12 +181,26 @@ impl OpenedKey {
 /// # Errors
 /// [`Error::Crypto`] if the recipient's key cannot encrypt; [`Error::Internal`] if the system has no randomness to give.
 pub fn seal(content_key: &ContentKey, recipient: &RsaPublicKey, mode: CryptographicMode, bound_text: &str) -> Result<Vec<u8>> {
+    seal_recorded(content_key, recipient, mode, bound_text).map(|(sealed, _)| sealed)
+}
+
+/// What was random when a content key was sealed: with it, [`confirm_batch`] shows what the recipient finds.
+#[derive(Debug)]
+pub(super) struct Sealing {
+    session_key: SecretBytes,
+    recorded: Recorded,
+}
+
+/// As [`seal`], and keeps what was random.
+pub(super) fn seal_recorded(
+    content_key: &ContentKey,
+    recipient: &RsaPublicKey,
+    mode: CryptographicMode,
+    bound_text: &str,
+) -> Result<(Vec<u8>, Sealing)> {
     let algorithm = SealAlgorithm::for_mode(mode);
     let session_key = SecretBytes::random(SESSION_KEY)?;
-
-    let mut head = Zeroizing::new(Vec::with_capacity(KEY_HEADER + SESSION_KEY));
-    write_key(&mut head, ContentCipher::Ecb, &session_key)?;
-    let mut sealed = recipient.encrypt(&algorithm.encryption_scheme(), &head)?;
+    let (mut sealed, recorded) = recipient.encrypt_recorded(&algorithm.encryption_scheme(), &rsa_message(&session_key)?)?;
 
     let hash = hash_of(algorithm.hash(), bound_text);
     let size = KEY_HEADER + content_key.key().len() + hash.as_bytes().len();
@@ -201,7 +215,44 @@ pub fn seal(content_key: &ContentKey, recipient: &RsaPublicKey, mode: Cryptograp
     ecb::encrypt(&session_key, &mut tail)?;
 
     sealed.extend_from_slice(&tail);
-    Ok(sealed)
+    Ok((sealed, Sealing { session_key, recorded }))
+}
+
+/// What is encrypted to the recipient: the session key with its KeyHeader.
+fn rsa_message(session_key: &SecretBytes) -> Result<Zeroizing<Vec<u8>>> {
+    let mut message = Zeroizing::new(Vec::with_capacity(KEY_HEADER + SESSION_KEY));
+    write_key(&mut message, ContentCipher::Ecb, session_key)?;
+    Ok(message)
+}
+
+/// Enabling bits, and what was recorded when they were made.
+pub(super) type RecordedBits<'a> = (&'a [u8], &'a Sealing);
+
+/// What the recipient will find in enabling bits that were sealed here, in order: the RSA block is made again from what was recorded (all of
+/// them at once, each by itself if that does not hold), and the rest is opened. No private key is used, and none could find
+/// anything else.
+///
+/// [`Error::Negative`] in the place of what is not what was sealed.
+pub(super) fn confirm_batch(recipient: &RsaPublicKey, mode: CryptographicMode, items: &[RecordedBits<'_>]) -> Vec<Result<OpenedKey>> {
+    let scheme = SealAlgorithm::for_mode(mode).encryption_scheme();
+    let confirmed = |items: &[RecordedBits<'_>]| -> Result<bool> {
+        let messages = items.iter().map(|(_, sealing)| rsa_message(&sealing.session_key)).collect::<Result<Vec<_>>>()?;
+        let encryptions = items.iter().zip(&messages).map(|((bytes, sealing), message)| {
+            let ciphertext = bytes.get(..recipient.modulus_bytes()).unwrap_or_default();
+            Encryption { message, recorded: &sealing.recorded, ciphertext }
+        });
+        Ok(recipient.confirm_all(&scheme, &encryptions.collect::<Vec<_>>()))
+    };
+    let all = confirmed(items).unwrap_or(false);
+    let one = |item: &RecordedBits<'_>| {
+        if !all && !confirmed(std::slice::from_ref(item))? {
+            return Err(Error::negative("the sealed session key is not what was to be sealed"));
+        }
+        let (bytes, sealing) = item;
+        let parts = Parts::split(bytes, recipient.modulus_bytes())?;
+        open_tail(&sealing.session_key, parts.tail, Choice::from(1))
+    };
+    items.iter().map(one).collect()
 }
 
 /// Opens enabling bits with a key of a store.

@@ -3,7 +3,7 @@
 //! A publishing licence carries the content key, sealed to the server, and the rights, encrypted under the content key. Only
 //! the holder of the server's key can read either; the server then issues a use licence to each reader.
 
-use super::enabling_bits::{self, OpenedKey};
+use super::enabling_bits::{self, OpenedKey, Sealing};
 use super::{ContentKey, SealAlgorithm, rights_data};
 use crate::error::{Error, Result};
 use crate::key::{CryptographicMode, KeyId, RsaPublicKey};
@@ -71,7 +71,7 @@ impl NewPublishingLicence<'_> {
     /// [`Error::Usage`] if the server has no key or one of neither mode, or for characters that cannot stand in XML.
     pub fn seal(&self, content_key: &ContentKey) -> Result<UnsignedDocument> {
         let server = Principal { internal_id: Some("1".into()), ..self.server.clone() };
-        let (server, _) = seal_to_server(&server, content_key)?;
+        let server = seal_to_server(&server, content_key)?.server;
         let rights = rights_data::encrypt(content_key, &self.rights_text()?)?;
         PublishingLicence {
             issued: self.issued,
@@ -211,16 +211,32 @@ impl<'a> SealedToServer<'a> {
     }
 }
 
-/// The server with the content key sealed to it, and its ISSUEDPRINCIPALS element.
-pub(super) fn seal_to_server(server: &Principal, content_key: &ContentKey) -> Result<(Principal, String)> {
+/// A content key that was sealed to a server.
+#[derive(Debug)]
+pub(super) struct ServerSeal {
+    /// The server with the sealed key.
+    pub(super) server: Principal,
+    /// ISSUEDPRINCIPALS with the sealed key.
+    pub(super) element: String,
+    /// The same without it: what the key is bound to.
+    pub(super) bound_text: String,
+    /// The enabling bits, and what was recorded when they were made.
+    pub(super) sealed: Vec<u8>,
+    /// See above.
+    pub(super) sealing: Sealing,
+}
+
+/// Seals a content key to a server.
+pub(super) fn seal_to_server(server: &Principal, content_key: &ContentKey) -> Result<ServerSeal> {
     let key = server.public_key.as_ref().ok_or_else(|| Error::usage("the server of a licence needs a key"))?;
     let mode = mode_of(key)?;
     let bare = Principal { enabling_bits: Vec::new(), ..server.clone() };
     // The element that the key is bound to cannot hold the sealed key itself.
-    let bytes = enabling_bits::seal(content_key, key, mode, &principals_element(&bare)?)?;
-    let sealed = Principal { enabling_bits: vec![EnablingBits { algorithm: SealAlgorithm::for_mode(mode).as_str().into(), bytes }], ..bare };
-    let element = principals_element(&sealed)?;
-    Ok((sealed, element))
+    let bound_text = principals_element(&bare)?;
+    let (sealed, sealing) = enabling_bits::seal_recorded(content_key, key, mode, &bound_text)?;
+    let bits = EnablingBits { algorithm: SealAlgorithm::for_mode(mode).as_str().into(), bytes: sealed.clone() };
+    let server = Principal { enabling_bits: vec![bits], ..bare };
+    Ok(ServerSeal { element: principals_element(&server)?, server, bound_text, sealed, sealing })
 }
 
 fn principals_element(server: &Principal) -> Result<String> {

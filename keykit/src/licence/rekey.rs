@@ -23,8 +23,8 @@
 //! signed by the archived key, and cover the time of issue; the author stays the owner.
 //!
 //! # What it costs
-//! Two private operations a licence, in one batch of each kind for all licences under one key, and a third one to open the
-//! result again. Nothing is written and no input is changed: the result is new text.
+//! Two private operations a licence, in one batch of each kind for all licences under one key, and a third one for each result that is
+//! opened. Nothing is written and no input is changed: the result is new text.
 //!
 //! # What is checked of a result
 //! Every result is read again from its text, as anybody would read it:
@@ -32,15 +32,17 @@
 //! - its signature verifies under the active key, over the bytes that leave. Where the store has verified it already
 //!   ([`KeyStore::verifies_what_it_signs`]), the body and the signature of the result are compared with those of the store instead;
 //! - it names the active key, and holds the very block that the content key was sealed into;
-//! - every byte of the body that is not the server's is as it was, the encrypted rights among them.
+//! - every byte of the body that is not the server's is as it was, the encrypted rights among them. Equal content key and equal
+//!   encrypted rights mean equal rights;
+//! - **the block seals the same content key.** Sealing is random only in a session key and in the seed of the RSA padding. Both are kept until
+//!   here, and with them the RSA block is computed again, in another way than at first, and the rest is decrypted: what comes out must
+//!   be the content key, bound to its server. What holds of the block under the public key holds for whoever has the private one:
+//!   this shows what the active key will find, without using it;
+//! - the active key itself opens the first result, and then one of [`OPEN_EVERY`]: that it is the other half of the public key, and
+//!   that both sides mean the same padding, does not differ from licence to licence. [`Rekey::open_every`] opens more of them, or all.
 //!
-//! What is left is the block itself: that the active key opens it to the same content key. Only the private key can show that,
-//! because sealing is randomised, so each result is opened; equal content key and equal encrypted rights mean equal rights.
-//! [`Rekey::open_every`] opens the first result and then one of so many; of the others, where the store verifies what it signs, the
-//! pieces of the text are found again and compared with those that were written, and their values are not decoded once more. A fault that comes each time (a wrong key, a wrong
-//! padding, a library that encrypts wrongly) is still found with the first. A single fault of the machine while it sealed
-//! a licence between two is not: that licence would not open, with nothing to say so before somebody needs it. Keep the originals and
-//! the archived key then, or open everything, which is what happens unless told otherwise.
+//! Where the signature was verified by the store and the result is not opened, its pieces are found again in the text and compared with
+//! those that were written, and their values are not decoded once more.
 
 mod check;
 mod rewrite;
@@ -62,6 +64,9 @@ use crate::xrml::writer::{UnsignedDocument, issuer_element};
 use crate::xrml::{Chain, Document, DocumentKind, Principal, TimeRange, Trust, TrustAnchors, documents_in};
 
 const FORMAT: &str = "publishing licence";
+
+/// Of so many results one is opened with the active key, unless [`Rekey::open_every`] says otherwise: one of a batch.
+pub const OPEN_EVERY: NonZero<u64> = NonZero::<u64>::MIN.saturating_add(63);
 
 /// The key that licences move to.
 #[derive(Debug, Clone, Copy)]
@@ -119,8 +124,10 @@ pub struct RekeyedLicence {
 pub struct RekeyChecks {
     /// The licence was under the active key already: `text` is the original, byte for byte.
     pub already_active: bool,
-    /// The result was opened with the new key too: the content key and the rights are the same. It is false where
-    /// [`Rekey::open_every`] left that out. Everything else of the module's documentation was checked in either case.
+    /// The sealed content key was computed again and is the same: see the module's documentation. True of every result that is not
+    /// `already_active`.
+    pub sealing_confirmed: bool,
+    /// The result was also opened with the new key, which is done of one of so many: see [`Rekey::open_every`].
     pub opened_with_new_key: bool,
     /// The licence has encrypted rights, and the content key opens them.
     pub has_rights: bool,
@@ -161,7 +168,7 @@ impl<'a> Rekey<'a> {
             key,
             licensing_urls: None,
             reissue_offline: false,
-            open_every: Some(NonZero::<u64>::MIN),
+            open_every: Some(OPEN_EVERY),
             results: AtomicU64::new(0),
         })
     }
@@ -196,15 +203,15 @@ impl<'a> Rekey<'a> {
         self
     }
 
-    /// Opens the first result and then one of `number`, instead of all. The module's documentation says what is checked of the
-    /// others.
+    /// Opens the first result and then one of `number` with the active key, instead of one of [`OPEN_EVERY`]; with 1, all of them, which is
+    /// a third private operation for each. The module's documentation says what is checked of every result.
     #[must_use]
     pub fn open_every(mut self, number: NonZero<u64>) -> Self {
         self.open_every = Some(number);
         self
     }
 
-    /// Opens no result. They are still read again, and their signatures verified.
+    /// Opens no result with the active key. All else of the module's documentation is checked.
     #[must_use]
     pub fn without_opening(mut self) -> Self {
         self.open_every = None;
@@ -428,6 +435,7 @@ impl Source<'_> {
     fn unchanged(&self) -> RekeyedLicence {
         let checks = RekeyChecks {
             already_active: true,
+            sealing_confirmed: false,
             opened_with_new_key: false,
             has_rights: false,
             was_bound: false,

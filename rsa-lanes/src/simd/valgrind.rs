@@ -23,16 +23,17 @@ fn request(code: u64, address: u64, length: u64) -> u64 {
 }
 
 /// Whether this process runs under valgrind.
-pub(crate) fn running() -> bool {
+#[must_use]
+pub fn running() -> bool {
     request(RUNNING, 0, 0) != 0
 }
 
 /// Marks values as undefined for memcheck. They stay what they are.
-pub(crate) fn mark_secret<T>(values: &mut [T]) {
+pub fn mark_secret<T>(values: &mut [T]) {
     request(UNDEFINED, values.as_mut_ptr() as u64, size_of_val(values) as u64);
 }
 
 /// Marks values as public again.
-pub(crate) fn mark_public<T>(values: &mut [T]) {
+pub fn mark_public<T>(values: &mut [T]) {
     request(DEFINED, values.as_mut_ptr() as u64, size_of_val(values) as u64);
 }

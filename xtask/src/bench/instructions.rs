@@ -1,21 +1,25 @@
 //! `cargo xtask bench --instructions`: how many instructions one licence takes, counted by callgrind. Unlike times, the counts are
 //! the same on a busy machine, so a change that makes the hot path longer is seen.
 //!
-//! Valgrind knows no AVX-512, so the engine is the lanes of AVX2, whatever the processor. The keys are always the same; only blinding and
-//! sealing are random, which moves the counts by much less than what is allowed.
+//! Valgrind knows no AVX-512, so the engine is the lanes of AVX2, whatever the processor. Only the work itself is counted, on one
+//! processor: libraries gather entropy when they start, for a time that nobody knows. The keys are always the same; blinding and sealing
+//! are random, which moves the counts by much less than what is allowed.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::stage::processors;
 use crate::Result;
 use crate::process::{describe, root};
 
 /// Where the counts are kept.
 const KEPT: &str = "benches/instructions.json";
-/// A batch, and what is counted: the difference of one and two batches, so that making keys and licences falls out.
+/// A batch, and what is counted: the difference of one and two batches, so that what is prepared once falls out.
 const BATCH: u64 = 64;
+/// The function of the program that does one batch.
+const COUNTED: &str = "*single::batch*";
 const WORKS: [&str; 3] = ["sign", "verify", "rekey"];
 /// More than this above the kept count is an error, in percent.
 const TOLERANCE: u64 = 5;
@@ -25,8 +29,7 @@ type Counts = BTreeMap<String, u64>;
 /// Counts, and keeps the counts or compares them with those that were kept.
 pub(super) fn run(program: &Path, keep: bool) -> Result<()> {
     if Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_err() {
-        println!("skipped: valgrind is not there");
-        return Ok(());
+        return Err("valgrind is not there (`cargo xtask setup` installs it)".into());
     }
     let mut counts = Counts::new();
     for work in WORKS {
@@ -57,8 +60,11 @@ fn grown(counts: &Counts, kept: &Counts) -> Vec<String> {
 
 /// All instructions of the program for so many licences.
 fn count(program: &Path, work: &str, licences: u64) -> Result<u64> {
-    let mut command = Command::new("valgrind");
-    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(program).args(["single", work, &licences.to_string()]);
+    // On one processor nothing runs on threads beside the one that is counted.
+    let processor = processors(1).ok_or("there is no processor to use")?;
+    let mut command = Command::new("taskset");
+    command.args(["-c", &processor, "valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(format!("--toggle-collect={COUNTED}"));
+    command.arg(program).args(["single", work, &licences.to_string()]);
     command.env("KEYKIT_BENCH_ENGINE", "avx2");
     let name = describe(&command);
     eprintln!("xtask: {name}");

@@ -3,19 +3,21 @@
 use std::path::Path;
 
 use cryptoki::context::Pkcs11;
-use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use keykit::key::Hash;
 use keykit::secret::Password;
 use keykit_hsm_backends::pkcs11::{Pkcs11Options, Pkcs11Store, Pkcs11Uri};
 
-use super::{Engine, Keykit, Outputs, SignatureHash, each};
+use super::raw_calls::RawCalls;
+use super::{Engine, Keykit, Outputs, Scheme, SignatureHash, each};
 use crate::works::Key;
 use crate::{Result, during};
 
 const LABEL: &str = "bench";
 const PIN: &str = "1234";
+/// Bytes of an answer under the token's key of 2048 bits.
+const BUFFER: usize = 256;
 
 /// keykit's PKCS#11 store with so many sessions.
 pub(crate) fn keykit_token(module: &Path, sessions: usize, key: &Key) -> Result<Keykit> {
@@ -25,12 +27,11 @@ pub(crate) fn keykit_token(module: &Path, sessions: usize, key: &Key) -> Result<
     Ok(Keykit::over("keykit on SoftHSM", Box::new(store), key))
 }
 
-/// One session that was opened once, with a key that was found once: C_SignInit and C_Sign, over and over.
-///
-/// The `cryptoki` crate asks C_Sign for the signature's length first, which costs SoftHSM a few microseconds of some 1,600.
+/// One session that was opened once, with a key that was found once: C_SignInit and C_Sign, or C_DecryptInit and C_Decrypt, over and over.
 pub(crate) struct RawToken {
     session: Session,
     key: ObjectHandle,
+    calls: RawCalls,
 }
 
 impl RawToken {
@@ -45,7 +46,7 @@ impl RawToken {
             let session = context.open_rw_session(slot).map_err(during(doing))?;
             let keys = session.find_objects(&[Attribute::Class(ObjectClass::PRIVATE_KEY)]).map_err(during(doing))?;
             let key = *keys.first().ok_or("the token holds no private key")?;
-            return Ok(Self { session, key });
+            return Ok(Self { session, key, calls: RawCalls::load(module)? });
         }
         Err(format!("there is no token {LABEL}"))
     }
@@ -62,7 +63,22 @@ impl Engine for RawToken {
         }
         each(bodies, |body| {
             let input = Hash::Sha256.digest(body).to_digest_info();
-            self.session.sign(&Mechanism::RsaPkcs, self.key, &input).map_err(during("SoftHSM signs"))
+            let mut signature = vec![0; BUFFER];
+            let length = self.calls.sign(&self.session, self.key, &input, &mut signature)?;
+            signature.truncate(length);
+            Ok(signature)
+        })
+    }
+
+    fn decrypt(&mut self, scheme: Scheme, ciphertexts: &[&[u8]]) -> Outputs {
+        if scheme != Scheme::OaepSha1 {
+            return Err(self.lacks("decrypt PKCS#1 v1.5"));
+        }
+        each(ciphertexts, |ciphertext| {
+            let mut plaintext = vec![0; BUFFER];
+            let length = self.calls.decrypt(&self.session, self.key, ciphertext, &mut plaintext)?;
+            plaintext.truncate(length);
+            Ok(plaintext)
         })
     }
 }

@@ -75,6 +75,6 @@ impl Setting {
             Contestant { name: DECRYPTIONS.into(), run: Box::new(decrypt) },
             Contestant { name: "keykit, files of a share".into(), run: Box::new(prove) },
         ];
-        Ok(Work { name, reference: Some(DECRYPTIONS), contestants })
+        Ok(Work::new(name, Some(DECRYPTIONS), contestants))
     }
 }

@@ -3,18 +3,17 @@
 use std::num::NonZero;
 
 use keykit::key::{EncryptionScheme, Hash};
+use keykit::licence::rekey::OPEN_EVERY;
 use keykit::store::KeyStore;
+use keykit::threads::Helpers;
 use keykit::xml::{Encoding, encode};
 use keykit::xrml::Document;
 use keykit_benches::Workload;
 
 use super::{BATCH, Setting, openssl, slices};
-use crate::engines::{Engine, Scheme, SignatureHash, Threads, engine_choice};
+use crate::engines::{Engine, Scheme, SignatureHash, engine_choice};
 use crate::rounds::{Contestant, Work};
-use crate::{Result, during};
-
-/// Of so many results one is opened: one of a batch.
-const OPEN_EVERY: NonZero<u64> = NonZero::<u64>::MIN.saturating_add(63);
+use crate::{Result, during, single};
 
 /// What is shared by those who work on licences.
 struct Batch {
@@ -50,21 +49,11 @@ fn nothing(count: usize) -> Vec<Vec<u8>> {
 
 impl Setting {
     /// Whole licences from the old key to the new one, beside the two private operations alone: what is more is parsing, checking,
-    /// sealing and writing. Each thread has batches of its own, as in the bulk machinery.
-    pub(super) fn rekey_end_to_end(&self, name: &'static str, count: usize, threads: usize) -> Result<Work> {
+    /// sealing and writing.
+    pub(super) fn rekey_end_to_end(&self, name: &'static str, count: usize) -> Result<Work> {
         const PRIVATE: &str = "keykit, its two private operations alone";
         let batch = Batch::make(self, count)?;
-        let mut contestants = Vec::new();
-        let several = |key| -> Result<Threads> { Ok(Threads((0..threads).map(|_| openssl(key)).collect::<Result<_>>()?)) };
-        let (mut old, mut new) = (several(&self.old)?, several(&self.new)?);
-        contestants.push(Contestant {
-            name: "OpenSSL, two private operations alone".into(),
-            run: Box::new(move || {
-                let opened = old.decrypt(Scheme::OaepSha1, &slices(&batch.blocks))?;
-                new.sign(SignatureHash::Sha256, &slices(&opened))?;
-                Ok(nothing(count))
-            }),
-        });
+        let mut contestants = vec![self.private_operations(batch)?];
         contestants.push(Contestant {
             name: PRIVATE.into(),
             run: Box::new(move || {
@@ -76,28 +65,62 @@ impl Setting {
                 Ok(nothing(digests.len()))
             }),
         });
-        for (name, every) in [("keykit, opening one result of 64", OPEN_EVERY), ("keykit, opening all results", NonZero::<u64>::MIN)] {
+        for (name, every) in [("keykit", OPEN_EVERY), ("keykit, opening every result", NonZero::<u64>::MIN)] {
             let doing = "keykit re-keys";
             let rekey = batch.workload.rekey().map_err(during(doing))?.open_every(every);
             contestants.push(Contestant {
                 name: name.into(),
                 run: Box::new(move || {
-                    let items = batch.items();
-                    let one = |items: &[&[u8]]| -> Result<()> {
-                        rekey.rekey_batch(items).map_err(during(doing))?.into_iter().try_for_each(|result| result.map(drop)).map_err(during(doing))
-                    };
-                    if threads == 1 {
-                        return one(&items).map(|()| nothing(count));
+                    for result in rekey.rekey_batch(&batch.items()).map_err(during(doing))? {
+                        result.map_err(during(doing))?;
                     }
-                    std::thread::scope(|scope| {
-                        let running: Vec<_> = items.chunks(count.div_ceil(threads)).map(|items| scope.spawn(move || one(items))).collect();
-                        running.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a thread ended early".to_owned())?)
-                    })?;
                     Ok(nothing(count))
                 }),
             });
         }
-        Ok(Work { name, reference: Some(PRIVATE), contestants })
+        Ok(Work::new(name, Some(PRIVATE), contestants))
+    }
+
+    /// The same licences through the bulk machinery, with so many workers and with one.
+    pub(super) fn rekey_stream(&self, name: &'static str, threads: usize) -> Result<Work> {
+        const ALONE: &str = "keykit, one thread";
+        const COUNT: usize = 1024;
+        let batch = Batch::make(self, BATCH)?;
+        let mut contestants = vec![self.private_operations(batch)?];
+        for (name, workers) in [(ALONE, 1), ("keykit, two threads", threads)] {
+            let rekey = batch.workload.rekey().map_err(during("keykit re-keys"))?;
+            let workers = NonZero::new(workers).ok_or("no workers")?;
+            contestants.push(Contestant {
+                name: name.into(),
+                run: Box::new(move || {
+                    // Whoever works alone gets no help from inside of its operations either.
+                    let _others = (workers.get() == 1).then(|| Helpers::take(usize::MAX));
+                    single::stream(&rekey, &batch.licences, u32::try_from(COUNT).unwrap_or(u32::MAX), workers)?;
+                    Ok(nothing(COUNT))
+                }),
+            });
+        }
+        // As many private operations as the stream has.
+        if let Some(Contestant { run, .. }) = contestants.first_mut() {
+            let mut once = std::mem::replace(run, Box::new(|| Ok(Vec::new())));
+            *run = Box::new(move || {
+                for _ in 0..COUNT / BATCH {
+                    once()?;
+                }
+                Ok(nothing(COUNT))
+            });
+        }
+        Ok(Work::new(name, Some(ALONE), contestants))
+    }
+
+    fn private_operations(&self, batch: &'static Batch) -> Result<Contestant> {
+        let (mut old, mut new) = (openssl(&self.old)?, openssl(&self.new)?);
+        let run = move || {
+            let opened = old.decrypt(Scheme::OaepSha1, &slices(&batch.blocks))?;
+            new.sign(SignatureHash::Sha256, &slices(&opened))?;
+            Ok(nothing(opened.len()))
+        };
+        Ok(Contestant { name: "OpenSSL, two private operations alone".into(), run: Box::new(run) })
     }
 
     /// The signature of a licence under the key that it names. OpenSSL is given the bytes that were signed.
@@ -130,6 +153,6 @@ impl Setting {
                 Ok(nothing(BATCH))
             }),
         };
-        Ok(Work { name: "verify a licence, RSA-2048/SHA-256", reference: None, contestants: vec![alone, known, whole] })
+        Ok(Work::new("verify a licence, RSA-2048/SHA-256", None, vec![alone, known, whole]))
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;

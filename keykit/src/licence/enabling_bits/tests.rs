@@ -351,3 +351,40 @@ fn real_licences_have_sizes_that_are_recognised() {
     }
     assert_eq!(found, [(2688, Payload::ContentKey), (11904, Payload::PrivateKey), (2816, Payload::ContentKey), (2688, Payload::ContentKey)]);
 }
+
+type Sealed = (Vec<u8>, Sealing);
+
+fn confirm(mode: CryptographicMode, made: &[Sealed]) -> Vec<Result<OpenedKey>> {
+    let items: Vec<_> = made.iter().map(|(sealed, sealing)| (sealed.as_slice(), sealing)).collect();
+    confirm_batch(&store(mode).public, mode, &items)
+}
+
+/// What was recorded shows what the recipient finds, and any change of what was sealed is seen. Only what was changed is refused.
+#[test]
+fn what_was_sealed_is_confirmed_without_the_private_key() {
+    for mode in MODES {
+        let recipient = &store(mode).public;
+        let keys = [128, 256, 128].map(|bits| ContentKey::generate(ContentCipher::Cbc4k, bits).unwrap());
+        let mut made = keys.each_ref().map(|key| seal_recorded(key, recipient, mode, BOUND).unwrap());
+        for ((found, key), (sealed, _)) in confirm(mode, &made).into_iter().zip(&keys).zip(&made) {
+            let found = found.unwrap();
+            assert!(found.key == *key && found.is_bound_to(BOUND));
+            assert_eq!(reopen(mode, sealed).unwrap(), found, "the private key finds the same");
+        }
+        for position in (0..recipient.modulus_bytes()).step_by(7).chain([recipient.modulus_bytes() - 1]) {
+            made[1].0[position] ^= 0x10;
+            let codes: Vec<_> = confirm(mode, &made).into_iter().map(|found| found.map_or_else(|error| error.code(), |_| "ok")).collect();
+            assert_eq!(codes, ["ok", "negative", "ok"], "{position}");
+            made[1].0[position] ^= 0x10;
+        }
+        for position in recipient.modulus_bytes()..made[1].0.len() {
+            made[1].0[position] ^= 0x10;
+            let found = confirm(mode, &made).remove(1);
+            assert!(!found.is_ok_and(|found| found.key == keys[1] && found.is_bound_to(BOUND)), "{position}");
+            made[1].0[position] ^= 0x10;
+        }
+        let short = (vec![0; 10], seal_recorded(&keys[0], recipient, mode, BOUND).unwrap().1);
+        assert!(confirm(mode, &[short]).remove(0).is_err());
+        assert!(confirm(mode, &[]).is_empty());
+    }
+}

@@ -1,10 +1,10 @@
-//! What a re-keyed licence must be, and the check that opens it.
+//! What a re-keyed licence must be, and the checks that show it.
 
 use std::ops::Range;
 
 use super::{Rekey, RekeyedLicence, Stored};
 use crate::error::{Error, Result};
-use crate::licence::publishing::SealedToServer;
+use crate::licence::publishing::{SealedToServer, ServerSeal};
 use crate::licence::{ContentKey, OpenedKey, enabling_bits};
 use crate::xml::{self, Element};
 use crate::xrml::Document;
@@ -22,26 +22,24 @@ pub(super) struct Signed {
 /// What must be found in a result.
 pub(super) struct Expected {
     content_key: ContentKey,
-    /// The enabling bits that the content key was sealed into.
-    sealed: Vec<u8>,
-    /// `<ISSUEDPRINCIPALS>` with them, as it was written.
-    principals: String,
+    /// The enabling bits that the content key was sealed into, and `<ISSUEDPRINCIPALS>` with them, as it was written.
+    pub(super) seal: ServerSeal,
     /// The pieces of the body that no re-keying changes.
     kept: Vec<String>,
     other_urls: bool,
 }
 
 impl Expected {
-    pub(super) fn new(document: &Document, content_key: ContentKey, sealed: Vec<u8>, principals: String, other_urls: bool) -> Result<Self> {
+    pub(super) fn new(document: &Document, content_key: ContentKey, seal: ServerSeal, other_urls: bool) -> Result<Self> {
         let kept = kept_pieces(document, other_urls)?.into_iter().map(str::to_owned).collect();
-        Ok(Self { content_key, sealed, principals, kept, other_urls })
+        Ok(Self { content_key, seal, kept, other_urls })
     }
 
-    /// Compares what was opened with the active key.
-    fn compare(&self, document: &Document, opened: &OpenedKey) -> Result<()> {
+    /// Compares what is found in the enabling bits.
+    fn compare(&self, opened: &OpenedKey) -> Result<()> {
         if opened.key != self.content_key {
             Err(does_not_hold("the content key is another one"))
-        } else if !SealedToServer::of(document)?.is_bound(document, opened) {
+        } else if !opened.is_bound_to(&self.seal.bound_text) {
             Err(does_not_hold("the content key is not bound to its server"))
         } else {
             // The encrypted rights are among the kept pieces: the same bytes under the same content key are the same rights.
@@ -77,32 +75,46 @@ fn without(text: &str, whole: Range<usize>, mut cuts: Vec<Range<usize>>) -> Vec<
 }
 
 impl Rekey<'_> {
-    /// Reads every new licence again, and opens those that are to be opened, in one batch. A result that does not hold becomes
-    /// an error.
+    /// Reads every new licence again, confirms how its content key was sealed, and opens those that are to be opened, in one batch. A
+    /// result that does not hold becomes an error.
     pub(super) fn check_results(&self, results: &mut [Result<RekeyedLicence>], signed: &[Option<Signed>]) -> Result<()> {
-        let mut to_open = Vec::new();
+        let mut good = Vec::new();
         for (result, signed) in results.iter_mut().zip(signed) {
             let (Ok(rekeyed), Some(signed)) = (result.as_mut(), signed) else { continue };
             let opens = self.opens_next();
-            if !opens && self.store.verifies_what_it_signs() {
-                if let Err(error) = self.compare_result(&rekeyed.text, signed) {
-                    *result = Err(error);
-                }
-                continue;
-            }
-            match self.read_result(&rekeyed.text, signed) {
-                Ok(document) if opens => to_open.push((document, &signed.expected, result)),
-                Ok(_) => {}
+            let read = if !opens && self.store.verifies_what_it_signs() {
+                self.compare_result(&rekeyed.text, signed)
+            } else {
+                self.read_result(&rekeyed.text, signed)
+            };
+            match read {
+                Ok(()) => good.push((&signed.expected, opens, result)),
                 Err(error) => *result = Err(error),
+            }
+        }
+        let bits: Vec<_> = good.iter().map(|(expect, ..)| (expect.seal.sealed.as_slice(), &expect.seal.sealing)).collect();
+        let confirmed = enabling_bits::confirm_batch(&self.key, self.algorithm.mode(), &bits);
+        let mut to_open = Vec::new();
+        for ((expect, opens, result), confirmed) in good.into_iter().zip(confirmed) {
+            match (confirmed.and_then(|found| expect.compare(&found)), result.as_mut()) {
+                (Ok(()), Ok(rekeyed)) => rekeyed.checks.sealing_confirmed = true,
+                (Err(error), _) => {
+                    *result = Err(error);
+                    continue;
+                }
+                (Ok(()), Err(_)) => continue,
+            }
+            if opens {
+                to_open.push((expect, result));
             }
         }
         if to_open.is_empty() {
             return Ok(());
         }
-        let sealed: Vec<_> = to_open.iter().map(|(_, expect, _)| expect.sealed.as_slice()).collect();
+        let sealed: Vec<_> = to_open.iter().map(|(expect, _)| expect.seal.sealed.as_slice()).collect();
         let opened = enabling_bits::open_batch(self.store, &self.key.id(), self.algorithm, &sealed)?;
-        for ((document, expect, result), opened) in to_open.into_iter().zip(opened) {
-            match (opened.and_then(|opened| expect.compare(&document, &opened)), result.as_mut()) {
+        for ((expect, result), opened) in to_open.into_iter().zip(opened) {
+            match (opened.and_then(|opened| expect.compare(&opened)), result.as_mut()) {
                 (Ok(()), Ok(rekeyed)) => rekeyed.checks.opened_with_new_key = true,
                 (Err(error), _) => *result = Err(error),
                 (Ok(()), Err(_)) => {}
@@ -112,7 +124,7 @@ impl Rekey<'_> {
     }
 
     /// Reads a result as anybody would: everything but the private operation.
-    fn read_result(&self, text: &[u8], signed: &Signed) -> Result<Document> {
+    fn read_result(&self, text: &[u8], signed: &Signed) -> Result<()> {
         let expect = &signed.expected;
         let document = Stored::read(text, super::FORMAT)?.document;
         if !self.is_signed(&document, signed) {
@@ -122,12 +134,12 @@ impl Rekey<'_> {
         let found = SealedToServer::of(&document)?;
         if document.issuer_key() != Some(&self.key) || *found.key != self.key {
             Err(does_not_hold("it names another key"))
-        } else if found.algorithm != self.algorithm || found.sealed.enabling_bits.bytes != expect.sealed {
+        } else if found.algorithm != self.algorithm || found.sealed.enabling_bits.bytes != expect.seal.sealed {
             Err(does_not_hold("the sealed content key was changed on its way into the licence"))
         } else if kept_pieces(&document, expect.other_urls)? != expect.kept {
             Err(does_not_hold("more was changed than what names the server"))
         } else {
-            Ok(document)
+            Ok(())
         }
     }
 
@@ -146,7 +158,7 @@ impl Rekey<'_> {
         }
         let named = |name| body.children.iter().filter(move |child| child.name == name);
         let server: Vec<_> = named("ISSUER").chain(named("ISSUEDPRINCIPALS")).collect();
-        if !server.iter().copied().map(slice).eq([self.issuer.as_str(), expect.principals.as_str()]) {
+        if !server.iter().copied().map(slice).eq([self.issuer.as_str(), expect.seal.element.as_str()]) {
             return Err(does_not_hold("it does not name the server and the sealed content key as they were written"));
         }
         let mut cuts: Vec<_> = server.iter().map(|element| element.range.clone()).collect();

@@ -22,11 +22,11 @@ impl Rekey<'_> {
         let was_bound = sealed.is_bound(document, &opened);
 
         let server = Principal { internal_id: sealed.server.internal_id.clone(), ..self.server.clone() };
-        let (server, principals) = seal_to_server(&server, &opened.key)?;
+        let seal = seal_to_server(&server, &opened.key)?;
         let (Some(issuer_range), Some(principals_range)) = (document.issuer_range(), document.issued_principals_range()) else {
             return Err(Error::Internal("a licence without issuer or principals".into()));
         };
-        let mut edits = vec![(issuer_range, self.issuer.clone()), (principals_range, principals.clone())];
+        let mut edits = vec![(issuer_range, self.issuer.clone()), (principals_range, seal.element.clone())];
         if let Some(urls) = &self.licensing_urls {
             edits.extend(urls.edits(document)?);
         }
@@ -35,6 +35,7 @@ impl Rekey<'_> {
         let kept = stored.keeps_following();
         let checks = RekeyChecks {
             already_active: false,
+            sealing_confirmed: false,
             opened_with_new_key: false,
             has_rights: rights.is_some(),
             was_bound,
@@ -43,8 +44,7 @@ impl Rekey<'_> {
             documents_kept: if kept { stored.following.len() } else { 0 },
             within_chain: self.covers(document),
         };
-        let sealed = server.enabling_bits.into_iter().next().map(|bits| bits.bytes).unwrap_or_default();
-        let expected = Expected::new(document, opened.key, sealed, principals, self.licensing_urls.is_some())?;
+        let expected = Expected::new(document, opened.key, seal, self.licensing_urls.is_some())?;
         Ok(Draft { source, unsigned, checks, expected })
     }
 

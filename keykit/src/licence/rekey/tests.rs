@@ -54,7 +54,14 @@ fn every_mode_goes_to_every_mode_with_the_same_key_and_rights() {
         let rekeyed = rekey_to(to, NO_CHAIN).rekey(text.as_bytes()).unwrap();
         assert_eq!((rekeyed.from, rekeyed.key_id), (key(&WORLD.old[from]).id(), key(&WORLD.new[to]).id()));
         let checks = &rekeyed.checks;
-        assert!(checks.opened_with_new_key && checks.has_rights && checks.was_bound && !checks.reissued && !checks.already_active);
+        assert!(
+            checks.sealing_confirmed
+                && checks.opened_with_new_key
+                && checks.has_rights
+                && checks.was_bound
+                && !checks.reissued
+                && !checks.already_active
+        );
         let (before, after) = (read(&text), Document::read(&rekeyed.text).unwrap());
         let opened = open_publishing_licence(&WORLD.store, &after).unwrap();
         assert_eq!((&opened.content_key, &opened.rights), (&content, &rights()));
@@ -186,7 +193,7 @@ fn addresses_change_only_when_told() {
 /// An offline licence: issued by `author`, sealed to an old server, with the author's certificate issued by `certifier`.
 fn offline(certifier: &Principal) -> (ContentKey, String) {
     let (content, server, author) = (content_key(128), &WORLD.old[1], &WORLD.users[1]);
-    let (sealed, _) = crate::licence::publishing::seal_to_server(server, &content).unwrap();
+    let sealed = crate::licence::publishing::seal_to_server(server, &content).unwrap().server;
     let licence = PublishingLicence {
         issued: time("2013-01-29T22:12"),
         valid: None,
@@ -308,10 +315,17 @@ fn a_batch_takes_one_call_of_each_kind() {
     let (old, damaged) = (sample(1).1, sample(1).1.replace("author@", "Author@"));
     let items = [old.as_bytes(), damaged.as_bytes(), old.as_bytes(), old.as_bytes()];
     assert_eq!(rekey.rekey_batch(&items).unwrap().iter().filter(|result| result.is_ok()).count(), 3);
-    assert_eq!(store.calls.lock().unwrap().drain(..).collect::<Vec<_>>(), [("decrypt", 3), ("sign", 3), ("decrypt", 3)]);
+    let calls = || store.calls.lock().unwrap().drain(..).collect::<Vec<_>>();
+    assert_eq!(calls(), [("decrypt", 3), ("sign", 3), ("decrypt", 1)], "the first result is opened");
+    rekey.rekey_batch(&items).unwrap();
+    assert_eq!(calls(), [("decrypt", 3), ("sign", 3)], "and then one of many");
+    let rekey = rekey.open_every(NonZero::<u64>::MIN);
+    let results = rekey.rekey_batch(&items).unwrap();
+    assert!(results.iter().flatten().all(|rekeyed| rekeyed.checks.opened_with_new_key));
+    assert_eq!(calls(), [("decrypt", 3), ("sign", 3), ("decrypt", 3)]);
     let results = rekey.without_opening().rekey_batch(&items).unwrap();
-    assert!(results.iter().flatten().all(|rekeyed| !rekeyed.checks.opened_with_new_key));
-    assert_eq!(*store.calls.lock().unwrap(), [("decrypt", 3), ("sign", 3)]);
+    assert!(results.iter().flatten().all(|rekeyed| !rekeyed.checks.opened_with_new_key && rekeyed.checks.sealing_confirmed));
+    assert_eq!(calls(), [("decrypt", 3), ("sign", 3)]);
 }
 
 #[test]
@@ -320,9 +334,52 @@ fn a_wrong_signature_does_not_leave() {
     let archived = [(&WORLD.store as &dyn KeyStore, key(&WORLD.old[1]).id())];
     let rekey = Rekey::new(&archived, ActiveKey { store: &store, server: &WORLD.new[1], chain: NO_CHAIN }).unwrap();
     let (_, text) = sample(1);
-    let results = rekey.rekey_batch(&[text.as_bytes(), text.as_bytes()]).unwrap();
+    let results = rekey.open_every(NonZero::<u64>::MIN).rekey_batch(&[text.as_bytes(), text.as_bytes()]).unwrap();
     assert_eq!(results[0].as_ref().unwrap_err().code(), "negative");
     assert!(results[1].as_ref().unwrap().checks.opened_with_new_key);
+}
+
+/// A fault of the machine while one of three licences was sealed, in the RSA block or behind it: that one does not leave, although
+/// nothing opens it.
+#[test]
+fn a_content_key_that_was_sealed_wrongly_does_not_leave() {
+    for (from, to) in [(0, 0), (0, 1), (1, 1), (1, 0)] {
+        let rekey = rekey_to(to, NO_CHAIN).without_opening();
+        let (_, text) = sample(from);
+        for damaged in [None, Some(0), Some(40), Some(key(&WORLD.new[to]).modulus_bytes() + 30)] {
+            let mut results = Vec::new();
+            let mut signed = Vec::new();
+            for number in 0..3 {
+                let source = rekey.read(text.as_bytes()).unwrap();
+                let opened = rekey.unseal(&[rekey.read(text.as_bytes())]).unwrap().pop().flatten().unwrap().unwrap();
+                let mut draft = rekey.draft(source, opened).unwrap();
+                if let (Some(place), 1) = (damaged, number) {
+                    // As if the fault had been there from the start: the licence holds the damaged bits, and is signed with them.
+                    let right = draft.expected.seal.sealed.clone();
+                    draft.expected.seal.sealed[place] ^= 1;
+                    let [right, wrong] = [&right, &draft.expected.seal.sealed].map(|bytes| data_encoding::BASE64.encode(bytes));
+                    let body = draft.unsigned.body().replace(&right, &wrong);
+                    assert_ne!(body, draft.unsigned.body());
+                    draft.expected.seal.element = draft.expected.seal.element.replace(&right, &wrong);
+                    draft.unsigned = UnsignedDocument::from_body(body, key(&WORLD.new[to])).unwrap();
+                }
+                let signature = rekey.sign(&[draft.unsigned.digest()]).unwrap().pop().unwrap();
+                let (rekeyed, body) = draft.complete(&rekey, signature);
+                results.push(Ok(rekeyed));
+                signed.push(Some(body));
+            }
+            rekey.check_results(&mut results, &signed).unwrap();
+            let codes: Vec<_> = results.iter().map(|result| result.as_ref().map_or_else(|error| error.code(), |_| "ok")).collect();
+            let middle = match damaged {
+                None => "ok",
+                Some(place) if place < 100 => "negative",
+                // Behind the RSA block: it does not open, or to another key.
+                Some(_) => codes[1],
+            };
+            assert_eq!(codes, ["ok", middle, "ok"], "{damaged:?}");
+            assert_eq!(codes[1] == "ok", damaged.is_none(), "{damaged:?}");
+        }
+    }
 }
 
 #[test]
