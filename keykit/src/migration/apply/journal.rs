@@ -332,15 +332,18 @@ pub fn parse(bytes: &[u8]) -> Result<(Vec<Record>, usize)> {
         let end = rest.iter().position(|&byte| byte == b'\n');
         let line = end.and_then(|end| rest.get(..end)).unwrap_or(rest);
         let number = records.len() as u64 + 1;
-        // A crash leaves a line without its end, or holes and remains of other files in it; ours are text.
+        // A crash leaves a line without its end, or holes and remains of other files in it. Remains may be text, and even have ends of
+        // lines; a record they are not. What is one, and has another hash or form, was changed by somebody.
         let is_text = |part: &[u8]| str::from_utf8(part).is_ok_and(|text| !text.chars().any(char::is_control));
         // Only the last line can be torn, because each is synced before the next: a whole line behind it speaks against a crash.
         let parts = || rest.split(|&byte| byte == b'\n');
         let no_line_follows = || parts().skip(1).all(|part| serde_json::from_slice::<Record>(part).is_err());
         let is_one_line = || rest.windows(MEMBER.len()).filter(|window| *window == MEMBER).count() <= 1;
-        let tail_is_torn = || is_one_line() && (end.is_none() || (!parts().all(is_text) && no_line_follows()));
+        let record = serde_json::from_slice::<Record>(line);
+        let is_record = record.is_ok();
+        let is_torn = || end.is_none() || ((!is_record || !parts().all(is_text)) && no_line_follows());
         let previous = records.last().map_or(GENESIS, |record| record.hash.as_str());
-        let wrong = match serde_json::from_slice::<Record>(line) {
+        let wrong = match record {
             Err(error) => Some(error.to_string()),
             Ok(record) => match (end.is_some(), record.problem(number, previous, line)?) {
                 (true, None) => {
@@ -352,7 +355,7 @@ pub fn parse(bytes: &[u8]) -> Result<(Vec<Record>, usize)> {
             },
         };
         if let Some(problem) = wrong {
-            if tail_is_torn() {
+            if is_torn() && is_one_line() {
                 break;
             }
             return Err(Error::malformed(FORMAT, format!("line {number}: {problem}"))
