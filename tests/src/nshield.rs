@@ -11,6 +11,9 @@ use serde_json::json;
 use crate::child::{in_child, is_child, skip};
 use crate::softhsm::{self, PIN, SoftHsm};
 
+/// Names the file of the shim's faults.
+const FAULTS: &str = "KEYKIT_SHIM_FAULTS_FILE";
+
 /// The two modules of a test, over the same tokens.
 #[derive(Debug)]
 pub struct Modules {
@@ -18,6 +21,17 @@ pub struct Modules {
     pub shim: PathBuf,
     /// SoftHSM itself.
     pub softhsm: PathBuf,
+}
+
+impl Modules {
+    /// From now on calls through the shim fail as these rules say (`tests/nshield-shim/README.md`); an empty text ends that.
+    ///
+    /// # Panics
+    /// If the file of the rules can't be written.
+    pub fn set_faults(&self, rules: &str) {
+        let file = std::env::var_os(FAULTS).expect("on_nshield names the file");
+        std::fs::write(file, rules).expect("the file of the rules");
+    }
 }
 
 /// The shim's file. Cargo builds it beside the test binary, since this crate depends on it.
@@ -43,7 +57,9 @@ pub fn on_nshield(name: &str, labels: &[&str], body: impl FnOnce(&Modules)) {
     }
     let tokens = SoftHsm::make(labels);
     let configuration = tokens.configuration();
-    in_child(name, &[("SOFTHSM2_CONF", &configuration), ("KEYKIT_SHIM_MODULE", &softhsm), ("KEYKIT_SHIM_PIN", Path::new(PIN))]);
+    let faults = configuration.with_file_name("faults");
+    let shim = [("KEYKIT_SHIM_MODULE", softhsm.as_path()), ("KEYKIT_SHIM_PIN", Path::new(PIN)), (FAULTS, &faults)];
+    in_child(name, &[&[("SOFTHSM2_CONF", configuration.as_path())], &shim[..]].concat());
 }
 
 /// A key in a token, as the module's tools describe it. Change a field to make evidence that is wrong.

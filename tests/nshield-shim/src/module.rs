@@ -15,6 +15,7 @@ use cryptoki_sys::{
     Pkcs11,
 };
 
+use crate::faults;
 use crate::identity::{self, APP, MANUFACTURER, ShownToken, TokenKind};
 
 /// SoftHSM, and our table over its own.
@@ -45,7 +46,7 @@ fn load() -> Option<Shim> {
     }
     // SAFETY: not null, and PKCS#11 §5.4 says that it points to a table that lives as long as the module.
     let real = unsafe { list.read_unaligned() };
-    let table = CK_FUNCTION_LIST {
+    let mut table = CK_FUNCTION_LIST {
         C_GetFunctionList: Some(C_GetFunctionList),
         C_GetInfo: Some(get_info),
         C_GetSlotList: Some(get_slot_list),
@@ -61,6 +62,7 @@ fn load() -> Option<Shim> {
         C_UnwrapKey: Some(unwrap_key),
         ..real
     };
+    faults::in_front_of(&mut table);
     Some(Shim { real, table, pin: env::var("KEYKIT_SHIM_PIN").unwrap_or_default().into_bytes(), _library: library })
 }
 
