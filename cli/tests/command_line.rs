@@ -21,12 +21,20 @@ mod checks;
 mod content;
 #[path = "command_line/domains.rs"]
 mod domains;
+#[path = "command_line/faulty_disk.rs"]
+mod faulty_disk;
+#[path = "command_line/faulty_tokens.rs"]
+mod faulty_tokens;
+#[path = "command_line/growth.rs"]
+mod growth;
 #[path = "command_line/inspect.rs"]
 mod inspect;
 #[path = "command_line/issue.rs"]
 mod issue;
 #[path = "command_line/killed.rs"]
 mod killed;
+#[path = "command_line/killed_plans.rs"]
+mod killed_plans;
 #[path = "command_line/killed_runs.rs"]
 mod killed_runs;
 #[path = "command_line/killed_tenant.rs"]
@@ -41,6 +49,8 @@ mod plan;
 mod report;
 #[path = "command_line/room.rs"]
 mod room;
+#[path = "command_line/scene.rs"]
+mod scene;
 #[path = "command_line/schemas.rs"]
 mod schemas;
 #[path = "command_line/software.rs"]
@@ -49,3 +59,5 @@ mod software;
 mod tenant;
 #[path = "command_line/tokens.rs"]
 mod tokens;
+#[path = "command_line/traced.rs"]
+mod traced;

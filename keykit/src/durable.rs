@@ -1,5 +1,6 @@
 //! Files that are either written whole or not at all.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -73,6 +74,20 @@ pub fn write(path: &Path, bytes: &[u8], access: Access, existing: Existing) -> R
     write_with(path, access, existing, |sink| sink.put(bytes))
 }
 
+/// Writes many files below a folder, replacing those that are there; each is whole or as it was, and each folder is synced once.
+///
+/// # Errors
+/// As for [`write()`]; some may be written then.
+pub(crate) fn write_many<P: AsRef<Path>, B: AsRef<[u8]>>(base: &Path, files: impl IntoIterator<Item = (P, B)>, access: Access) -> Result<()> {
+    let mut folders = BTreeSet::new();
+    for (name, bytes) in files {
+        let path = base.join(name);
+        put_in_place(&path, access, Existing::Replace, |sink| sink.put(bytes.as_ref()))?;
+        folders.insert(parent(&path).to_owned());
+    }
+    folders.iter().try_for_each(|folder| sync_folder(folder))
+}
+
 /// Where [`write_with`] lets a file be filled.
 #[derive(Debug)]
 pub struct Sink<'a> {
@@ -95,6 +110,17 @@ impl Sink<'_> {
 /// # Errors
 /// As for [`write()`], and what `fill` says.
 pub fn write_with<T>(path: &Path, access: Access, existing: Existing, fill: impl FnOnce(&mut Sink<'_>) -> Result<T>) -> Result<T> {
+    let filled = put_in_place(path, access, existing, fill)?;
+    let synced = sync_folder(parent(path));
+    if synced.is_err() && existing == Existing::Keep {
+        // It was not there before, and may not be there after a crash: it goes, so that the command can be run again.
+        drop(fs::remove_file(path));
+    }
+    synced.map(|()| filled)
+}
+
+/// A new file in its place, synced. Its name is not.
+fn put_in_place<T>(path: &Path, access: Access, existing: Existing, fill: impl FnOnce(&mut Sink<'_>) -> Result<T>) -> Result<T> {
     let failed = |source| Error::Write { path: path.to_owned(), source };
     let folder = parent(path);
     let mut temporary = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(folder).map_err(failed)?;
@@ -113,7 +139,6 @@ pub fn write_with<T>(path: &Path, access: Access, existing: Existing, fill: impl
             _ => failed(error.error),
         })?,
     }
-    sync_folder(folder)?;
     Ok(filled)
 }
 
@@ -232,6 +257,18 @@ mod tests {
         write(&path, b"new", Access::Shared, Existing::Replace).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn many_files_are_written_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("b"), "old").unwrap();
+        fs::create_dir(folder.path().join("c")).unwrap();
+        write_many(folder.path(), [("a", "1"), ("b", "2"), ("c/d", "3")], Access::OwnerOnly).unwrap();
+        assert_eq!((fs::read(folder.path().join("a")).unwrap(), fs::read(folder.path().join("b")).unwrap()), (b"1".to_vec(), b"2".to_vec()));
+        assert_eq!(fs::read(folder.path().join("c/d")).unwrap(), b"3");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+        assert!(write_many(&folder.path().join("none"), [("a", "1")], Access::OwnerOnly).is_err());
     }
 
     #[cfg(unix)]

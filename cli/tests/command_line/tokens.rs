@@ -88,7 +88,7 @@ impl Bench<'_> {
     }
 
     /// What pkcs11-tool says of the private keys of a token.
-    fn pkcs11_tool(&self, label: &str) -> String {
+    pub(crate) fn pkcs11_tool(&self, label: &str) -> String {
         let output = Command::new("pkcs11-tool")
             .arg("--module")
             .arg(self.module)

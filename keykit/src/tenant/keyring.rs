@@ -340,13 +340,15 @@ impl TenantKeyring {
 
     fn add_templates(&self, file: &mut TenantFile, additions: &[TemplateAddition]) -> Result<()> {
         self.check_room_for(additions)?;
+        let mut known: BTreeSet<String> = file.templates.iter().map(|template| template.id.clone()).collect();
+        let mut writes: Vec<(PathBuf, &str)> = Vec::new();
         for template in additions {
             let id = template.canonical_id();
-            if file.templates.iter().any(|known| known.id == id) {
+            if !known.insert(id.clone()) {
                 continue;
             }
             let name = format!("{}.xml", file_stem(&id));
-            durable::write(&self.folder.join("templates").join(&name), template.text.as_bytes(), Access::OwnerOnly, Existing::Replace)?;
+            writes.push((Path::new("templates").join(&name), &template.text));
             file.templates.push(TenantTemplate {
                 id,
                 name: template.name.clone(),
@@ -356,7 +358,7 @@ impl TenantKeyring {
                 file: name,
             });
         }
-        Ok(())
+        durable::write_many(&self.folder, writes, Access::OwnerOnly)
     }
 
     fn commit(&self) -> Result<()> {
