@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::arguments::Format;
 use crate::exit;
+use crate::progress::paused;
 
 /// How this run talks.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +61,7 @@ pub(crate) fn print(text: &str) -> Result<()> {
 
 /// Says something to people.
 pub(crate) fn say(text: impl AsRef<str>) {
-    say_raw(&mut io::stderr().lock(), &format!("keykit: {}", text.as_ref()));
+    paused(|| say_raw(&mut io::stderr().lock(), &format!("keykit: {}", text.as_ref())));
 }
 
 /// Says something to people that they must not miss.

@@ -1,5 +1,6 @@
 //! Progress on work that takes more than a moment: a spinner or a bar on a terminal, plain lines elsewhere.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
@@ -14,23 +15,51 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 /// More bad items than this are counted but not named: a log is no place for millions of lines.
 const NAMED_FAILURES: u64 = 1000;
 
-/// Shows the steps of a migration.
+/// The steps that are on the terminal now.
+static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+fn shown() -> std::sync::MutexGuard<'static, Option<ProgressBar>> {
+    SHOWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes the steps off the terminal while `work` writes or asks there.
+pub(crate) fn paused<T>(work: impl FnOnce() -> T) -> T {
+    // Taken out, so that what `work` says does not wait for itself.
+    let bar = shown().take();
+    match bar {
+        None => work(),
+        Some(bar) => {
+            let result = bar.suspend(work);
+            *shown() = Some(bar);
+            result
+        }
+    }
+}
+
+/// Shows the steps of a command.
 #[derive(Debug)]
 pub(crate) struct Steps(ProgressBar);
 
 impl Steps {
+    /// Begins with the first of `total` steps.
+    pub(crate) fn begin(total: usize, what: &str) -> Self {
+        let steps = Self::new();
+        steps.step(1, total, what);
+        steps
+    }
+
     pub(crate) fn new() -> Self {
         let bar = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(120));
+        *shown() = Some(bar.clone());
         Self(bar)
     }
-}
 
-impl Progress for Steps {
-    fn step(&self, number: usize, total: usize, what: &str) {
+    /// Step `number` of `total` begins.
+    pub(crate) fn step(&self, number: usize, total: usize, what: &str) {
         if self.0.is_hidden() {
             say(format!("[{number}/{total}] {what}"));
         } else {
@@ -39,8 +68,15 @@ impl Progress for Steps {
     }
 }
 
+impl Progress for Steps {
+    fn step(&self, number: usize, total: usize, what: &str) {
+        self.step(number, total, what);
+    }
+}
+
 impl Drop for Steps {
     fn drop(&mut self) {
+        *shown() = None;
         self.0.finish_and_clear();
     }
 }
@@ -156,6 +192,21 @@ mod tests {
         assert_eq!(standing(&progress), "3, 2.2 a second");
         assert_eq!(summary(&counts), "1,200 done, 34 needed no change, 1 FAILED");
         assert_eq!(summary(&Counts::default()), "0 done");
+    }
+
+    #[test]
+    fn what_is_said_while_steps_are_paused_waits_for_nobody() {
+        let steps = Steps::begin(2, "one");
+        assert_eq!(
+            paused(|| paused(|| {
+                say("inside");
+                3
+            })),
+            3
+        );
+        assert!(shown().is_some());
+        drop(steps);
+        assert!(shown().is_none());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use keykit::{Error, Result};
 use keykit_hsm_backends::secret_source::SecretSource;
 
 use crate::arguments::KeyringPassword;
+use crate::progress::paused;
 
 /// Names the source of the keyring password where no option does.
 const KEYRING_VARIABLE: &str = "KEYKIT_KEYRING_PASSWORD_SOURCE";
@@ -80,5 +81,5 @@ pub(crate) fn prompt(what: &str) -> Result<Password> {
     if !std::io::stderr().is_terminal() && !Path::new("/dev/tty").exists() {
         return Err(no_terminal());
     }
-    rpassword::prompt_password(format!("keykit: {what}: ")).map(Password::new).map_err(|_| no_terminal())
+    paused(|| rpassword::prompt_password(format!("keykit: {what}: "))).map(Password::new).map_err(|_| no_terminal())
 }

@@ -90,19 +90,23 @@ pub(crate) fn in_memory(key: &RsaSecretKey) -> Result<MemoryStore> {
 /// Writes a package to a new file, reads it back and lints it. A file that does not stand the check is removed.
 pub(crate) fn write(path: &Path, package: &Package, profile: &TransferProfile) -> Result<()> {
     durable::write(path, &package.bytes, Access::OwnerOnly, Existing::Keep)?;
-    let checked = durable::read(path, LIMIT, "transfer file").and_then(|bytes| {
-        package.verify_written(&bytes)?;
-        match LintReport::of(&bytes, profile.envelope == Envelope::AzureByok, &[]).findings.into_iter().find(Finding::is_problem) {
-            None => Ok(()),
-            Some(problem) => Err(problem.into_malformed("transfer file").in_file(path)),
-        }
-    });
+    let checked = check_written(path, package, profile);
     if checked.is_err() {
         fs::remove_file(path).map_err(|source| Error::Write { path: path.to_owned(), source })?;
     }
     checked?;
     tell(&package.findings);
     Ok(())
+}
+
+/// Reads a package back that was written, and lints it.
+pub(crate) fn check_written(path: &Path, package: &Package, profile: &TransferProfile) -> Result<()> {
+    let bytes = durable::read(path, LIMIT, "transfer file")?;
+    package.verify_written(&bytes)?;
+    match LintReport::of(&bytes, profile.envelope == Envelope::AzureByok, &[]).findings.into_iter().find(Finding::is_problem) {
+        None => Ok(()),
+        Some(problem) => Err(problem.into_malformed("transfer file").in_file(path)),
+    }
 }
 
 /// Says warnings and notes to people.

@@ -27,6 +27,8 @@ mod faulty_disk;
 mod faulty_tokens;
 #[path = "command_line/growth.rs"]
 mod growth;
+#[path = "command_line/hardened.rs"]
+mod hardened;
 #[path = "command_line/inspect.rs"]
 mod inspect;
 #[path = "command_line/issue.rs"]
@@ -39,6 +41,8 @@ mod killed_plans;
 mod killed_runs;
 #[path = "command_line/killed_tenant.rs"]
 mod killed_tenant;
+#[path = "command_line/lost_tokens.rs"]
+mod lost_tokens;
 #[path = "command_line/manual.rs"]
 mod manual;
 #[path = "command_line/nshield.rs"]

@@ -93,11 +93,13 @@ impl FolderStore {
             return Err(Error::usage("an empty password protects nothing").with_hint("give the password of the folder"));
         }
         let store = Self::unopened(folder, Some(password), cost)?;
-        store.backing().recover()?;
-        store.refresh()?;
-        if let Some(first) = keykit::store::KeyStore::keys(&store)?.first() {
-            store.engine(&first.id())?;
-        }
+        store.backing().recover_and(|| {
+            store.refresh()?;
+            match keykit::store::KeyStore::keys(&store)?.first() {
+                Some(first) => store.engine(&first.id()).map(drop),
+                None => Ok(()),
+            }
+        })?;
         Ok(store)
     }
 

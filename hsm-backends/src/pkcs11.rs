@@ -15,6 +15,7 @@
 //! A key in the clear is never given to a token (no C_CreateObject of private keys): a key from software goes in by
 //! [`keykit::transfer::wrap_rsa_aes`] and [`keykit::store::TransportKey::unwrap_in`].
 
+mod decrypt;
 mod error;
 mod examine;
 mod key;

@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 
-use keykit::secret::Password;
+use keykit::secret::{Password, SecretBytes};
 use keykit::{Error, Result};
-use zeroize::Zeroizing;
 
 /// Where a PIN or password comes from: `prompt`, `fd:N`, `file:PATH`, `env:VAR` or `exec:CMD`.
 ///
@@ -32,6 +31,9 @@ pub enum SecretSource {
 
 /// No password is longer.
 const LENGTH_LIMIT: usize = 64 * 1024;
+/// Size of the first buffer that a password is read into, and how much larger the next is. A system may lock little memory.
+const FIRST_BUFFER: usize = 512;
+const GROWTH: usize = 8;
 
 impl SecretSource {
     /// Reads the text form. A file may be named by a `file:` URI too (`file:///path`, RFC 8089, as RFC 7512 §2.4 has it).
@@ -87,12 +89,12 @@ impl SecretSource {
         }
     }
 
-    fn without_newlines(&self, bytes: &[u8]) -> Result<Password> {
-        let mut text = std::str::from_utf8(bytes).map_err(|_| self.not_text())?;
+    fn without_newlines(&self, bytes: &SecretBytes) -> Result<Password> {
+        let mut text = std::str::from_utf8(bytes.expose()).map_err(|_| self.not_text())?;
         while let Some(shorter) = text.strip_suffix('\n') {
             text = shorter.strip_suffix('\r').unwrap_or(shorter);
         }
-        self.non_empty(Password::new(text.to_owned()))
+        self.non_empty(Password::copy_of(text))
     }
 
     fn non_empty(&self, password: Password) -> Result<Password> {
@@ -112,7 +114,7 @@ fn descriptor_path(number: u32) -> PathBuf {
     PathBuf::from(format!("/dev/fd/{number}"))
 }
 
-fn read_file(path: &Path, check: impl FnOnce(&Path, &File) -> Result<()>) -> Result<Zeroizing<Vec<u8>>> {
+fn read_file(path: &Path, check: impl FnOnce(&Path, &File) -> Result<()>) -> Result<SecretBytes> {
     let failed = |source| Error::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
     check(path, &file)?;
@@ -140,26 +142,36 @@ fn check_access(_: &Path, _: &File) -> Result<()> {
     Ok(())
 }
 
-/// Reads to the end into one buffer that is wiped; `None` if there is more than a password can have.
-fn read_limited(mut reader: impl Read) -> std::io::Result<Option<Zeroizing<Vec<u8>>>> {
-    let mut buffer = Zeroizing::new(vec![0; LENGTH_LIMIT + 1]);
-    let mut filled = 0;
-    while let Some(space) = buffer.get_mut(filled..).filter(|space| !space.is_empty()) {
-        match reader.read(space) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+/// Reads to the end; `None` if there is more than a password can have. Every buffer on the way is locked and wiped.
+fn read_limited(mut reader: impl Read) -> std::io::Result<Option<SecretBytes>> {
+    let mut so_far = SecretBytes::copy_of(&[]);
+    let mut size = FIRST_BUFFER;
+    loop {
+        let mut filled = so_far.len();
+        let buffer = SecretBytes::try_init(size, |buffer| {
+            buffer.iter_mut().zip(so_far.expose()).for_each(|(place, byte)| *place = *byte);
+            while let Some(space) = buffer.get_mut(filled..).filter(|space| !space.is_empty()) {
+                match reader.read(space) {
+                    Ok(0) => break,
+                    Ok(count) => filled += count,
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
+        })?;
+        if filled < size {
+            return Ok(buffer.expose().get(..filled).map(SecretBytes::copy_of));
         }
+        if size > LENGTH_LIMIT {
+            return Ok(None);
+        }
+        so_far = buffer;
+        size = size.saturating_mul(GROWTH).min(LENGTH_LIMIT + 1);
     }
-    Ok((filled <= LENGTH_LIMIT).then(|| {
-        // Shorter in place: nothing is copied.
-        buffer.truncate(filled);
-        buffer
-    }))
 }
 
-fn run(command: &str) -> Result<Zeroizing<Vec<u8>>> {
+fn run(command: &str) -> Result<SecretBytes> {
     let failed = |what: String| Error::NotFound { what, hint: Some("run the command by hand to see what it says".into()) };
     let (shell, switch) = if cfg!(windows) { ("cmd", "/C") } else { ("/bin/sh", "-c") };
     let mut child = Command::new(shell)
@@ -267,6 +279,10 @@ mod tests {
         assert!(matches!(read(&source), Err(Error::Usage { .. })));
         std::fs::write(&path, [0xff, 0xfe]).unwrap();
         assert!(matches!(read(&source), Err(Error::Usage { .. })));
+        for length in [FIRST_BUFFER - 1, FIRST_BUFFER, FIRST_BUFFER + 1, FIRST_BUFFER * GROWTH, LENGTH_LIMIT] {
+            std::fs::write(&path, vec![b'a'; length]).unwrap();
+            assert_eq!(read(&source).unwrap().len(), length);
+        }
         std::fs::write(&path, vec![b'a'; LENGTH_LIMIT + 1]).unwrap();
         assert!(matches!(read(&source), Err(Error::Usage { .. })));
         std::fs::remove_file(&path).unwrap();

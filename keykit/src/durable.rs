@@ -7,6 +7,8 @@ use std::io::{self, Write};
 use std::ops::Deref;
 use std::path::Path;
 
+use tempfile::NamedTempFile;
+
 use crate::error::{Error, Result};
 
 /// Who may read a file that is written.
@@ -82,7 +84,8 @@ pub(crate) fn write_many<P: AsRef<Path>, B: AsRef<[u8]>>(base: &Path, files: imp
     let mut folders = BTreeSet::new();
     for (name, bytes) in files {
         let path = base.join(name);
-        put_in_place(&path, access, Existing::Replace, |sink| sink.put(bytes.as_ref()))?;
+        let (temporary, ()) = stage(&path, access, |sink| sink.put(bytes.as_ref()))?;
+        rename(temporary, &path, Existing::Replace)?;
         folders.insert(parent(&path).to_owned());
     }
     folders.iter().try_for_each(|folder| sync_folder(folder))
@@ -110,36 +113,73 @@ impl Sink<'_> {
 /// # Errors
 /// As for [`write()`], and what `fill` says.
 pub fn write_with<T>(path: &Path, access: Access, existing: Existing, fill: impl FnOnce(&mut Sink<'_>) -> Result<T>) -> Result<T> {
-    let filled = put_in_place(path, access, existing, fill)?;
-    let synced = sync_folder(parent(path));
-    if synced.is_err() && existing == Existing::Keep {
-        // It was not there before, and may not be there after a crash: it goes, so that the command can be run again.
-        drop(fs::remove_file(path));
-    }
-    synced.map(|()| filled)
+    let (temporary, filled) = stage(path, access, fill)?;
+    put_in_place(temporary, path, existing)?;
+    Ok(filled)
 }
 
-/// A new file in its place, synced. Its name is not.
-fn put_in_place<T>(path: &Path, access: Access, existing: Existing, fill: impl FnOnce(&mut Sink<'_>) -> Result<T>) -> Result<T> {
+/// Writes several new files, for the owner only: all of them, or none.
+///
+/// All are written and synced beside their places before the first gets its name. A process that is killed while they get their
+/// names may leave the first of them.
+///
+/// # Errors
+/// As for [`write()`] with [`Existing::Keep`]; then none of them is there.
+pub fn write_together(files: &[(&Path, &[u8])]) -> Result<()> {
+    let staged = files
+        .iter()
+        .map(|(path, bytes)| stage(path, Access::OwnerOnly, |sink| sink.put(bytes)).map(|(temporary, ())| (*path, temporary)))
+        .collect::<Result<Vec<_>>>()?;
+    let mut placed: Vec<&Path> = Vec::new();
+    for (path, temporary) in staged {
+        if let Err(error) = put_in_place(temporary, path, Existing::Keep) {
+            // A conflict is about a file of somebody else; otherwise the file may have its name already.
+            let own = (!matches!(error, Error::Conflict { .. })).then_some(path);
+            for path in placed.into_iter().chain(own) {
+                fs::remove_file(path).unwrap_or_default();
+            }
+            return Err(error);
+        }
+        placed.push(path);
+    }
+    Ok(())
+}
+
+/// A file's content on the disk, under a temporary name beside its place.
+fn stage<T>(path: &Path, access: Access, fill: impl FnOnce(&mut Sink<'_>) -> Result<T>) -> Result<(NamedTempFile, T)> {
     let failed = |source| Error::Write { path: path.to_owned(), source };
-    let folder = parent(path);
-    let mut temporary = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(folder).map_err(failed)?;
+    let mut temporary = tempfile::Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(parent(path)).map_err(failed)?;
     let filled = fill(&mut Sink { file: temporary.as_file_mut(), path })?;
     if access == Access::Shared {
         make_shared(temporary.as_file()).map_err(failed)?;
     }
     temporary.as_file().sync_all().map_err(failed)?;
+    Ok((temporary, filled))
+}
+
+fn put_in_place(temporary: NamedTempFile, path: &Path, existing: Existing) -> Result<()> {
+    rename(temporary, path, existing)?;
+    let synced = sync_folder(parent(path));
+    if synced.is_err() && existing == Existing::Keep {
+        // It was not there before, and may not be there after a crash: it goes, so that the command can be run again.
+        fs::remove_file(path).unwrap_or_default();
+    }
+    synced
+}
+
+/// Gives a file its name. The folder is not synced.
+fn rename(temporary: NamedTempFile, path: &Path, existing: Existing) -> Result<()> {
+    let failed = |source| Error::Write { path: path.to_owned(), source };
     match existing {
-        Existing::Replace => temporary.persist(path).map(drop).map_err(|error| failed(error.error))?,
+        Existing::Replace => temporary.persist(path).map(drop).map_err(|error| failed(error.error)),
         Existing::Keep => temporary.persist_noclobber(path).map(drop).map_err(|error| match error.error.kind() {
             io::ErrorKind::AlreadyExists => Error::Conflict {
                 what: format!("{} exists already", path.display()),
                 hint: Some("choose another name; keykit does not overwrite".into()),
             },
             _ => failed(error.error),
-        })?,
+        }),
     }
-    Ok(filled)
 }
 
 /// Whether a file of this name is a temporary one of [`write()`]: a process that is killed leaves it behind.
@@ -279,6 +319,23 @@ mod tests {
         let path = folder.path().join("a");
         write(&path, b"x", Access::OwnerOnly, Existing::Keep).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn files_that_belong_together_are_all_there_or_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, second, third] = ["a", "b", "c"].map(|name| folder.path().join(name));
+        let nowhere = folder.path().join("missing/d");
+        let count = || fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(write_together(&[(&first, b"1"), (&nowhere, b"2")]).unwrap_err().code(), "write");
+        assert_eq!(count(), 0);
+        // A place that is taken only once the first file has its name.
+        fs::write(&second, "somebody else's").unwrap();
+        assert_eq!(write_together(&[(&first, b"1"), (&second, b"2"), (&third, b"3")]).unwrap_err().code(), "conflict");
+        assert_eq!((count(), fs::read(&second).unwrap().as_slice()), (1, &b"somebody else's"[..]));
+        fs::remove_file(&second).unwrap();
+        write_together(&[(&first, b"1"), (&second, b"2"), (&third, b"3")]).unwrap();
+        assert_eq!([first, second, third].map(|path| fs::read(path).unwrap()), [b"1", b"2", b"3"]);
     }
 
     #[test]

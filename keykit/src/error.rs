@@ -234,7 +234,9 @@ impl Error {
             Self::WrongPin { .. } => Some("check the PIN before you try again: keykit never retries, and a token locks itself"),
             Self::Refused(refusal) => Some(&refusal.instead),
             Self::Unsupported { .. } => Some("`keykit store keys --store URI` shows what the store is"),
-            Self::Write { .. } => Some("nothing was changed; free some space or choose another folder, then run the command again"),
+            Self::Write { .. } => {
+                Some("what was at that place is as it was; free some space or choose another folder, then run the same command again")
+            }
             Self::Internal(_) => Some("this is a bug in keykit: stop the ceremony and report it with this message"),
             Self::Crypto | Self::Read { .. } | Self::Interrupted { .. } => None,
         }

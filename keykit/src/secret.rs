@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 /// Bytes that must not leak: wiped on drop, locked in memory where the system allows.
 ///
@@ -54,6 +54,16 @@ impl SecretBytes {
         let secret = Self::copy_of(&bytes);
         bytes.zeroize();
         secret
+    }
+
+    /// The first `length` bytes, in the same memory; all of them if there are fewer. The others are wiped.
+    #[must_use]
+    pub fn shortened(mut self, length: usize) -> Self {
+        if let Some(rest) = self.bytes_mut().get_mut(length..) {
+            rest.zeroize();
+            self.length = length;
+        }
+        self
     }
 
     /// The secret itself.
@@ -104,20 +114,27 @@ impl PartialEq for SecretBytes {
 
 impl Eq for SecretBytes {}
 
-/// A password or PIN, as UTF-8 text.
-pub struct Password(Zeroizing<String>);
+/// A password or PIN, as UTF-8 text, in the memory of a [`SecretBytes`].
+pub struct Password(SecretBytes);
 
 impl Password {
-    /// Takes the text over.
+    /// Takes the text over and wipes it.
     #[must_use]
     pub fn new(text: String) -> Self {
-        Self(Zeroizing::new(text))
+        Self(SecretBytes::take(text.into_bytes()))
+    }
+
+    /// A copy of the text; wipe the original.
+    #[must_use]
+    pub fn copy_of(text: &str) -> Self {
+        Self(SecretBytes::copy_of(text.as_bytes()))
     }
 
     /// The password itself.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        // Both ways in take text, so it is never empty for want of it.
+        std::str::from_utf8(self.0.expose()).unwrap_or_default()
     }
 }
 
@@ -230,6 +247,13 @@ mod tests {
     }
 
     #[test]
+    fn a_password_is_locked_as_every_secret() {
+        let password = Password::new("Sample Pa$$w0rd é".into());
+        assert_eq!((password.expose(), Password::copy_of("é").expose()), ("Sample Pa$$w0rd é", "é"));
+        assert_eq!(password.0.buffer.locked, SecretBytes::copy_of(b"any").buffer.locked);
+    }
+
+    #[test]
     fn secrets_that_share_a_page_stay_locked_until_the_last_goes() {
         let mut all: Vec<_> = (0..200).map(|n| SecretBytes::copy_of(&[n; 40])).collect();
         if !all.iter().all(|secret| secret.buffer.locked) {
@@ -266,6 +290,14 @@ mod tests {
         for ((_, most), wiped) in KEPT.iter().zip(&WIPED) {
             assert!(wiped.lock().unwrap().len() <= *most);
         }
+    }
+
+    #[test]
+    fn what_a_secret_was_shortened_by_is_wiped() {
+        let short = SecretBytes::copy_of(b"0123456789").shortened(4);
+        assert_eq!((short.expose(), short.len()), (&b"0123"[..], 4));
+        assert!(short.buffer.bytes[4..].iter().all(|byte| *byte == 0));
+        assert_eq!(SecretBytes::copy_of(b"01").shortened(4).expose(), b"01");
     }
 
     #[test]

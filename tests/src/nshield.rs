@@ -14,6 +14,9 @@ use crate::softhsm::{self, PIN, SoftHsm};
 /// Names the file of the shim's faults.
 const FAULTS: &str = "KEYKIT_SHIM_FAULTS_FILE";
 
+/// Names the file of the calls.
+const CALLS: &str = "KEYKIT_SHIM_CALLS";
+
 /// The two modules of a test, over the same tokens.
 #[derive(Debug)]
 pub struct Modules {
@@ -31,6 +34,19 @@ impl Modules {
     pub fn set_faults(&self, rules: &str) {
         let file = std::env::var_os(FAULTS).expect("on_nshield names the file");
         std::fs::write(file, rules).expect("the file of the rules");
+    }
+
+    /// The functions that the shim was asked for since the last question, or since the start.
+    ///
+    /// # Panics
+    /// Outside of [`on_nshield`].
+    #[must_use]
+    pub fn calls(&self) -> Vec<String> {
+        let file = std::env::var_os(CALLS).expect("on_nshield names the file");
+        // Without a call there is no file.
+        let calls = std::fs::read_to_string(&file).unwrap_or_default();
+        std::fs::remove_file(file).unwrap_or_default();
+        calls.lines().map(str::to_owned).collect()
     }
 }
 
@@ -57,8 +73,8 @@ pub fn on_nshield(name: &str, labels: &[&str], body: impl FnOnce(&Modules)) {
     }
     let tokens = SoftHsm::make(labels);
     let configuration = tokens.configuration();
-    let faults = configuration.with_file_name("faults");
-    let shim = [("KEYKIT_SHIM_MODULE", softhsm.as_path()), ("KEYKIT_SHIM_PIN", Path::new(PIN)), (FAULTS, &faults)];
+    let [faults, calls] = ["faults", "calls"].map(|name| configuration.with_file_name(name));
+    let shim = [("KEYKIT_SHIM_MODULE", softhsm.as_path()), ("KEYKIT_SHIM_PIN", Path::new(PIN)), (FAULTS, &faults), (CALLS, &calls)];
     in_child(name, &[&[("SOFTHSM2_CONF", configuration.as_path())], &shim[..]].concat());
 }
 

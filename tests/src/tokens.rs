@@ -37,6 +37,18 @@ pub struct BothModules {
 }
 
 impl BothModules {
+    /// The module of SoftHSM.
+    #[must_use]
+    pub fn softhsm_module(&self) -> &Path {
+        &self.softhsm
+    }
+
+    /// The module of kryoptic.
+    #[must_use]
+    pub fn kryoptic_module(&self) -> &Path {
+        &self.kryoptic
+    }
+
     /// Opens the token of SoftHSM with this label.
     ///
     /// # Errors

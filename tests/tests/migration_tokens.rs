@@ -5,15 +5,21 @@
 use std::path::Path;
 use std::process::Command;
 
-use keykit::key::RsaPublicKey;
+use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::error::{Error as CryptokiError, RvError};
+use cryptoki::mechanism::Mechanism;
+use cryptoki::object::{Attribute, KeyType, ObjectClass};
+use cryptoki::session::UserType;
+use cryptoki::types::AuthPin;
+use keykit::key::{RsaPublicKey, RsaSecretKey};
 use keykit::licence::SealAlgorithm;
 use keykit::migration::paths::{hsm_to_hsm, software_to_hsm};
 use keykit::migration::{Migration, MigrationOutcome, ProtectedSample, SilentProgress, SourceDomain};
-use keykit::secret::Password;
+use keykit::secret::{Password, SecretBytes};
 use keykit::store::{KeyRequest, KeyStore, Transferability};
 use keykit::tenant::{Era, Moment, TenantKeyring};
 use keykit::tpd::{KeyDerivation, TrustedPublishingDomain};
-use keykit::transfer::wrap_rsa_aes;
+use keykit::transfer::{KeyEncryptionKey, wrap_rsa_aes};
 use keykit::xrml::Document;
 use keykit::{Error, Result};
 use keykit_hsm_backends::memory::MemoryStore;
@@ -58,12 +64,13 @@ struct Bench {
     place: tempfile::TempDir,
     domains: Vec<SourceDomain>,
     samples: Vec<ProtectedSample>,
+    keep_transferable: bool,
 }
 
 impl Bench {
     fn new(clusters: Vec<(SourceDomain, Vec<ProtectedSample>)>) -> Self {
         let (domains, samples): (Vec<_>, Vec<_>) = clusters.into_iter().unzip();
-        Self { place: tempfile::tempdir().unwrap(), domains, samples: samples.concat() }
+        Self { place: tempfile::tempdir().unwrap(), domains, samples: samples.concat(), keep_transferable: false }
     }
 
     fn tenant(&self) -> TenantKeyring {
@@ -77,7 +84,7 @@ impl Bench {
             source,
             target,
             target_name: target.identity().uri.clone(),
-            keep_transferable: false,
+            keep_transferable: self.keep_transferable,
             allow_host_visible_ephemeral_key: false,
             evidence: &|_, _| Vec::new(),
             samples: &self.samples,
@@ -150,7 +157,7 @@ fn a_missing_public_half_is_added() {
             let public_objects =
                 || tool(&["-O", "--type", "pubkey"]).lines().filter(|line| !line.contains("Unique ID")).collect::<Vec<_>>().join("\n");
             let whole = public_objects();
-            assert_eq!(whole.matches("Public Key Object; RSA").count(), 1, "{whole}");
+            assert_eq!(whole.matches("Public Key Object; RSA 2048 bits").count(), 1, "{whole}");
             tool(&["--delete-object", "--type", "pubkey", "--label", &label]);
             assert_eq!(public_objects().matches("Public Key Object").count(), 0);
 
@@ -190,4 +197,118 @@ fn between_makers() {
         assert!(matches!(&refused, Err(Error::Refused(refusal)) if refusal.rule == Some(29)), "{refused:?}");
         assert!(target.keys().unwrap().is_empty() && bench.tenant().keys().is_empty());
     });
+}
+
+/// The key has moved when a proof fails: the journal says so, and the keyring does not have it.
+#[test]
+fn a_proof_that_fails_is_recorded_with_where_the_key_is() {
+    on_both("a_proof_that_fails_is_recorded_with_where_the_key_is", &["target"], |modules| {
+        for target in [modules.kryoptic("target").unwrap(), modules.softhsm("target").unwrap()] {
+            let source = MemoryStore::new();
+            let mut bench = Bench::new(vec![cluster(&source, "contoso", 2048, true)]);
+            let good = bench.samples.clone();
+            // A licence that was damaged on the way: it does not open under any key.
+            for (_, bytes) in &mut bench.samples[0].sealed {
+                bytes[30] ^= 1;
+            }
+            let failed = bench.run(&source, &target, software_to_hsm);
+            assert!(matches!(&failed, Err(Error::Negative { what, .. }) if what.contains("given-licence-opens")), "{failed:?}");
+            let tenant = bench.tenant();
+            let last = tenant.journal().entries().last().unwrap().clone();
+            assert_eq!((last.moment, last.action.as_str()), (Moment::Abandoned, "import"));
+            assert!(last.note.contains("the key is at its target, and the keyring does not have it"), "{}", last.note);
+            assert!(tenant.keys().is_empty() && target.keys().unwrap().len() == 1);
+            drop(tenant);
+            // It stays there, and the next run takes it up.
+            bench.samples = good;
+            let outcome = bench.run(&source, &target, software_to_hsm).unwrap();
+            assert_eq!(outcome.keys[0].route, "was there already");
+            assert!(bench.tenant().key(&outcome.keys[0].key_id).is_some());
+        }
+    });
+}
+
+/// What `--keep-transferable` promises: a key that the security officer trusts wraps the key, another does not.
+#[test]
+fn a_key_that_was_kept_transferable_leaves_under_a_trusted_key_only() {
+    on_both("a_key_that_was_kept_transferable_leaves_under_a_trusted_key_only", &["target"], |modules| {
+        let migrated = |target: Pkcs11Store| {
+            let source = MemoryStore::new();
+            let bench = Bench { keep_transferable: true, ..Bench::new(vec![cluster(&source, "contoso", 2048, true)]) };
+            let outcome = bench.run(&source, &target, software_to_hsm).unwrap();
+            assert!(outcome.keys[0].proofs.iter().any(|proof| proof.name == "sensitive-and-wrappable-under-a-trusted-key" && proof.ok));
+            bench.domains.into_iter().next().unwrap().into_domain().into_key().1.unwrap()
+        };
+        let key = migrated(modules.softhsm("target").unwrap());
+        let officer = Officer { module: modules.softhsm_module(), so_pin: softhsm::SO_PIN, pin: softhsm::PIN };
+        // SoftHSM's RFC 5649, behind which it leaves zero bytes.
+        let wrap = Mechanism::AesKeyWrapPad;
+        let untrusted = officer.wrap(false, &key, &wrap).unwrap();
+        assert!(matches!(untrusted, Err(CryptokiError::Pkcs11(RvError::KeyNotWrappable, _))), "{untrusted:?}");
+        let wrapped = officer.wrap(true, &key, &wrap).unwrap().unwrap();
+        let kek = KeyEncryptionKey::new(SecretBytes::copy_of(&KEK)).unwrap();
+        let plain = kek.unwrap_with_padding(&wrapped).unwrap();
+        let der = key.to_pkcs8_der().unwrap();
+        assert_eq!(&plain.expose()[..der.len()], der.expose(), "it is this very key");
+
+        // Kryoptic lets nobody trust a key, so the key stays where it is.
+        let key = migrated(modules.kryoptic("target").unwrap());
+        let officer = Officer { module: modules.kryoptic_module(), so_pin: kryoptic::PIN, pin: kryoptic::PIN };
+        let untrusted = officer.wrap(false, &key, &Mechanism::AesKeyWrap).unwrap();
+        assert!(matches!(untrusted, Err(CryptokiError::Pkcs11(RvError::WrappingKeyHandleInvalid, _))), "{untrusted:?}");
+        let trusted = officer.wrap(true, &key, &Mechanism::AesKeyWrap);
+        assert!(matches!(trusted, Err(CryptokiError::Pkcs11(..))), "kryoptic can mark keys as trusted now: test that they wrap");
+    });
+}
+
+/// The AES key under which the migrated key is to leave.
+const KEK: [u8; 32] = [0x5a; 32];
+
+/// The security officer and the user of a token, one after the other.
+struct Officer<'a> {
+    module: &'a Path,
+    so_pin: &'a str,
+    pin: &'a str,
+}
+
+impl Officer<'_> {
+    /// Brings an AES key into the token, trusted by the officer or stored by the user, and wraps the migrated key under it. The
+    /// outer result is of the AES key, the inner one of the wrapping.
+    fn wrap(&self, trusted: bool, key: &RsaSecretKey, mechanism: &Mechanism<'_>) -> Result<Result<Vec<u8>, CryptokiError>, CryptokiError> {
+        let context = Pkcs11::new(self.module)?;
+        match context.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
+            // The store that brought the key did it.
+            Err(CryptokiError::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) | Ok(()) => {}
+            Err(error) => return Err(error),
+        }
+        let slot = context.get_slots_with_initialized_token()?.remove(0);
+        let label = format!("kek, trusted: {trusted}").into_bytes();
+        let template = [
+            Attribute::Class(ObjectClass::SECRET_KEY),
+            Attribute::KeyType(KeyType::AES),
+            Attribute::Token(true),
+            Attribute::Private(false),
+            Attribute::Wrap(true),
+            Attribute::Label(label.clone()),
+            Attribute::Value(KEK.to_vec()),
+        ];
+        let session = context.open_rw_session(slot)?;
+        let login = |user, pin: &str| session.login(user, Some(&AuthPin::new(pin.into())));
+        if trusted {
+            login(UserType::So, self.so_pin)?;
+            let made = session.create_object(&[&template[..], &[Attribute::Trusted(true)]].concat());
+            session.logout()?;
+            made?;
+            login(UserType::User, self.pin)?;
+        } else {
+            login(UserType::User, self.pin)?;
+            session.create_object(&template)?;
+        }
+        let only = |template: &[Attribute]| Ok::<_, CryptokiError>(session.find_objects(template)?.remove(0));
+        let kek = only(&[Attribute::Class(ObjectClass::SECRET_KEY), Attribute::Label(label)])?;
+        let moved = only(&[Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Modulus(key.public().modulus().to_vec())])?;
+        let wrapped = session.wrap_key(mechanism, kek, moved);
+        session.logout()?;
+        Ok(wrapped)
+    }
 }

@@ -16,6 +16,7 @@ use keykit::transfer::wrap_rsa_aes;
 use keykit_hsm_backends::memory::MemoryStore;
 use keykit_hsm_backends::pkcs11::{Pkcs11Options, Pkcs11Store, Pkcs11Uri};
 use keykit_tests::child::{NOBODY, in_child, in_child_as_nobody, is_child, skip};
+use keykit_tests::nshield::on_nshield;
 use keykit_tests::softhsm::{self, PIN, SoftHsm, on_softhsm};
 use keykit_tests::tokens::open_labelled;
 
@@ -97,6 +98,93 @@ fn a_token_that_is_taken_away() {
         drop(store);
         // The token beside it still works.
         assert!(kept.public.verify(&digest, &other.sign(&kept.id(), &[digest]).unwrap()[0]));
+    });
+}
+
+/// SoftHSM has CKR_GENERAL_ERROR for a ciphertext that does not open and for a fault of its own.
+#[test]
+fn a_token_that_fails_is_told_from_a_ciphertext_that_does_not_open() {
+    on_nshield("a_token_that_fails_is_told_from_a_ciphertext_that_does_not_open", &[LABEL], |modules| {
+        let store = open_labelled(&modules.shim, LABEL, PIN).unwrap();
+        let key = store.as_generate().unwrap().generate(2048, &KeyRequest::labelled("k")).unwrap();
+        for scheme in [EncryptionScheme::Pkcs1v15, EncryptionScheme::oaep(Hash::Sha1)] {
+            let mut sealed: Vec<Vec<u8>> = (0..8_u8).map(|number| key.public.encrypt(&scheme, &[number; 20]).unwrap()).collect();
+            sealed[3][200] ^= 1;
+            let blocks: Vec<&[u8]> = sealed.iter().map(Vec::as_slice).collect();
+            let decrypt = || store.decrypt(&key.id(), &scheme, &blocks);
+            let only_the_damaged_one_fails = |what: &str| {
+                let opened = decrypt().unwrap_or_else(|error| panic!("{what}: {error}"));
+                for (number, item) in opened.iter().enumerate() {
+                    match item {
+                        Ok(plaintext) => assert!(number != 3 && plaintext.expose() == [u8::try_from(number).unwrap(); 20], "{what}: {number}"),
+                        Err(_) => assert_eq!(number, 3, "{what}"),
+                    }
+                }
+            };
+            only_the_damaged_one_fails("no fault");
+            for code in ["CKR_GENERAL_ERROR", "CKR_DEVICE_ERROR", "CKR_FUNCTION_FAILED"] {
+                // A fault that passes: the item is tried again.
+                modules.set_faults(&format!("C_Decrypt:2:{code}:after"));
+                only_the_damaged_one_fails(code);
+                // One that stays: no answer about any item. The token as a whole, and its decryption alone.
+                for lasting in ["lost", "forever"] {
+                    for nth in [1, 5, 8] {
+                        modules.set_faults(&format!("C_Decrypt:{nth}:{code}:{lasting}"));
+                        let (function, found) = token_failure(code, decrypt());
+                        assert_eq!(found, code);
+                        assert!(function == "C_Decrypt" || lasting == "lost", "{function}");
+                    }
+                }
+                modules.set_faults("");
+                only_the_damaged_one_fails("the fault is over");
+            }
+        }
+    });
+}
+
+/// The codes blame a blob too. It is only a bad one if the token still takes a good one.
+#[test]
+fn a_token_that_fails_is_told_from_a_wrapped_key_that_is_not_sound() {
+    on_nshield("a_token_that_fails_is_told_from_a_wrapped_key_that_is_not_sound", &[LABEL], |modules| {
+        let store = open_labelled(&modules.shim, LABEL, PIN).unwrap();
+        let transport = store.as_unwrap_in().unwrap().transport_key(2048).unwrap();
+        let key = software_key();
+        let mut blob = wrap_rsa_aes(&key, transport.public(), transport.oaep_hash()).unwrap();
+        let take = |blob: &[u8]| transport.unwrap_in(blob, key.public(), &KeyRequest::labelled("new"));
+        let last = blob.len() - 1;
+        for place in [20, last] {
+            blob[place] ^= 1;
+            assert!(matches!(take(&blob), Err(Error::Crypto)), "a blob with byte {place} changed");
+            blob[place] ^= 1;
+        }
+        for code in ["CKR_GENERAL_ERROR", "CKR_DEVICE_ERROR"] {
+            // The AES key and the private key, from a module that is gone and from one that just unwraps no more.
+            for fault in ["1:{}:lost", "2:{}:lost", "1:{}:forever", "2:{}:forever"] {
+                modules.set_faults(&format!("C_UnwrapKey:{}", fault.replace("{}", code)));
+                assert_eq!(token_failure(fault, take(&blob).map(drop)).1, code);
+                modules.set_faults("");
+                assert!(store.keys().unwrap().is_empty(), "{fault}");
+            }
+        }
+        take(&blob).unwrap();
+    });
+}
+
+/// Neither the number of calls nor the answer shows whether it was the padding that was wrong.
+#[test]
+fn a_wrong_padding_takes_as_many_calls_as_a_right_one() {
+    on_nshield("a_wrong_padding_takes_as_many_calls_as_a_right_one", &[LABEL], |modules| {
+        let store = open_labelled(&modules.shim, LABEL, PIN).unwrap();
+        let key = store.as_generate().unwrap().generate(2048, &KeyRequest::labelled("k")).unwrap();
+        let good = key.public.encrypt(&EncryptionScheme::Pkcs1v15, &[1; 20]).unwrap();
+        let bad: Vec<u8> = good.iter().enumerate().map(|(place, byte)| if place == 200 { byte ^ 1 } else { *byte }).collect();
+        let calls = |block: &[u8]| {
+            drop(modules.calls());
+            drop(store.decrypt(&key.id(), &EncryptionScheme::Pkcs1v15, &[block]).unwrap());
+            modules.calls()
+        };
+        let (right, wrong) = (calls(&good), calls(&bad));
+        assert!(!right.is_empty() && right == wrong, "{right:?}\n{wrong:?}");
     });
 }
 

@@ -208,7 +208,9 @@ pub(super) fn abort(arguments: &AbortArguments, output: Output) -> Result<u8> {
 pub(super) fn verify(arguments: &VerifyArguments, output: Output) -> Result<u8> {
     let place = Place::of(&arguments.plan)?;
     let environment = ProgramEnvironment { keyring: &arguments.keyring, base: &place.base };
+    let steps = Steps::begin(1, &format!("deriving everything again: {} keys", place.plan.keys.len()));
     let findings = TenantWorld::new(&environment, &place.base).verify(&place.plan)?;
+    drop(steps);
     let verified = Verified { plan: &place.plan.hash()?, sound: findings.is_sound(), checks: &findings.checks };
     output.result("verify", &verified, || {
         let rows: Vec<Vec<String>> = findings

@@ -151,8 +151,12 @@ fn with_tenant(arguments: &MigrationArguments, work: impl FnOnce(&mut TenantKeyr
         return Err(Error::usage("this tenant was made under the import rules of the other era"));
     }
     let outcome = work(&mut tenant);
-    if is_new && outcome.is_err() {
-        tenant.remove_if_untouched()?;
+    if is_new
+        && outcome.is_err()
+        && let Err(error) = tenant.remove_if_untouched()
+    {
+        // The first error is the one that matters.
+        warn(format!("the new tenant folder, to which nothing came, stays: {error}"));
     }
     outcome
 }

@@ -20,6 +20,7 @@ use super::recorder;
 use crate::arguments::{Format, ReportArguments};
 use crate::exit;
 use crate::output::{self, Output};
+use crate::progress::Steps;
 
 /// Largest proof of access that is read, in bytes.
 const ACCESS_LIMIT: u64 = 256 << 20;
@@ -57,7 +58,9 @@ fn look(arguments: &ReportArguments, place: &Place, approvals: &[Approval], acce
     let (verification, places) = if arguments.without_proofs {
         (None, Vec::new())
     } else {
+        let steps = Steps::begin(2, &format!("deriving everything again: {} keys", plan.keys.len()));
         let findings = world.verify(plan)?;
+        steps.step(2, 2, "looking at the keys where they are");
         (Some(findings), world.look_at_keys(plan)?)
     };
     let tenant = world.keyring(plan)?.map(|keyring: &TenantKeyring| TenantState::from(keyring));

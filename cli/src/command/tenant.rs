@@ -7,12 +7,14 @@ mod template;
 use std::path::Path;
 
 use keykit::Result;
+use keykit::store::KeyStore as _;
 use keykit::tenant::{Era, KeyStatus, Managed, Recovery, TemplateStatus, TenantKeyring, TenantTemplate};
 use keykit_hsm_backends::folder::FolderStore;
 use serde::Serialize;
 
 use crate::arguments::{EraArgument, TenantCommand};
 use crate::output::{Output, table, warn};
+use crate::progress::Steps;
 use crate::{exit, secrets, stores};
 
 #[derive(Debug, Serialize)]
@@ -69,8 +71,12 @@ pub(super) fn run(command: &TenantCommand, output: Output) -> Result<u8> {
         TenantCommand::Export(arguments) => export::run(arguments, output)?,
         TenantCommand::Repassword { tenant, keyring, new_password_source } => {
             let tenant = open(tenant)?;
+            let steps = Steps::begin(2, "opening the keys under the old password");
             let store = FolderStore::open(&tenant.key_folder(), &secrets::of_keyring(keyring)?, stores::scrypt_cost()?)?;
-            store.change_password(&secrets::new_from(new_password_source, "new keyring password")?, stores::scrypt_cost()?)?;
+            let new = secrets::new_from(new_password_source, "new keyring password")?;
+            steps.step(2, 2, &format!("{} keys under the new password", store.keys()?.len()));
+            store.change_password(&new, stores::scrypt_cost()?)?;
+            drop(steps);
             output.result("tenant-repassword", &Repassworded { changed: true }, || "the keyring password is changed".into())?;
         }
     }

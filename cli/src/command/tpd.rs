@@ -43,6 +43,7 @@ pub(super) fn run(command: &TpdCommand, output: Output) -> Result<u8> {
     Ok(exit::DONE)
 }
 
+/// All outputs are written, or none.
 fn split(arguments: &SplitArguments) -> Result<Written> {
     let outputs: Vec<&Path> = [Some(&arguments.keyless), arguments.transfer.as_ref(), arguments.danger_plaintext_pem.as_ref()]
         .into_iter()
@@ -76,22 +77,28 @@ fn split(arguments: &SplitArguments) -> Result<Written> {
         }
         None => None,
     };
-    // The keyless domain first: it is no secret, and if it can't be written no key has been.
-    durable::write(&arguments.keyless, &domain.seal(&password)?, Access::OwnerOnly, Existing::Keep)?;
-    if let (Some(package), Some((transfer, profile, _))) = (&package, &transfer) {
-        transfers::write(transfer, package, profile)?;
+    let keyless = domain.seal(&password)?;
+    let plaintext = arguments.danger_plaintext_pem.as_ref().map(|pem| Ok((pem, key.to_pkcs1_pem()?))).transpose()?;
+    // The keyless domain first: it is no secret, and if the process is killed before the next, no key has been written.
+    let mut files: Vec<(&Path, &[u8])> = vec![(&arguments.keyless, &keyless)];
+    if let (Some(package), Some((path, ..))) = (&package, &transfer) {
+        files.push((path, &package.bytes));
     }
-    if let Some(pem) = &arguments.danger_plaintext_pem {
-        write_plaintext(pem, &key)?;
+    files.extend(plaintext.as_ref().map(|(path, pem)| (path.as_path(), pem.expose())));
+    durable::write_together(&files)?;
+    if let (Some(package), Some((path, profile, _))) = (&package, &transfer) {
+        transfers::check_written(path, package, profile).inspect_err(|_| {
+            for (path, _) in &files {
+                fs::remove_file(path).unwrap_or_default();
+            }
+        })?;
+        transfers::tell(&package.findings);
+    }
+    if let Some((path, _)) = &plaintext {
+        warn(format!("{} holds the key in the clear: import it, then erase it and the free space of its disk (rule 79)", path.display()));
+        say("generatekey --import simple pemreadfile=… plainname=… protect=module ident=… type=RSA");
     }
     Ok(Written { key_id: id, files: outputs.into_iter().map(Path::to_owned).collect() })
-}
-
-fn write_plaintext(path: &Path, key: &RsaSecretKey) -> Result<()> {
-    durable::write(path, key.to_pkcs1_pem()?.expose(), Access::OwnerOnly, Existing::Keep)?;
-    warn(format!("{} holds the key in the clear: import it, then erase it and the free space of its disk (rule 79)", path.display()));
-    say("generatekey --import simple pemreadfile=… plainname=… protect=module ident=… type=RSA");
-    Ok(())
 }
 
 fn build(arguments: &BuildArguments) -> Result<Written> {

@@ -67,7 +67,12 @@ pub(super) fn report(path: &Path, bytes: &[u8], password: Option<&Password>) -> 
         }
         Err(error) => {
             report.detail("slc", Value::Null);
-            report.problem(Problem::of_error(&error));
+            match error {
+                // A signature that does not hold; that of a certificate is among the problems already.
+                Error::Negative { .. } if report.problems.iter().any(|problem| problem.code == "signature") => {}
+                Error::Negative { .. } => report.problem(Problem::new("signature", error.to_string())),
+                _ => report.problem(Problem::of_error(&error)),
+            }
         }
     }
     Ok(report)

@@ -1,5 +1,6 @@
 //! Bad input: a clear error, the exit code of the table, and everything as it was.
 
+use crate::killed::can_trace;
 use crate::support::{Desk, PASSWORD, contoso};
 
 const MIGRATE: &str = "migrate software-to-software --password-source file:password --tenant tenant";
@@ -108,6 +109,42 @@ fn a_full_disk_leaves_everything_as_it_was() {
     desk.run(&format!("{MIGRATE} fabrikam.xml")).exits(0);
     desk.run("licence open contoso.pfile --tenant tenant").exits(0);
     desk.run("licence open fabrikam.pfile --tenant tenant").exits(0);
+}
+
+/// Every rename of a migration fails once, as on a full disk. What is said of the key is true, and the same command goes on.
+#[test]
+fn a_write_that_fails_after_the_key_has_moved_says_where_it_is() {
+    if !can_trace("bad_input::a_write_that_fails_after_the_key_has_moved_says_where_it_is") {
+        return;
+    }
+    let desk = Desk::new();
+    let migrate = "migrate software-to-software --password-source file:password --tenant tenant contoso.xml";
+    let (mut failed, mut moved) = (0, 0);
+    for call in ["renameat", "renameat2", "rename", "mkdir"] {
+        for number in 1..40 {
+            let inject = format!("inject={call}:error=ENOSPC:when={number}");
+            let mut command = std::process::Command::new("strace");
+            command.args(["-f", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject, env!("CARGO_BIN_EXE_keykit")]);
+            let ran = desk.finish(command.args(migrate.split(' ')));
+            if ran.0.status.code() == Some(0) {
+                std::fs::remove_dir_all(desk.path("tenant")).unwrap();
+                break;
+            }
+            failed += 1;
+            let ran = ran.exits(8);
+            let said = ran.stderr();
+            let in_folder = desk.path(&format!("tenant/keys/{}.p8", crate::support::contoso().key.id())).exists();
+            assert!(!said.contains("nothing was changed"), "{said}");
+            assert_eq!(said.contains("is at its target"), in_folder, "{call} {number}: {said}");
+            moved += usize::from(in_folder);
+            // A tenant that could not be made leaves nothing.
+            assert!(desk.path("tenant/tenant.json").exists() || !desk.path("tenant").exists(), "{call} {number}");
+            desk.run(migrate).exits(0);
+            desk.run("licence open contoso.pfile --tenant tenant").exits(0);
+            std::fs::remove_dir_all(desk.path("tenant")).unwrap();
+        }
+    }
+    assert!(failed >= 4 && moved >= 1, "{failed} failed writes, {moved} after the key had moved");
 }
 
 #[test]

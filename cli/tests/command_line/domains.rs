@@ -21,6 +21,24 @@ fn split_writes_the_domain_without_its_key_and_the_key_only_where_asked() {
     assert_eq!(std::fs::metadata(desk.path("key.pem")).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
+/// All outputs are there or none, so the same command goes through once there is room.
+#[test]
+fn a_split_that_can_not_write_everything_leaves_nothing() {
+    let desk = Desk::new();
+    desk.write("kek.pem", crate::support::fabrikam().key.public().to_pem());
+    let before = desk.snapshot();
+    let split = format!(
+        "tpd split contoso.xml --keyless k.xml --password-source file:password --wrap-to kek.pem --kid https://vault.example/keys/kek/1 --kek-fingerprint {}",
+        crate::support::fabrikam().key.id()
+    );
+    for outputs in ["--transfer missing/out.byok", "--transfer out.byok --danger-plaintext-pem missing/key.pem"] {
+        let ran = desk.run(&format!("{split} {outputs}")).exits(8).says("missing/");
+        assert!(!ran.stderr().contains("in the clear"), "{}", ran.stderr());
+        assert_eq!(desk.snapshot(), before, "{outputs}");
+    }
+    desk.run(&format!("{split} --transfer out.byok --danger-plaintext-pem key.pem")).exits(0).says("in the clear");
+}
+
 #[test]
 fn an_output_that_is_the_input_is_refused_by_rule_75() {
     let desk = Desk::new();
@@ -79,4 +97,56 @@ fn a_tenant_key_goes_back_into_a_domain_that_opens_again() {
     assert_eq!(file["templates"].as_array().unwrap().len(), 2);
     assert_eq!(file["key_derivation"], "sha256");
     desk.run("migrate software-to-software --password-source file:password --tenant elsewhere/tenant back.xml").exits(0);
+}
+
+/// A domain around contoso's key, with its parts as `change` leaves them.
+fn changed_domain(desk: &Desk, file: &str, change: impl FnOnce(&mut keykit_tests::samples::SampleCluster)) {
+    let mut sample = crate::support::Sample::make("changed", 2048, keykit::tpd::KeyDerivation::Sha256);
+    change(&mut sample.cluster);
+    let domain = sample.cluster.domain(Some(sample.key), keykit::tpd::KeyDerivation::Sha256).unwrap();
+    desk.write(file, domain.seal(&keykit::secret::Password::new(crate::support::PASSWORD.into())).unwrap());
+}
+
+#[test]
+fn a_certificate_or_a_template_that_was_changed_is_refused_as_inspect_does() {
+    let desk = Desk::new();
+    changed_domain(&desk, "certificate.xml", |cluster| cluster.chain[0] = cluster.chain[0].replace("rms.example", "rms.examp1e"));
+    changed_domain(&desk, "root.xml", |cluster| {
+        let changed = cluster.chain[1].replacen("<ISSUEDTIME>2", "<ISSUEDTIME>1", 1);
+        assert_ne!(changed, cluster.chain[1]);
+        cluster.chain[1] = changed;
+    });
+    changed_domain(&desk, "template.xml", |cluster| cluster.templates[0] = cluster.templates[0].replace("staff@", "stafF@"));
+    for (file, what) in [("certificate.xml", "document 1"), ("root.xml", "document 2"), ("template.xml", "Confidential")] {
+        let before = desk.snapshot();
+        let inspected = desk.run(&format!("--format json inspect {file} --password-source file:password")).exits(1).json("inspect");
+        assert_eq!((&inspected["files"][0]["sound"], &inspected["files"][0]["problems"][0]["code"]), (&false.into(), &"signature".into()), "{file}");
+        assert_eq!(inspected["files"][0]["problems"].as_array().unwrap().len(), 1, "{inspected}");
+        desk.run(&format!("migrate software-to-software --password-source file:password --tenant tenant {file}")).exits(1).says(what);
+        desk.run(&format!("tpd split {file} --keyless k.xml --password-source file:password")).exits(1);
+        assert_eq!(desk.snapshot(), before, "{file}");
+    }
+}
+
+#[test]
+fn a_certificate_that_nobody_signed_is_refused() {
+    let desk = Desk::new();
+    changed_domain(&desk, "unsigned.xml", |cluster| {
+        let text = &cluster.chain[0];
+        let (start, end) = (text.find("<SIGNATURE>").unwrap(), text.find("</SIGNATURE>").unwrap() + "</SIGNATURE>".len());
+        cluster.chain[0] = format!("{}{}", &text[..start], &text[end..]);
+    });
+    desk.run("inspect unsigned.xml --password-source file:password").exits(3);
+    desk.run("migrate software-to-software --password-source file:password --tenant tenant unsigned.xml").exits(3).says("not signed");
+    assert!(!desk.path("tenant").exists());
+}
+
+#[test]
+fn a_template_of_another_key_is_named() {
+    let desk = Desk::new();
+    changed_domain(&desk, "other.xml", |cluster| cluster.templates.push(contoso().cluster.templates[0].clone()));
+    let named = format!("is signed by the key {}, not by that of this domain", contoso().key.id().short());
+    let inspected = desk.run("--format json inspect other.xml --password-source file:password").exits(0).json("inspect");
+    assert!(inspected["files"][0]["notes"].to_string().contains(&named), "{inspected}");
+    desk.run("migrate software-to-software --password-source file:password --tenant tenant other.xml").exits(0).says(&named);
 }

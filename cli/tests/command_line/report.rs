@@ -46,7 +46,12 @@ fn statuses(report: &Value) -> Vec<&str> {
 #[test]
 fn a_migration_that_is_done_and_proven_holds() {
     let desk = done();
-    let report = desk.run("--format json report plan.json --tenant tenant --access access.json -o report.html").exits(0).json("report");
+    let report = desk
+        .run("--format json report plan.json --tenant tenant --access access.json -o report.html")
+        .exits(0)
+        .says("[1/2]")
+        .says("[2/2]")
+        .json("report");
     assert_eq!((statuses(&report), &report["status"]), (vec!["holds"; 3], &"holds".into()));
     assert_eq!(report["keys"][0]["key_id"], contoso().key.id().to_string());
     assert_eq!((&report["approvals"]["met"], &report["timeline"]["state"]), (&true.into(), &"finished".into()));

@@ -1,8 +1,9 @@
 //! Software to software, and what the tenant is afterwards.
 
+use keykit::tpd::KeyDerivation;
 use serde_json::Value;
 
-use crate::support::{Desk, contoso, fabrikam, woodgrove};
+use crate::support::{Desk, Sample, contoso, fabrikam, woodgrove};
 
 const MIGRATE: &str = "--format json migrate software-to-software --password-source file:password --tenant tenant";
 
@@ -111,6 +112,47 @@ fn a_key_may_not_go_into_a_second_tenant() {
     let before = desk.snapshot();
     desk.run("migrate software-to-software --password-source file:password --tenant second contoso.xml").exits(4).says("rule 4");
     assert_eq!(desk.snapshot(), before);
+}
+
+#[test]
+fn a_tenant_elsewhere_that_has_the_key_is_named_with_other_tenant() {
+    let desk = Desk::new();
+    std::fs::create_dir(desk.path("elsewhere")).unwrap();
+    desk.run("migrate software-to-software --password-source file:password --tenant elsewhere/first contoso.xml").exits(0);
+    let before = desk.snapshot();
+    desk.run(&format!("{MIGRATE} contoso.xml --other-tenant elsewhere/first")).exits(4).says("rule 4");
+    assert_eq!(desk.snapshot(), before);
+    // Nothing else links the two.
+    desk.run(&format!("{MIGRATE} fabrikam.xml --other-tenant elsewhere/first")).exits(0);
+}
+
+#[test]
+fn a_key_of_3072_bits_is_refused_on_every_path() {
+    let desk = Desk::new();
+    desk.write("large.xml", &Sample::make("large", 3072, KeyDerivation::Sha256).domain);
+    let before = desk.snapshot();
+    let target = "pkcs11:token=target?module-path=/nonexistent.so";
+    for path in
+        ["software-to-software".to_owned(), format!("software-to-hsm --target {target}"), format!("hsm-to-hsm --source {target} --target {target}")]
+    {
+        desk.run(&format!("migrate {path} --password-source file:password --tenant tenant large.xml")).exits(4).says("rule 32").says("large.xml");
+    }
+    assert_eq!(desk.snapshot(), before);
+}
+
+#[test]
+fn long_commands_say_what_they_are_at() {
+    let desk = Desk::new();
+    desk.run(&format!("{MIGRATE} contoso.xml fabrikam.xml")).exits(0).says("[1/");
+    desk.run(&format!("tenant activate {} --tenant tenant", contoso().key.id())).exits(0).says("[1/2]").says("[2/2]");
+    desk.run(&format!("tenant activate {} --tenant tenant", fabrikam().key.id())).exits(0);
+    desk.run("tenant rollback --tenant tenant").exits(0).says("[1/2]").says("[2/2]");
+    desk.run("tenant rekey --tenant tenant").exits(0).says("[1/2]").says("[2/2]");
+    desk.run("tenant export --all -o out --tenant tenant --password-source file:password").exits(0).says("[1/4]").says("[4/4]");
+    desk.run("tenant repassword --tenant tenant --new-password-source file:password").exits(0).says("[2/2] 3 keys");
+    desk.run("byok rehearse contoso.xml --profile azure-key-vault --password-source file:password").exits(0).says("[1/3]").says("[3/3]");
+    // It is said before a store is opened: also where that fails.
+    desk.run("tenant repassword --tenant tenant --new-password-source file:password").exits(6).says("[1/2]");
 }
 
 #[test]

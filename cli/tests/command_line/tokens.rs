@@ -8,9 +8,10 @@ use keykit::secret::Password;
 use keykit::store::{KeyRequest, KeyStore, Transferability};
 use keykit::tpd::KeyDerivation;
 use keykit_hsm_backends::pkcs11::Pkcs11Uri;
+use keykit_tests::kryoptic;
 use keykit_tests::samples::SampleCluster;
 use keykit_tests::softhsm::{PIN, on_softhsm};
-use keykit_tests::tokens;
+use keykit_tests::tokens::{self, on_both};
 use serde_json::Value;
 
 use crate::support::{Desk, PASSWORD, contoso, fabrikam, woodgrove};
@@ -70,7 +71,7 @@ impl Bench<'_> {
         }
     }
 
-    fn to_token(&self, domains: &[&str], target: &str, more: &[&str]) -> crate::support::Ran {
+    pub(crate) fn to_token(&self, domains: &[&str], target: &str, more: &[&str]) -> crate::support::Ran {
         let uri = self.uri(target);
         let mut arguments =
             vec!["--format", "json", "migrate", "software-to-hsm", "--password-source", "file:password", "--tenant", "tenant", "--target", &uri];
@@ -89,15 +90,23 @@ impl Bench<'_> {
 
     /// What pkcs11-tool says of the private keys of a token.
     pub(crate) fn pkcs11_tool(&self, label: &str) -> String {
-        let output = Command::new("pkcs11-tool")
-            .arg("--module")
-            .arg(self.module)
-            .args(["--token-label", label, "-O", "--type", "privkey", "--login", "--pin", PIN])
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        pkcs11_tool(self.module, label, PIN, "privkey")
     }
+}
+
+fn pkcs11_tool(module: &Path, label: &str, pin: &str, kind: &str) -> String {
+    let mut command = Command::new("pkcs11-tool");
+    let output = command.arg("--module").arg(module).args(["--token-label", label, "-O", "--type", kind, "--login", "--pin", pin]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Every private key of pkcs11-tool's list is sensitive and can't be extracted. A key that was unwrapped was once outside, so a token
+/// may not say "never extractable" or "always sensitive" of it (PKCS#11 3.1 §5.18.5).
+#[track_caller]
+fn only_sensitive(listed: &str, keys: usize) {
+    let access: Vec<&str> = listed.lines().filter_map(|line| line.trim().strip_prefix("Access:")).map(str::trim).collect();
+    assert_eq!(access, vec!["sensitive"; keys], "{listed}");
 }
 
 #[track_caller]
@@ -132,7 +141,9 @@ fn software_keys_go_into_a_token_and_open_their_licences_there() {
         let listed = bench.pkcs11_tool("target");
         assert_eq!(listed.matches("Private Key Object; RSA").count(), 3, "{listed}");
         assert_eq!(listed.matches("Usage:      decrypt, sign").count(), 3, "{listed}");
-        assert!(!listed.contains("extractable") || listed.matches("never extractable").count() == listed.matches("extractable").count(), "{listed}");
+        only_sensitive(&listed, 3);
+        let listed = pkcs11_tool(bench.module, "target", PIN, "pubkey");
+        assert_eq!((listed.matches("RSA 2048 bits").count(), listed.matches("RSA 1024 bits").count()), (2, 1), "{listed}");
         // The tenant finds the keys again, with the PIN from outside.
         for name in ["contoso", "woodgrove"] {
             bench.desk.run(&format!("licence open {name}.pfile --tenant tenant -o {name}.key --pin-source file:pin")).exits(0);
@@ -198,6 +209,58 @@ fn a_module_protected_key_goes_from_token_to_token() {
         bench.desk.run("licence open accelerator.pfile --tenant tenant --pin-source file:pin").exits(0);
         // SoftHSM 2.6 pads wrongly when it wraps; that is said.
         assert!(value["warnings"].to_string().contains("zero"), "{}", value["warnings"]);
+    });
+}
+
+#[test]
+fn source_and_target_may_not_be_one_token() {
+    on_tokens("tokens::source_and_target_may_not_be_one_token", |bench| {
+        bench.domain_around("accelerator", Transferability::Wrapped);
+        let keys = bench.keys("accelerator");
+        bench.between("accelerator.xml", "accelerator", "accelerator", &[]).exits(2).says("the same token");
+        assert_eq!(bench.keys("accelerator"), keys);
+        assert!(!bench.desk.path("tenant").exists());
+    });
+}
+
+/// Two makers' modules in one process; what pkcs11-tool sees on either.
+#[test]
+fn keys_go_into_the_other_makers_token() {
+    on_both("tokens::keys_go_into_the_other_makers_token", &["accelerator", "target"], |modules| {
+        let desk = Desk::new();
+        for (file, pin) in [("pin", PIN), ("kryoptic-pin", kryoptic::PIN)] {
+            desk.write(file, format!("{pin}\n"));
+            desk.make_private(file);
+        }
+        let bench = Bench { desk, module: modules.softhsm_module() };
+        let public = bench.domain_around("accelerator", Transferability::Wrapped);
+        let target = format!(
+            "pkcs11:token=target?module-path={}&pin-source=file:{}",
+            modules.kryoptic_module().display(),
+            bench.desk.path("kryoptic-pin").display()
+        );
+        let source = bench.uri("accelerator");
+        let common = ["--password-source", "file:password", "--tenant", "tenant", "--target", &target];
+        let hsm = ["--format", "json", "migrate", "hsm-to-hsm", "--source", &source, "accelerator.xml", "--licence", "accelerator.pfile"];
+        let moved = bench.desk.run_with(&[&hsm[..], &common].concat()).exits(0).json("migrate");
+        assert_eq!(moved["keys"][0]["key_id"], public.id().to_string());
+        proofs_hold(&moved["keys"][0]);
+        let again = bench.desk.run_with(&[&hsm[..], &common].concat()).exits(0).says("nothing changed").json("migrate");
+        assert_eq!(again["keys"][0]["changed"], false);
+        let software = ["migrate", "software-to-hsm", "contoso.xml", "woodgrove.xml"];
+        bench.desk.run_with(&[&software[..], &common].concat()).exits(0);
+
+        let listed = pkcs11_tool(modules.kryoptic_module(), "target", kryoptic::PIN, "privkey");
+        assert_eq!(listed.matches("Private Key Object; RSA").count(), 3, "{listed}");
+        assert_eq!(listed.matches("Usage:      decrypt, sign").count(), 3, "{listed}");
+        only_sensitive(&listed, 3);
+        let listed = pkcs11_tool(modules.kryoptic_module(), "target", kryoptic::PIN, "pubkey");
+        assert_eq!((listed.matches("RSA 2048 bits").count(), listed.matches("RSA 1024 bits").count()), (2, 1), "{listed}");
+        // From a maker's token of which nothing says that a module alone protects the key, it is refused.
+        let refused = ["migrate", "hsm-to-hsm", "--source", &target, "accelerator.xml", "--password-source", "file:password", "--tenant", "second"];
+        let back = bench.uri("target");
+        bench.desk.run_with(&[&refused[..], &["--target", &back]].concat()).exits(4).says("rule");
+        assert!(!bench.desk.path("second").exists());
     });
 }
 

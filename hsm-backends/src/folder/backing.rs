@@ -162,7 +162,8 @@ impl Backing for EncryptedFolder {
             OpenError::Password => Error::WrongPassword {
                 what: format!("the keys in {}", self.folder.display()),
                 hint: if self.opened().is_empty() {
-                    "check the password; if you are sure of it, the files are damaged: restore them from a copy".into()
+                    "check the password, which somebody may have changed; if you are sure of it, the files are damaged: restore them from a copy"
+                        .into()
                 } else {
                     format!("it opened keys there before: {} is damaged, or the password was changed since", path.display())
                 },
@@ -185,5 +186,5 @@ impl Backing for EncryptedFolder {
 }
 
 fn copy(password: &Password) -> Password {
-    Password::new(password.expose().to_owned())
+    Password::copy_of(password.expose())
 }

@@ -51,21 +51,31 @@ impl EncryptedFolder {
         })
     }
 
-    /// Puts right what a killed process left: a change of the password, missing metadata.
-    pub(super) fn recover(&self) -> Result<()> {
+    /// Puts right what a killed process left: a change of the password, missing metadata. Then does `open`, which tries the
+    /// password; if that is wrong because a change was finished just now, the error says so.
+    pub(super) fn recover_and(&self, open: impl FnOnce() -> Result<()>) -> Result<()> {
         let marker = files::password_change(self.folder());
         if !marker.exists() && files::new_keys(self.folder())?.is_empty() && !self.has_missing_metadata()? {
-            return Ok(());
+            return open();
         }
-        match self.exclusive() {
+        let mut finished = false;
+        let recovered = match self.exclusive() {
             Ok(_guard) => {
-                self.recover_locked()?;
-                self.rebuild_missing()
+                // The marker is looked for again: another process may have finished in between.
+                finished = marker.exists();
+                self.recover_locked().and_then(|()| self.rebuild_missing())
             }
             // Another process is at work, and the old files are still the ones that count.
             Err(Error::Conflict { .. }) if !marker.exists() => Ok(()),
             Err(error) => Err(error),
-        }
+        };
+        recovered.and_then(|()| open()).map_err(|error| match error {
+            Error::WrongPassword { what, .. } if finished => Error::WrongPassword {
+                what,
+                hint: "an earlier change of the password was cut off after it had taken effect, and is finished now: the new password counts".into(),
+            },
+            other => other,
+        })
     }
 
     fn write_new(&self, keys: &[KeyId], password: &Password, cost: ScryptCost) -> Result<()> {

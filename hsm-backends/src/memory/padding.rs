@@ -2,6 +2,8 @@
 //!
 //! Removal runs in time that depends on the lengths only, up to the one bit that the caller learns anyway.
 
+use std::convert::Infallible;
+
 use keykit::key::{Digest, Hash};
 use keykit::secret::SecretBytes;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq, ConstantTimeGreater};
@@ -44,11 +46,37 @@ pub(super) fn decode_oaep(mut encoded: Zeroizing<Vec<u8>>, hash: Hash, mgf1: Has
     release(good, message, separator)
 }
 
-/// Copies what follows `separator`, once everything has been looked at.
+/// Gives out what follows `separator`, once everything has been looked at.
 fn release(good: Choice, bytes: &[u8], separator: u32) -> Option<SecretBytes> {
-    let start = usize::try_from(separator).ok()?.checked_add(1)?;
-    let content = bytes.get(start..)?;
-    bool::from(good).then(|| SecretBytes::copy_of(content))
+    let (content, length) = after(bytes, separator);
+    bool::from(good).then(|| content.shortened(length))
+}
+
+/// What follows `separator`, at the front of a buffer of its own with zeros behind, and its length.
+///
+/// The buffer is made and filled whatever the padding was, always of the same size: locked memory takes longer to get than all
+/// else here. What is where is moved in steps of powers of two, each of which is done or not without a branch.
+fn after(bytes: &[u8], separator: u32) -> (SecretBytes, usize) {
+    let start = separator.saturating_add(1);
+    let Ok(content) = SecretBytes::try_init::<Infallible>(bytes.len(), |content| {
+        content.copy_from_slice(bytes);
+        let mut step = 1_usize;
+        for bit in 0..u32::BITS {
+            if step > bytes.len() {
+                break;
+            }
+            let moves = ((start >> bit) & 1).ct_eq(&1);
+            for place in 0..content.len() {
+                let from = content.get(place + step).copied().unwrap_or(0);
+                if let Some(byte) = content.get_mut(place) {
+                    byte.conditional_assign(&from, moves);
+                }
+            }
+            step *= 2;
+        }
+        Ok(())
+    });
+    (content, bytes.len().saturating_sub(usize::try_from(start).unwrap_or(usize::MAX)))
 }
 
 /// Where `wanted` is first found from `start` on.
@@ -133,6 +161,20 @@ mod tests {
         assert!(decode_pkcs1_v15(&[vec![0, 2], vec![7; 80]].concat()).is_none());
         assert!(decode_pkcs1_v15(&[]).is_none());
         assert!(decode_pkcs1_v15(&[0]).is_none());
+    }
+
+    /// Whatever the padding was, as much memory is taken and filled.
+    #[test]
+    fn what_follows_is_copied_wherever_it_starts() {
+        let bytes: Vec<u8> = (0..=255).cycle().take(300).collect();
+        for separator in [0, 1, 2, 9, 127, 128, 255, 256, 298, 299] {
+            let (content, length) = after(&bytes, separator);
+            let expected = &bytes[usize::try_from(separator).unwrap() + 1..];
+            assert_eq!((content.len(), length), (300, expected.len()), "{separator}");
+            assert_eq!(&content.expose()[..length], expected, "{separator}");
+            assert!(content.expose()[length..].iter().all(|byte| *byte == 0), "{separator}");
+        }
+        assert_eq!(after(&[], 0).1, 0);
     }
 
     fn any_hash() -> impl Strategy<Value = Hash> {

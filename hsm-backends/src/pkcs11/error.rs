@@ -23,6 +23,17 @@ enum Cause {
     Other(String),
 }
 
+/// What a failure says of a ciphertext.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CiphertextVerdict {
+    /// It does not open: the code is about what was given.
+    Refused,
+    /// It does not open, or the token fails: SoftHSM has CKR_GENERAL_ERROR for both, kryoptic CKR_DEVICE_ERROR.
+    Doubtful,
+    /// Nothing: the token, the session or the call failed.
+    NotAboutIt,
+}
+
 impl CallError {
     pub(super) fn from_code(function: &str, code: CK_RV) -> Self {
         match Rv::from(code) {
@@ -112,25 +123,24 @@ impl CallError {
         )
     }
 
-    /// Whether a failed C_Decrypt is about the one ciphertext. Everything is, save what says that nothing works any more.
-    pub(super) fn is_about_ciphertext(&self) -> bool {
-        self.function == "C_Decrypt"
-            && !self.is_loss()
-            && !matches!(
-                self.code(),
-                None | Some(RvError::HostMemory | RvError::DeviceMemory | RvError::BufferTooSmall | RvError::OperationNotInitialized)
-            )
+    /// What a failed C_Decrypt says of the one ciphertext.
+    pub(super) fn on_ciphertext(&self) -> CiphertextVerdict {
+        match self.code() {
+            _ if self.function != "C_Decrypt" || self.is_loss() => CiphertextVerdict::NotAboutIt,
+            None | Some(RvError::HostMemory | RvError::DeviceMemory | RvError::BufferTooSmall | RvError::OperationNotInitialized) => {
+                CiphertextVerdict::NotAboutIt
+            }
+            Some(RvError::EncryptedDataInvalid | RvError::EncryptedDataLenRange | RvError::DataInvalid | RvError::DataLenRange) => {
+                CiphertextVerdict::Refused
+            }
+            Some(_) => CiphertextVerdict::Doubtful,
+        }
     }
 
     /// The error for an operation on this store.
     pub(super) fn into_error(self, store: &str, doing: &str) -> Error {
         let hint = self.hint();
         Error::Token(TokenError { store: store.to_owned(), code: self.name(), function: self.function, doing: doing.to_owned(), hint })
-    }
-
-    /// The same, where a wrapped key that is not sound is an opaque failure of cryptography.
-    pub(super) fn into_unwrap_error(self, store: &str, doing: &str) -> Error {
-        if self.blames_wrapped_key() { Error::Crypto } else { self.into_error(store, doing) }
     }
 
     fn hint(&self) -> Option<String> {
@@ -193,8 +203,8 @@ fn name_of(code: RvError) -> String {
 mod tests {
     use super::*;
     use cryptoki_sys::{
-        CKR_DEVICE_ERROR, CKR_DEVICE_REMOVED, CKR_ENCRYPTED_DATA_INVALID, CKR_GENERAL_ERROR, CKR_KEY_UNEXTRACTABLE, CKR_MECHANISM_INVALID,
-        CKR_SESSION_COUNT, CKR_USER_ALREADY_LOGGED_IN, CKR_WRAPPED_KEY_INVALID,
+        CKR_DEVICE_ERROR, CKR_DEVICE_REMOVED, CKR_ENCRYPTED_DATA_INVALID, CKR_FUNCTION_FAILED, CKR_GENERAL_ERROR, CKR_KEY_UNEXTRACTABLE,
+        CKR_MECHANISM_INVALID, CKR_SESSION_COUNT, CKR_USER_ALREADY_LOGGED_IN, CKR_WRAPPED_KEY_INVALID,
     };
 
     fn failed(function: &str, code: CK_RV) -> CallError {
@@ -219,21 +229,29 @@ mod tests {
     #[test]
     fn the_same_code_means_different_things_in_different_operations() {
         for code in [CKR_GENERAL_ERROR, CKR_DEVICE_ERROR, CKR_WRAPPED_KEY_INVALID, CKR_ENCRYPTED_DATA_INVALID] {
-            assert!(matches!(failed("C_UnwrapKey", code).into_unwrap_error("s", "d"), Error::Crypto));
+            assert!(failed("C_UnwrapKey", code).blames_wrapped_key());
             assert!(matches!(failed("C_Sign", code).into_error("s", "d"), Error::Token(_)));
-            assert!(failed("C_Decrypt", code).is_about_ciphertext());
-            assert!(!failed("C_DecryptInit", code).is_about_ciphertext());
+            assert_ne!(failed("C_Decrypt", code).on_ciphertext(), CiphertextVerdict::NotAboutIt);
+            assert_eq!(failed("C_DecryptInit", code).on_ciphertext(), CiphertextVerdict::NotAboutIt);
         }
+    }
+
+    #[test]
+    fn a_code_that_tokens_have_for_their_own_faults_proves_nothing_of_the_ciphertext() {
+        for code in [CKR_GENERAL_ERROR, CKR_DEVICE_ERROR, CKR_FUNCTION_FAILED] {
+            assert_eq!(failed("C_Decrypt", code).on_ciphertext(), CiphertextVerdict::Doubtful);
+        }
+        assert_eq!(failed("C_Decrypt", CKR_ENCRYPTED_DATA_INVALID).on_ciphertext(), CiphertextVerdict::Refused);
     }
 
     #[test]
     fn a_token_that_is_gone_is_never_an_item_that_failed() {
         let gone = failed("C_Decrypt", CKR_DEVICE_REMOVED);
-        assert!(!gone.is_about_ciphertext() && gone.breaks_session());
+        assert!(gone.on_ciphertext() == CiphertextVerdict::NotAboutIt && gone.breaks_session());
         let Error::Token(error) = gone.into_error("pkcs11:token=a", "decrypt") else { panic!("not a token error") };
         assert_eq!((error.function.as_str(), error.code.as_str()), ("C_Decrypt", "CKR_DEVICE_REMOVED"));
         assert!(error.hint.unwrap().contains("put it back"));
-        assert!(matches!(failed("C_UnwrapKey", CKR_DEVICE_REMOVED).into_unwrap_error("s", "d"), Error::Token(_)));
+        assert!(!failed("C_UnwrapKey", CKR_DEVICE_REMOVED).blames_wrapped_key());
     }
 
     #[test]

@@ -35,7 +35,7 @@ impl Quirk {
     }
 }
 
-const QUIRKS: [Quirk; 20] = [
+const QUIRKS: [Quirk; 19] = [
     quirk(
         "SoftHSM",
         "2.6",
@@ -71,12 +71,6 @@ const QUIRKS: [Quirk; 20] = [
     )
     .explains(&["refuse/CKM_AES_KEY_WRAP/nothing", "refuse/CKM_AES_KEY_WRAP_KWP/nothing"]),
     quirk("Kryoptic", "", "no-rsa-aes-key-wrap", "kryoptic has no CKM_RSA_AES_KEY_WRAP; keykit wraps in two steps, which gives the same layout"),
-    quirk(
-        "Kryoptic",
-        "",
-        "public-key-without-modulus-bits",
-        "kryoptic does not fill in CKA_MODULUS_BITS of a public key that is stored, so that tools show it as 0 bits; its CKA_MODULUS is right",
-    ),
     quirk("Kryoptic", "", "unwrap-device-error", "kryoptic reports a wrapped key that does not open as CKR_DEVICE_ERROR"),
     quirk("Mozilla", "", "wrap-size-query", "NSS answers the size query of C_WrapKey with CKR_BUFFER_TOO_SMALL; keykit asks with a buffer at once"),
     quirk("Mozilla", "", "0x210A-is-not-rfc-5649", "NSS's older key wrap with padding is not RFC 5649; the self-test tells"),

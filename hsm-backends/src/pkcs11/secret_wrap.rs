@@ -51,7 +51,7 @@ impl Pkcs11Store {
             let mut new = NewObjects::new(wrapping.session);
             match wrapping.unwrap(wrapped, true) {
                 Ok(object) => Ok(Some(read_value(wrapping.session, new.add(object))?)),
-                Err(error) if error.blames_wrapped_key() => Ok(None),
+                Err(error) if error.blames_wrapped_key() => Ok(self.unless_gone(error).map(|_| None)?),
                 Err(error) => Err(error.into()),
             }
         })?;

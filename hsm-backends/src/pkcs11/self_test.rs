@@ -22,7 +22,7 @@ use keykit::transfer::KeyEncryptionKey;
 use keykit::{Error, Result};
 use serde::Serialize;
 
-use super::error::CallError;
+use super::error::{CallError, CiphertextVerdict};
 use super::key::{NewObjects, read_public};
 use super::mechanism::{mechanism_name, number};
 use super::secret_wrap::{SecretWrapping, create_with_value, read_value};
@@ -117,10 +117,12 @@ impl Pkcs11Store {
         // A token that knows sensitive secrets only gets a sensitive one, which is then judged by wrapping it again.
         let object = match unwrap(&wrapped, true).or_else(|error| if error.is_loss() { Err(error) } else { unwrap(&wrapped, false) }) {
             Ok(object) => new.add(object),
-            Err(error) if error.is_loss() => return Err(error.into()),
             // Without a secret in the token the other direction cannot be tested, so it is not trusted either.
-            Err(error) if error.is_unsupported() => return Ok(ability(KwpVerdict::Absent, KwpVerdict::Absent)),
-            Err(_) => return Ok(ability(KwpVerdict::Wrong, KwpVerdict::Wrong)),
+            Err(error) => {
+                let unsupported = self.unless_gone(error)?.is_unsupported();
+                let verdict = if unsupported { KwpVerdict::Absent } else { KwpVerdict::Wrong };
+                return Ok(ability(verdict, verdict));
+            }
         };
         let mut tampered = wrapped.clone();
         tampered.iter_mut().rev().take(1).for_each(|byte| *byte ^= 1);
@@ -157,7 +159,7 @@ impl Pkcs11Store {
                     return Ok(false);
                 }
                 match self.test_rsa_aes_key_wrap(session) {
-                    Err(TestError::Call(error)) if !error.is_loss() => Ok(false),
+                    Err(TestError::Call(error)) => Ok(self.unless_gone(error).map(|_| false)?),
                     Err(TestError::Keykit(Error::Crypto)) => Ok(false),
                     other => other,
                 }
@@ -211,11 +213,12 @@ impl Pkcs11Store {
             let mechanism = Mechanism::Oaep(Oaep { label, ..Oaep::plain(hash) });
             match self.module.functions.decrypt(session, &mechanism, pair.private_handle, &sealed, pair.public.modulus_bytes()) {
                 Ok(opened) => Ok(opened == secret),
-                Err(error) if error.is_about_ciphertext() => Ok(false),
-                Err(error) => Err(error),
+                Err(error) if error.on_ciphertext() == CiphertextVerdict::NotAboutIt => Err(error),
+                Err(_) => Ok(false),
             }
         };
-        Ok(opens(b"label")? && !opens(b"")?)
+        // What opens before and after shows that the label was refused in between, and not that the token failed.
+        Ok(opens(b"label")? && !opens(b"")? && opens(b"label")?)
     }
 
     /// An RSA key pair for this session only.

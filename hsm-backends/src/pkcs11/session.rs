@@ -86,6 +86,12 @@ impl SessionPool {
         outcome
     }
 
+    /// Ends the use of all idle sessions: the token works no more, and what state they are in is not known.
+    pub(super) fn retire_idle(&self) {
+        let idle = std::mem::take(&mut *lock(&self.idle));
+        idle.into_iter().for_each(|session| self.retire(session));
+    }
+
     /// Closes the idle sessions too when the token is gone: none of them works any more.
     pub(super) fn forget(&self, error: &CallError) {
         if error.is_loss() {

@@ -23,7 +23,7 @@ use super::protection::TokenFacts;
 use super::quirks::quirks_of;
 use super::self_test::KwpAbility;
 use super::session::SessionPool;
-use super::sys::{Mechanism, Oaep};
+use super::sys::Mechanism;
 use super::token;
 use super::uri::Pkcs11Uri;
 
@@ -181,12 +181,23 @@ impl Pkcs11Store {
     }
 
     /// Fails unless the slot still holds the token that was opened (C_GetTokenInfo).
-    fn check_presence(&self) -> Result<(), CallError> {
+    pub(super) fn check_presence(&self) -> Result<(), CallError> {
         let found = self.module.context.get_token_info(self.slot)?;
         if found.serial_number() == self.identity.serial && found.label() == self.identity.label {
             return Ok(());
         }
         Err(CallError::other("C_GetTokenInfo", "another token is in the slot".into()))
+    }
+
+    /// Hands a failure back, if the token is there. One that was taken away may answer with a code that blames what it was given.
+    ///
+    /// # Errors
+    /// That the token is gone.
+    pub(super) fn unless_gone(&self, error: CallError) -> Result<CallError, CallError> {
+        if error.is_loss() {
+            return Err(error);
+        }
+        self.check_presence().map(|()| error)
     }
 
     pub(super) fn forget_handles(&self) {
@@ -299,31 +310,7 @@ impl KeyStore for Pkcs11Store {
 
     /// CKM_RSA_PKCS or CKM_RSA_PKCS_OAEP: one C_Decrypt for each ciphertext.
     fn decrypt(&self, key: &KeyId, scheme: &EncryptionScheme, ciphertexts: &[&[u8]]) -> Result<Vec<Result<SecretBytes, DecryptionFailed>>> {
-        let mechanism = match scheme {
-            EncryptionScheme::Pkcs1v15 => Mechanism::Plain(CKM_RSA_PKCS),
-            EncryptionScheme::Oaep { hash, mgf1, label } => Mechanism::Oaep(Oaep { hash: *hash, mgf1: *mgf1, label }),
-            other => return Err(self.mechanism_missing("decrypt", other.to_string())),
-        };
-        let (handle, public) = self.handle(key)?;
-        if matches!(mechanism, Mechanism::Oaep(Oaep { label, .. }) if !label.is_empty()) && !self.oaep_label_works()? {
-            return Err(self.mechanism_missing("decrypt", scheme.to_string()));
-        }
-        let length = public.modulus_bytes();
-        let work = |session: &Session, ciphertext: &&[u8]| {
-            // A ciphertext of another length is no ciphertext (RFC 8017 §7.1.2 step 1); tokens differ in what they do with it.
-            if ciphertext.len() != length {
-                return Ok(Err(DecryptionFailed));
-            }
-            match self.module.functions.decrypt(session, &mechanism, handle, ciphertext, length) {
-                Ok(plaintext) => Ok(Ok(plaintext)),
-                Err(error) if error.is_about_ciphertext() => Ok(Err(DecryptionFailed)),
-                Err(error) => Err(error),
-            }
-        };
-        over_sessions(&self.pool, ciphertexts, work).map_err(|error| match error {
-            error if error.is_unsupported() => self.mechanism_missing("decrypt", scheme.to_string()),
-            error => self.failed(error, "decrypt"),
-        })
+        self.decrypt_batch(key, scheme, ciphertexts)
     }
 
     fn as_generate(&self) -> Result<&dyn Generate> {

@@ -40,7 +40,7 @@ impl Pkcs11Store {
         let unwrapped = self.with_session(|session| {
             let proven = self.prove_route(session, &kek_public, kek_handle, oaep_hash).map_err(|error| self.test_failed(error))?;
             let kwp = proven.map_err(|missing| self.mechanism_missing(OPERATION, missing))?;
-            let route = UnwrapRoute { kek: kek_handle, oaep_hash, kwp };
+            let route = UnwrapRoute { kek: kek_handle, kek_public: &kek_public, oaep_hash, kwp };
             self.unwrap_new(session, route, parts, expected, request)
         });
         self.forget_handles();
@@ -50,7 +50,7 @@ impl Pkcs11Store {
     fn unwrap_new(
         &self,
         session: &Session,
-        route: UnwrapRoute,
+        route: UnwrapRoute<'_>,
         parts: (&[u8], &[u8]),
         expected: Option<&RsaPublicKey>,
         request: &KeyRequest,

@@ -4,6 +4,7 @@ use std::fmt;
 
 use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
+use cryptoki::types::Ulong;
 use cryptoki_sys::CK_MECHANISM_TYPE;
 use keykit::key::{EncryptionScheme, Hash, KeyId, RsaPublicKey};
 use keykit::store::{KeyRecord, KeyRequest, KeyStore, TransportKey, UnwrapIn, UnwrapOutcome};
@@ -75,8 +76,15 @@ impl Pkcs11Store {
         let mut template = key::public_numbers(&key.public);
         let id = key::bytes_of_local_id(&key.attributes.local_id);
         template.extend(key::public_template(&key.attributes.label, id.as_deref(), self.options.objects));
-        let public = session.create_object(&template).map_err(|error| self.failed(CallError::from(error), doing))?;
-        Ok(Some(public))
+        // PKCS#11 3.1 §6.1.2 wants the token to fill in CKA_MODULUS_BITS by itself. Kryoptic does not, but takes it; SoftHSM, which
+        // does, refuses it.
+        let bits = Ulong::try_from(key.public.modulus_bits()).map_err(CallError::from).map_err(|error| self.failed(error, doing))?;
+        template.push(Attribute::ModulusBits(bits));
+        let created = session.create_object(&template).or_else(|_| {
+            template.pop();
+            session.create_object(&template)
+        });
+        Ok(Some(created.map_err(|error| self.failed(CallError::from(error), doing))?))
     }
 
     fn make_transport_key(&self, session: &Session, modulus_bits: usize, hashes: &[Hash]) -> Result<(SessionPair, Hash, CK_MECHANISM_TYPE)> {
@@ -113,8 +121,10 @@ impl Pkcs11Store {
         let oaep = Mechanism::Oaep(Oaep::plain(hash));
         let handle = match self.module.functions.unwrap_key(session, &oaep, private, &sealed, &self.wrapping_key_template(true)) {
             Ok(handle) => new.add(handle),
-            Err(error) if error.is_loss() => return Err(error.into()),
-            Err(error) => return Ok(Err(format!("CKM_RSA_PKCS_OAEP with {hash} ({})", error.name()))),
+            Err(error) => {
+                let error = self.unless_gone(error)?;
+                return Ok(Err(format!("CKM_RSA_PKCS_OAEP with {hash} ({})", error.name())));
+            }
         };
         for mechanism in self.offered_kwp_mechanisms()? {
             if self.test_kwp(session, &key, handle, mechanism)?.unwrap == KwpVerdict::Correct {
@@ -181,7 +191,7 @@ impl TransportKey for SessionTransportKey<'_> {
             return Err(Error::Crypto);
         }
         let mut new = NewObjects::new(session);
-        let route = UnwrapRoute { kek: self.pair.private_handle, oaep_hash: self.oaep_hash, kwp: self.kwp };
+        let route = UnwrapRoute { kek: self.pair.private_handle, kek_public: &self.pair.public, oaep_hash: self.oaep_hash, kwp: self.kwp };
         let private = store.unwrap_private(session, &mut new, route, (sealed, wrapped), request, Some(&id))?;
         let record = store.prove_new_key(session, private, request, Some(expected))?;
         // A token that makes the public half by itself has it now.
@@ -196,9 +206,11 @@ impl TransportKey for SessionTransportKey<'_> {
 
 /// The two steps by which a blob is opened in a token.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct UnwrapRoute {
+pub(super) struct UnwrapRoute<'a> {
     /// The private half of the key encryption key.
     pub(super) kek: ObjectHandle,
+    /// The public half.
+    pub(super) kek_public: &'a RsaPublicKey,
     pub(super) oaep_hash: Hash,
     /// The mechanism that is RFC 5649 here.
     pub(super) kwp: CK_MECHANISM_TYPE,
@@ -210,18 +222,18 @@ impl Pkcs11Store {
         &self,
         session: &Session,
         new: &mut NewObjects<'_>,
-        route: UnwrapRoute,
+        route: UnwrapRoute<'_>,
         (sealed, wrapped): (&[u8], &[u8]),
         request: &KeyRequest,
         id: Option<&[u8]>,
     ) -> Result<ObjectHandle> {
         let store = self;
         let functions = &store.module.functions;
-        let opaque = |error: CallError| error.into_unwrap_error(&store.identity.uri, DOING);
         // The ephemeral key has a guard of its own: it goes whether or not the unwrapped key stays.
         let mut passing = NewObjects::new(session);
         let oaep = Mechanism::Oaep(Oaep::plain(route.oaep_hash));
-        let aes = functions.unwrap_key(session, &oaep, route.kek, sealed, &store.wrapping_key_template(false)).map_err(opaque)?;
+        let aes = functions.unwrap_key(session, &oaep, route.kek, sealed, &store.wrapping_key_template(false));
+        let aes = aes.map_err(|error| store.rejected(session, route, error))?;
         let aes = passing.add(aes);
         let mut template = vec![Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::KeyType(KeyType::RSA)];
         template.extend(key::private_template(request, id, store.private_objects(), store.options.objects));
@@ -234,8 +246,25 @@ impl Pkcs11Store {
                 let for_session =
                     template.iter().map(|attribute| if *attribute == Attribute::Token(true) { Attribute::Token(false) } else { attribute.clone() });
                 let opens = error.blames_wrapped_key() && unwrap(&for_session.collect::<Vec<_>>()).map(|object| passing.add(object)).is_ok();
-                Err(if opens { store.failed(error, "store the unwrapped key") } else { opaque(error) })
+                Err(if opens { store.failed(error, "store the unwrapped key") } else { store.rejected(session, route, error) })
             }
+        }
+    }
+
+    /// A wrapped key that is not sound is an opaque failure of cryptography; but only if the token still takes one that is. Tokens
+    /// have the same codes for both, and a blob must not be blamed for a token that dropped out.
+    fn rejected(&self, session: &Session, route: UnwrapRoute<'_>, error: CallError) -> Error {
+        if !error.blames_wrapped_key() {
+            return self.failed(error, DOING);
+        }
+        let error = match self.unless_gone(error) {
+            Ok(error) => error,
+            Err(gone) => return self.failed(gone, DOING),
+        };
+        match self.prove_route(session, route.kek_public, route.kek, route.oaep_hash) {
+            Ok(Ok(_)) => Error::Crypto,
+            Ok(Err(_)) | Err(TestError::Keykit(_)) => self.failed(error, DOING),
+            Err(TestError::Call(gone)) => self.failed(gone, DOING),
         }
     }
 }

@@ -27,8 +27,9 @@ impl SourceDomain {
     /// Examines a domain that was opened from `file`.
     ///
     /// # Errors
-    /// [`Error::Malformed`] if its certificates or templates can't be read, or its key is not that of its certificate;
-    /// [`Error::Refused`] for a key of another size than 1024 or 2048 bits (rule 32).
+    /// [`Error::Malformed`] if its certificates or templates can't be read, its certificate is not signed, or its key is not that
+    /// of its certificate; [`Error::Negative`] if the signature of a certificate or a template does not hold; [`Error::Refused`]
+    /// for a key of another size than 1024 or 2048 bits (rule 32). An unknown root is a warning only.
     pub fn examine(file: &Path, domain: TrustedPublishingDomain) -> Result<Self> {
         Self::read(file, domain).map_err(|error| error.in_file(file))
     }
@@ -46,6 +47,7 @@ impl SourceDomain {
             ));
         }
         let mode = rules::mode_of(&licensor)?;
+        check_signatures(&documents)?;
         let chain = Chain::of(&documents, 0, &TrustAnchors::microsoft())?;
         let mut warnings = Vec::new();
         if domain.derivation() == KeyDerivation::Pbkdf1Sha1 {
@@ -61,6 +63,19 @@ impl SourceDomain {
         warnings.extend(chain.problems.iter().map(|problem| Warning::plain(format!("{}: {problem}", file.display()))));
         let templates = domain.templates.iter().map(|text| TemplateAddition::read(text)).collect::<Result<Vec<_>>>()?;
         for template in &templates {
+            let signed = template.check_signature()?;
+            if !signed || template.signed_by != Some(licensor.id()) {
+                let by = match template.signed_by.filter(|_| signed) {
+                    Some(key) => format!("by the key {}, not by that of this domain", key.short()),
+                    None => "by nobody".to_owned(),
+                };
+                warnings.push(Warning::plain(format!(
+                    "the template '{}' ({}) in {} is signed {by}: look at it before you publish it",
+                    template.name,
+                    template.id,
+                    file.display()
+                )));
+            }
             warnings.extend(template_warnings(template).into_iter().map(|(rule, message)| Warning::of_rule(rule, message)));
         }
         let (licensor_id, licensor_name) = leaf
@@ -151,6 +166,24 @@ impl SourceDomain {
     pub fn check_path(&self, path: MigrationPath) -> Result<()> {
         rules::wrong_path(path, &self.file, self.key().is_some()).map_or(Ok(()), Err)
     }
+}
+
+/// Refuses certificates that were changed after they were signed, as `inspect` does; and a domain's own one that nobody signed.
+fn check_signatures(documents: &[Document]) -> Result<()> {
+    for (number, document) in documents.iter().enumerate() {
+        let check = document.check_signature();
+        let Some(problem) = check.problem() else { continue };
+        let about = format!("document {} of the certificate chain ({}): {problem}", number + 1, document.kind());
+        if check.signature_ok.is_some() {
+            return Err(Error::negative(about).with_hint(
+                "the file was changed or damaged after it was exported: export the domain from AD RMS again, and find out who had the file",
+            ));
+        }
+        if number == 0 || document.signature().is_some() {
+            return Err(Error::malformed("trusted publishing domain", about).with_hint("export the domain from AD RMS again"));
+        }
+    }
+    Ok(())
 }
 
 /// The documents of a domain's chain, in its order.

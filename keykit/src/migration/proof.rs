@@ -83,8 +83,8 @@ impl BeforeImage {
             format!("RSASSA-PKCS1-v1_5 with {}", self.digest.hash()),
         ));
         proofs.push(Proof::new("signatures-before-and-after-are-equal", signature == self.signature, format!("{} bytes", signature.len())));
-        let opened = open(target, &id, self.algorithm, &self.enabling_bits);
-        let same = opened.as_ref().is_ok_and(|opened| opened.key == self.content_key && opened.is_bound_to(&self.bound_text));
+        let opened = unless_store_failed(open(target, &id, self.algorithm, &self.enabling_bits))?;
+        let same = opened.is_some_and(|opened| opened.key == self.content_key && opened.is_bound_to(&self.bound_text));
         proofs.push(Proof::new(
             "licence-sealed-before-opens-after",
             same && self.licence.verify_with(licensor).is_ok(),
@@ -117,7 +117,22 @@ pub(super) fn token_attributes(record: &KeyRecord, transferability: Transferabil
 }
 
 /// Opens a real licence of the organisation with the key at its target.
-pub(super) fn sample_opens(target: &dyn KeyStore, id: &KeyId, name: &str, sealed: &[(SealAlgorithm, Vec<u8>)]) -> Proof {
-    let opened = sealed.iter().any(|(algorithm, bytes)| open(target, id, *algorithm, bytes).is_ok());
-    Proof::new("given-licence-opens", opened, name)
+///
+/// # Errors
+/// What the store says of itself: that it failed proves nothing of the licence.
+pub(super) fn sample_opens(target: &dyn KeyStore, id: &KeyId, name: &str, sealed: &[(SealAlgorithm, Vec<u8>)]) -> Result<Proof> {
+    let mut opens = false;
+    for (algorithm, bytes) in sealed {
+        opens = opens || unless_store_failed(open(target, id, *algorithm, bytes))?.is_some();
+    }
+    Ok(Proof::new("given-licence-opens", opens, name))
+}
+
+/// Nothing for what does not open; an error for a store that can't tell.
+fn unless_store_failed<T>(opened: Result<T>) -> Result<Option<T>> {
+    match opened {
+        Ok(opened) => Ok(Some(opened)),
+        Err(error @ (Error::Token(_) | Error::WrongPin { .. } | Error::Read { .. } | Error::Interrupted { .. } | Error::Internal(_))) => Err(error),
+        Err(_) => Ok(None),
+    }
 }

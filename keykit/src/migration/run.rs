@@ -248,14 +248,27 @@ impl Migration<'_> {
             Ok(done) => done,
             Err(error) => {
                 if !was_known {
-                    self.tenant.abandon(id, error.code())?;
+                    let note = format!("{}; {}", error.code(), self.whereabouts(&id));
+                    // If it can't be written the next opening settles the intent. What went wrong is what the operator must know.
+                    self.tenant.abandon(id, note).unwrap_or_default();
                 }
                 return Err(error);
             }
         };
         proofs.extend(more);
         warnings.extend(carried.warnings.iter().map(Warning::plain));
-        let keyring_changed = self.tenant.add_key(&self.addition(path, group, &carried.record), activate && !was_known)?;
+        let addition = self.addition(path, group, &carried.record);
+        let keyring_changed = self.tenant.add_key(&addition, activate && !was_known).map_err(|error| match error {
+            // The key has moved, so it is not true that nothing was changed.
+            Error::Write { .. } if carried.changed => Error::Interrupted {
+                what: format!(
+                    "the key {} is at its target and was proven there, but the keyring does not have it yet: {error}; free some space, then run \
+                     the same command again, which goes on from there",
+                    id.short()
+                ),
+            },
+            other => other,
+        })?;
         let status = self.tenant.key(&id).map_or(KeyStatus::Archived, |key| key.status);
         Ok(TransferredKey {
             key_id: id,
@@ -288,7 +301,7 @@ impl Migration<'_> {
             proofs.push(token_attributes(&carried.record, request.transferability));
         }
         for sample in self.samples.iter().filter(|sample| sample.key_id == id) {
-            proofs.push(sample_opens(self.target, &id, &sample.name, &sample.sealed));
+            proofs.push(sample_opens(self.target, &id, &sample.name, &sample.sealed)?);
         }
         match proofs.iter().find(|proof| !proof.ok) {
             None => Ok((carried, proofs)),
@@ -296,6 +309,15 @@ impl Migration<'_> {
                 what: format!("the key {} is at its target, but the proof '{}' failed ({})", id.short(), failed.name, failed.detail),
                 hint: Some("the keyring was not changed and the source still works: do not switch anything off; examine the target with `keykit store keys --store URI`".into()),
             }),
+        }
+    }
+
+    /// Where a key is whose transfer failed, for the journal.
+    fn whereabouts(&self, id: &KeyId) -> &'static str {
+        match self.target.find(id) {
+            Ok(_) => "the key is at its target, and the keyring does not have it",
+            Err(Error::NotFound { .. }) => "the key is not at its target",
+            Err(_) => "the target does not say whether it has the key; the keyring does not",
         }
     }
 

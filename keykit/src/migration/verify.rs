@@ -146,8 +146,10 @@ pub(super) fn key(findings: &mut Findings, place: &KeyInPlace<'_>) {
         Err(error) => findings.note("given-licence-opens", &about, false, error.to_string()),
         Ok(samples) => {
             for sample in samples {
-                let proof = sample_opens(place.target, &id, &sample.name, &sample.sealed);
-                findings.note(proof.name, &about, proof.ok, proof.detail);
+                match sample_opens(place.target, &id, &sample.name, &sample.sealed) {
+                    Ok(proof) => findings.note(proof.name, &about, proof.ok, proof.detail),
+                    Err(error) => findings.note("given-licence-opens", &about, false, error.to_string()),
+                }
             }
         }
     }

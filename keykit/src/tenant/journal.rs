@@ -23,7 +23,7 @@ pub enum Moment {
     Intent,
     /// Done.
     Done,
-    /// Given up; nothing changed.
+    /// Given up: the tenant is as it was. A store may hold the key all the same; the note says what is known.
     Abandoned,
 }
 

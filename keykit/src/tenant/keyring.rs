@@ -27,6 +27,9 @@ pub enum Recovery {
     RolledBack(String),
 }
 
+/// What an empty tenant consists of, in the order in which it can be taken away.
+const PARTS: [&str; 7] = ["tenant.json", "journal.jsonl", ".lock", "keys", "chains", "templates", ""];
+
 /// A key that is to be entered.
 #[derive(Debug, Clone)]
 pub struct KeyAddition {
@@ -90,7 +93,7 @@ impl TenantKeyring {
     /// Makes a tenant folder, or opens it if it is one already.
     ///
     /// # Errors
-    /// As [`Self::open`]; [`Error::Conflict`] if the folder holds other things; [`Error::Write`].
+    /// As [`Self::open`]; [`Error::Conflict`] if the folder holds other things; [`Error::Write`]. What was made is then taken away again.
     pub fn init(folder: &Path, era: Era) -> Result<Self> {
         if folder.join("tenant.json").exists() {
             return Self::open(folder);
@@ -110,6 +113,11 @@ impl TenantKeyring {
                 });
             }
         }
+        let absent: Vec<&str> = PARTS.into_iter().filter(|part| !folder.join(part).exists()).collect();
+        Self::make(folder, era).inspect_err(|_| take_away(folder, &absent))
+    }
+
+    fn make(folder: &Path, era: Era) -> Result<Self> {
         for sub in ["", "keys", "chains", "templates"] {
             durable::make_folder(&folder.join(sub))?;
         }
@@ -210,7 +218,7 @@ impl TenantKeyring {
         self.journal.record(Moment::Intent, "import", Some(id), note)
     }
 
-    /// Says that a key that was announced will not come.
+    /// Says that a key that was announced does not come into the keyring; `note` says where it is.
     ///
     /// # Errors
     /// [`Error::Write`].
@@ -388,9 +396,21 @@ impl TenantKeyring {
         }
         let (moment, recovery) =
             if took_effect { (Moment::Done, Recovery::Completed(about)) } else { (Moment::Abandoned, Recovery::RolledBack(about)) };
-        self.journal.record(moment, &entry.action, entry.key_id, "settled after an interruption")?;
+        let note = match (moment, entry.action.as_str()) {
+            (Moment::Abandoned, "import" | "rekey") => "settled after an interruption; the keyring does not have the key, its store may",
+            _ => "settled after an interruption",
+        };
+        self.journal.record(moment, &entry.action, entry.key_id, note)?;
         self.recovery = Some(recovery);
         Ok(())
+    }
+}
+
+/// Removes parts of a tenant that could not be made whole. Folders go only if they are empty; what can't be removed stays.
+fn take_away(folder: &Path, parts: &[&str]) {
+    for part in parts {
+        let path = folder.join(part);
+        if path.is_dir() { fs::remove_dir(&path) } else { fs::remove_file(&path) }.unwrap_or_default();
     }
 }
 
@@ -488,6 +508,21 @@ mod tests {
         keyring.intend_import(public(1).id(), "x").unwrap();
         keyring.remove_if_untouched().unwrap();
         assert!(path.join("tenant.json").exists());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_tenant_that_can_not_be_made_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t");
+        // The lock is a folder: the tenant can't be made, but its own folders can.
+        for blocked in [".lock", "journal.jsonl"] {
+            fs::create_dir_all(path.join(blocked)).unwrap();
+            assert!(TenantKeyring::init(&path, Era::Current).is_err());
+            let left: Vec<_> = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            assert_eq!(left, [blocked], "what was there before stays, and nothing else");
+            fs::remove_dir_all(&path).unwrap();
+        }
     }
 
     #[test]

@@ -80,7 +80,9 @@ impl TenantKeyring {
             Ok(done) => Ok(done),
             Err(error) => {
                 if self.journal.unsettled().is_some_and(|entry| entry.action == ACTION && entry.result.is_none()) {
-                    self.journal.record(Moment::Abandoned, ACTION, None, error.code())?;
+                    let note = format!("{}; if the store made the key '{label}', the next re-key takes it up", error.code());
+                    // If it can't be written the next opening settles the intent. What went wrong is what the operator must know.
+                    self.journal.record(Moment::Abandoned, ACTION, None, note).unwrap_or_default();
                 }
                 Err(error)
             }

@@ -23,7 +23,7 @@ pub struct TemplateAddition {
 }
 
 impl TemplateAddition {
-    /// Reads a template from its XrML text. The signature is not checked.
+    /// Reads a template from its XrML text. [`Self::check_signature`] is for its signature.
     ///
     /// # Errors
     /// [`Error::Malformed`] if there is no template in it.
@@ -45,6 +45,24 @@ impl TemplateAddition {
     /// [`Error::Malformed`].
     pub fn document(&self) -> Result<Document> {
         first_document(&self.text)
+    }
+
+    /// Whether its signature holds: `false` if it has none.
+    ///
+    /// # Errors
+    /// [`Error::Negative`] if the text was changed since it was signed; [`Error::Malformed`] for a signature that can't be judged.
+    pub fn check_signature(&self) -> Result<bool> {
+        let document = self.document()?;
+        let check = document.check_signature();
+        let about = format!("the template '{}' ({})", self.name, self.id);
+        match check.problem() {
+            None => Ok(true),
+            Some(_) if document.signature().is_none() => Ok(false),
+            Some(problem) if check.signature_ok.is_none() => Err(Error::malformed("rights template", format!("{about}: {problem}"))),
+            Some(problem) => Err(Error::negative(format!("{about}: {problem}")).with_hint(
+                "it was changed after it was signed: export the domain, or the template, from AD RMS again, and find out who changed the file",
+            )),
+        }
     }
 
     /// The GUID without braces, in lower case: the same template whatever the writing.

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::arguments::RehearseArguments;
 use crate::output::Output;
+use crate::progress::Steps;
 use crate::{exit, stores, transfers};
 
 #[derive(Debug, Serialize)]
@@ -34,10 +35,14 @@ pub(super) fn run(arguments: &RehearseArguments, output: Output) -> Result<u8> {
     if arguments.store.starts_with("file:") {
         return Err(Error::usage("a folder can't play the receiver").with_hint("rehearse in memory (the default), or name a token (pkcs11:…)"));
     }
+    let steps = Steps::begin(3, "opening the source of the key");
     let (source, record) = transfers::open_source(&arguments.source)?;
+    steps.step(2, 3, "opening the receiver");
     let receiver = stores::open(&arguments.store, &arguments.source.keyring)?;
     let options = PackageOptions { allow_host_visible_ephemeral_key: arguments.source.allow_host_visible_ephemeral_key, kid: None };
+    steps.step(3, 3, &format!("out and in: the key {}", record.id().short()));
     let rehearsal = rehearse(source.as_ref(), &record.id(), receiver.as_ref(), &profile, arguments.kek_bits, &options)?;
+    drop(steps);
     // A key encryption key that lives for a moment has no URL.
     let warnings: Vec<Finding> = rehearsal.package.findings.iter().filter(|finding| finding.code != "kid-missing").cloned().collect();
     transfers::tell(&warnings);

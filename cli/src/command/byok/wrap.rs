@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::arguments::WrapArguments;
 use crate::files::refuse_overwriting;
 use crate::output::Output;
+use crate::progress::Steps;
 use crate::{exit, transfers};
 
 #[derive(Debug, Serialize)]
@@ -65,9 +66,12 @@ pub(super) fn run(arguments: &WrapArguments, output: Output) -> Result<u8> {
     let profile = transfers::profile(&arguments.profile.profile, &arguments.profile.file)?;
     let fills = parse_fills(&arguments.fill)?;
     let kek = transfers::confirmed_kek(&arguments.kek, arguments.kid.as_deref(), arguments.kek_fingerprint.as_deref(), &profile)?;
+    let steps = Steps::begin(2, "opening the source of the key");
     let (source, record) = transfers::open_source(&arguments.source)?;
+    steps.step(2, 2, &format!("wrapping the key {}", record.id().short()));
     let options = PackageOptions { allow_host_visible_ephemeral_key: arguments.source.allow_host_visible_ephemeral_key, kid: arguments.kid.clone() };
     let package = Package::make(source.as_ref(), &record.id(), &kek, &profile, &options)?;
+    drop(steps);
     transfers::write(&arguments.output, &package, &profile)?;
     let mut values = package.values.clone();
     values.insert("file".into(), arguments.output.display().to_string());

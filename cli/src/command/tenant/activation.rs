@@ -14,7 +14,10 @@ use super::{Shown, ShownWarning, shown_warnings, tell, text};
 use crate::arguments::{ActivateArguments, RekeyTenantArguments, TokenSecrets};
 use crate::confirm::confirm;
 use crate::output::{Output, say, warn};
+use crate::progress::Steps;
 use crate::stores::{self, OWN_FOLDER};
+
+const SIGNING: &str = "signing the templates by the key that becomes active";
 
 #[derive(Debug, Serialize)]
 struct Activated {
@@ -48,8 +51,11 @@ pub(super) fn activate(key: &str, arguments: &ActivateArguments, output: Output)
         }
         start => stores::id_by_start(keyring.keys().iter().map(|key| key.key_id), start)?,
     };
+    let steps = Steps::begin(2, "opening the store of the key");
     let store = prepare(&keyring, &id, arguments)?;
+    steps.step(2, 2, SIGNING);
     let done = keyring.activate_with(&id, store.as_ref())?;
+    drop(steps);
     report("tenant-activate", &keyring, &done, None, output)
 }
 
@@ -58,8 +64,11 @@ pub(super) fn rollback(arguments: &ActivateArguments, output: Output) -> Result<
     let mut keyring = super::open(&arguments.tenant)?;
     let id = keyring.rollback_target()?;
     say(format!("the key that was active before is {}", id.short()));
+    let steps = Steps::begin(2, "opening the store of the key");
     let store = prepare(&keyring, &id, arguments)?;
+    steps.step(2, 2, SIGNING);
     let done = keyring.rollback(store.as_ref())?;
+    drop(steps);
     report("tenant-rollback", &keyring, &done, None, output)
 }
 
@@ -77,6 +86,7 @@ fn prepare(keyring: &TenantKeyring, id: &KeyId, arguments: &ActivateArguments) -
 pub(super) fn rekey(arguments: &RekeyTenantArguments, output: Output) -> Result<()> {
     let mut keyring = super::open(&arguments.tenant)?;
     let others = others(&arguments.tenant, &arguments.other_tenant);
+    let steps = Steps::begin(2, "opening the store of the new key");
     let own_folder = |store| Place { store, name: OWN_FOLDER.to_owned(), managed: Managed::Service };
     let (place, key) = match (&arguments.key, &arguments.target) {
         (Some(uri), _) => match uri.strip_prefix("file:") {
@@ -103,7 +113,9 @@ pub(super) fn rekey(arguments: &RekeyTenantArguments, output: Output) -> Result<
     };
     confirm("a new key becomes the active one, and all templates are signed anew", arguments.yes)?;
     let request = TenantRekey { store: place.store.as_ref(), store_name: place.name, managed: place.managed, key };
+    steps.step(2, 2, "the new key: made, proven, certified; the templates signed by it");
     let done = keyring.rekey(&request)?;
+    drop(steps);
     if done.taken_up {
         say(format!("an earlier run had made the key '{}' already; it was taken up", done.label));
     }

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::arguments::ExportArguments;
 use crate::output::{Output, say, warn};
+use crate::progress::Steps;
 use crate::secrets;
 use crate::stores::{self, OWN_FOLDER};
 
@@ -41,13 +42,16 @@ pub(super) fn run(arguments: &ExportArguments, output: Output) -> Result<()> {
             });
         }
     }
+    let steps = Steps::begin(wanted.len() + 1, "opening the keys of the tenant");
     let in_software = wanted.iter().any(|(key, _)| key.store == OWN_FOLDER);
     let store = in_software
         .then(|| FolderStore::open(&keyring.key_folder(), &secrets::of_keyring(&arguments.keyring)?, stores::scrypt_cost()?))
         .transpose()?;
     let password = secrets::new_from(&arguments.password_source, "password of the new domain")?;
     let mut domains = Vec::new();
-    for (key, file) in wanted {
+    let total = wanted.len() + 1;
+    for (number, (key, file)) in wanted.into_iter().enumerate() {
+        steps.step(number + 2, total, &format!("key {} into {}", key.key_id.short(), file.display()));
         let secret = match (&store, key.store == OWN_FOLDER) {
             (Some(store), true) => Some(store.as_export_plaintext()?.export_plaintext_danger(&key.key_id)?),
             _ => None,
@@ -67,6 +71,7 @@ pub(super) fn run(arguments: &ExportArguments, output: Output) -> Result<()> {
         }
         domains.push(ExportedDomain { key_id: key.key_id, file, holds_key, templates: domain.templates.len() });
     }
+    drop(steps);
     if domains.iter().any(|domain| domain.holds_key) {
         say(
             "the password is all that protects these keys: keep files and password apart, and stop using the tenant without delay if you leave it (rule 223)",

@@ -157,6 +157,11 @@ fn read(file: &Path) -> Result<Vec<TemplateAddition>> {
     if templates.is_empty() {
         return Err(Error::malformed("rights template", "no document in it"));
     }
+    for template in &templates {
+        if !template.check_signature()? {
+            warn(format!("the template '{}' ({}) is not signed: look at it before you publish it", template.name, template.id));
+        }
+    }
     Ok(templates)
 }
 

@@ -299,7 +299,9 @@ impl<'e> TenantWorld<'e> {
         let licensor = source.find(&key.key_id)?.public;
         let before = BeforeImage::take(source.as_ref(), &licensor, rules::mode_of(&licensor)?, &key.licensor_name)?;
         let mut proofs = before.prove(target, &target.find(&key.key_id)?, &licensor)?;
-        proofs.extend(samples.iter().map(|sample| sample_opens(target, &key.key_id, &sample.name, &sample.sealed)));
+        for sample in &samples {
+            proofs.push(sample_opens(target, &key.key_id, &sample.name, &sample.sealed)?);
+        }
         held(&proofs)
     }
 

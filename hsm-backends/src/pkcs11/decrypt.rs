@@ -1,0 +1,152 @@
+//! Decryption of batches, and what a failure in one means.
+//!
+//! Tokens answer a ciphertext that does not open with the same codes as a fault of their own. If a token that drops out were
+//! believed, documents that open would be recorded as lost. So such a failure counts only if the token shows, before and after a
+//! second try, that it still decrypts: it opens a *canary*, a random text that was just sealed to the key's public half.
+//!
+//! Whether a padding of PKCS#1 v1.5 is right must not be seen from outside, not even by how long a batch takes. So under that
+//! scheme the check is made after every batch, on its first item if none failed: a batch takes the same calls whether none or one
+//! of its items failed. Under OAEP only failures are checked: all of them look alike anyway.
+
+use cryptoki::object::ObjectHandle;
+use cryptoki::session::Session;
+use cryptoki_sys::CKM_RSA_PKCS;
+use keykit::key::{EncryptionScheme, KeyId, RsaPublicKey};
+use keykit::secret::SecretBytes;
+use keykit::store::DecryptionFailed;
+use keykit::{Error, Result};
+
+use super::error::{CallError, CiphertextVerdict};
+use super::parallel::over_sessions;
+use super::store::Pkcs11Store;
+use super::sys::{Mechanism, Oaep};
+
+const DOING: &str = "decrypt";
+const CANARY_BYTES: usize = 16;
+
+/// What C_Decrypt made of one ciphertext.
+enum Attempt {
+    Opened(SecretBytes),
+    Refused,
+    Doubtful(CallError),
+}
+
+/// One key, ready for work.
+struct Decryption<'a> {
+    store: &'a Pkcs11Store,
+    key: ObjectHandle,
+    public: &'a RsaPublicKey,
+    scheme: &'a EncryptionScheme,
+    mechanism: Mechanism<'a>,
+}
+
+impl Pkcs11Store {
+    pub(super) fn decrypt_batch(
+        &self,
+        key: &KeyId,
+        scheme: &EncryptionScheme,
+        ciphertexts: &[&[u8]],
+    ) -> Result<Vec<Result<SecretBytes, DecryptionFailed>>> {
+        let mechanism = match scheme {
+            EncryptionScheme::Pkcs1v15 => Mechanism::Plain(CKM_RSA_PKCS),
+            EncryptionScheme::Oaep { hash, mgf1, label } => Mechanism::Oaep(Oaep { hash: *hash, mgf1: *mgf1, label }),
+            other => return Err(self.mechanism_missing(DOING, other.to_string())),
+        };
+        let (handle, public) = self.handle(key)?;
+        if matches!(mechanism, Mechanism::Oaep(Oaep { label, .. }) if !label.is_empty()) && !self.oaep_label_works()? {
+            return Err(self.mechanism_missing(DOING, scheme.to_string()));
+        }
+        let decryption = Decryption { store: self, key: handle, public: &public, scheme, mechanism };
+        let attempts = over_sessions(&self.pool, ciphertexts, |session, ciphertext| decryption.attempt(session, ciphertext));
+        let attempts = attempts.map_err(|error| match error {
+            error if error.is_unsupported() => self.mechanism_missing(DOING, scheme.to_string()),
+            error => self.failed(error, DOING),
+        })?;
+        decryption.settle(ciphertexts, attempts)
+    }
+}
+
+impl Decryption<'_> {
+    fn attempt(&self, session: &Session, ciphertext: &[u8]) -> Result<Attempt, CallError> {
+        let length = self.public.modulus_bytes();
+        // A ciphertext of another length is no ciphertext (RFC 8017 §7.1.2 step 1); tokens differ in what they do with it.
+        if ciphertext.len() != length {
+            return Ok(Attempt::Refused);
+        }
+        match self.store.module.functions.decrypt(session, &self.mechanism, self.key, ciphertext, length) {
+            Ok(plaintext) => Ok(Attempt::Opened(plaintext)),
+            Err(error) => match error.on_ciphertext() {
+                CiphertextVerdict::Refused => Ok(Attempt::Refused),
+                CiphertextVerdict::Doubtful => Ok(Attempt::Doubtful(error)),
+                CiphertextVerdict::NotAboutIt => Err(error),
+            },
+        }
+    }
+
+    /// Decides what was doubtful.
+    fn settle(&self, ciphertexts: &[&[u8]], mut attempts: Vec<Attempt>) -> Result<Vec<Result<SecretBytes, DecryptionFailed>>> {
+        let doubtful = attempts.iter().zip(ciphertexts).filter(|(attempt, _)| matches!(attempt, Attempt::Doubtful(_)));
+        let mut again: Vec<&[u8]> = doubtful.map(|(_, ciphertext)| *ciphertext).collect();
+        let none = again.is_empty();
+        if none && *self.scheme == EncryptionScheme::Pkcs1v15 {
+            again.extend(ciphertexts.iter().find(|ciphertext| ciphertext.len() == self.public.modulus_bytes()));
+        }
+        if !again.is_empty() {
+            let second = self.store.pool.with(|session| self.try_again(session, &again));
+            if !none {
+                let mut second = self.second_answers(second, &attempts)?.into_iter();
+                for attempt in attempts.iter_mut().filter(|attempt| matches!(attempt, Attempt::Doubtful(_))) {
+                    *attempt = second.next().ok_or_else(|| Error::Internal("a second try without an answer".into()))?;
+                }
+            }
+            // Else it was for the time that it takes. What came of it is not asked: the items have their answers.
+        }
+        let settled = attempts.into_iter().map(|attempt| match attempt {
+            Attempt::Opened(plaintext) => Ok(plaintext),
+            // Refused twice by a token that works.
+            Attempt::Refused | Attempt::Doubtful(_) => Err(DecryptionFailed),
+        });
+        Ok(settled.collect())
+    }
+
+    /// What the second try brought, if the token works; else the failure of the whole.
+    fn second_answers(&self, second: Result<Option<Vec<Attempt>>, CallError>, attempts: &[Attempt]) -> Result<Vec<Attempt>> {
+        let first = attempts.iter().find_map(|attempt| match attempt {
+            Attempt::Doubtful(error) => Some(error.clone()),
+            _ => None,
+        });
+        match (second, first) {
+            (Ok(Some(second)), _) => Ok(second),
+            // That the token is gone says more than the code of the first failure.
+            (Err(error), _) if error.is_loss() => Err(self.fault(error)),
+            (Ok(None) | Err(_), Some(first)) => Err(self.fault(first)),
+            (Err(error), None) => Err(self.fault(error)),
+            (Ok(None), None) => Err(Error::Internal("a second try without a first".into())),
+        }
+    }
+
+    /// A second try between two canaries; nothing if the token no longer works.
+    fn try_again(&self, session: &Session, ciphertexts: &[&[u8]]) -> Result<Option<Vec<Attempt>>, CallError> {
+        let works_before = self.works(session)?;
+        let attempts = ciphertexts.iter().map(|ciphertext| self.attempt(session, ciphertext)).collect::<Result<Vec<_>, _>>()?;
+        let works_after = self.works(session)?;
+        Ok((works_before && works_after).then_some(attempts))
+    }
+
+    /// Whether the token is there and opens a canary.
+    fn works(&self, session: &Session) -> Result<bool, CallError> {
+        self.store.check_presence()?;
+        let canary = SecretBytes::random(CANARY_BYTES).map_err(|error| CallError::other("C_Decrypt", error.to_string()))?;
+        // A key that is too small for the scheme opens nothing (RFC 8017 §7.1.2 step 1c).
+        let Ok(sealed) = self.public.encrypt(self.scheme, canary.expose()) else { return Ok(true) };
+        Ok(matches!(self.attempt(session, &sealed)?, Attempt::Opened(opened) if opened == canary))
+    }
+
+    /// The whole batch fails: what the other items gave is of no use to anyone who must know about all of them.
+    fn fault(&self, error: CallError) -> Error {
+        self.store.pool.retire_idle();
+        let hint =
+            "the token no longer decrypts: see that it is connected and in order, then run the command again; nothing is decided about any licence";
+        self.store.failed(error, DOING).with_hint(hint)
+    }
+}
