@@ -16,8 +16,8 @@ use crate::support::{Desk, Ran, contoso};
 use crate::tokens::{Bench, on_tokens};
 use crate::traced::{Moment, Saved, can_trace, every_moment, failing_at, is_long, sample};
 
-/// Reading failed, the token failed, writing failed.
-const CODES: [i32; 3] = [2, 5, 8];
+/// A check of the plan failed because something could not be read; reading failed, the token failed, writing failed.
+const CODES: [i32; 4] = [1, 2, 5, 8];
 /// The keyring password of the tenant, when it was changed and the change was not known to be done.
 const WRONG_PASSWORD: i32 = 6;
 
@@ -25,8 +25,9 @@ const WRONG_PASSWORD: i32 = 6;
 const LIMITS: [u64; 6] = [0, 1, 100, 511, 1000, 1500];
 
 /// The errors that a call may end with.
-fn errors(call: &str) -> &'static [&'static str] {
-    match call {
+fn errors(moment: &Moment) -> &'static [&'static str] {
+    match moment.call.as_str() {
+        _ if !moment.is_change() => &["EIO"],
         "write" | "pwrite64" | "openat" | "mkdir" | "rename" | "renameat" | "renameat2" | "linkat" => &["EIO", "ENOSPC"],
         "exit_group" => &[],
         _ => &["EIO"],
@@ -47,13 +48,14 @@ struct Work<'a> {
 
 impl Work<'_> {
     /// After a run that was disturbed: what it said, and that the same command ends the work.
-    fn is_whole_after(&self, ran: &Ran, what: &str) -> i32 {
+    fn is_whole_after(&self, ran: &Ran, can_speak: bool, what: &str) -> i32 {
         let code = ran.0.status.code().unwrap_or_else(|| panic!("{what}: {}\n{}", ran.0.status, ran.stderr()));
         let said = ran.stderr();
         assert!(code == 0 || CODES.contains(&code), "{what}: exit {code}\n{said}");
         assert!(!said.contains("panicked"), "{what}: {said}");
         if code != 0 {
-            assert!(said.lines().any(|line| line.starts_with("error: ")), "{what}: {said}");
+            let speaks = said.lines().any(|line| line.starts_with("keykit: error: "));
+            assert!(speaks || !can_speak, "{what}: {said}");
             let again = self.desk.run(self.command);
             let after = again.0.status.code().unwrap_or(-1);
             assert!(after == 0 || self.done.contains(&after), "{what}: {code}, then {after}\n{said}\n{}", again.stderr());
@@ -71,7 +73,7 @@ impl Work<'_> {
         let mut codes = BTreeMap::<i32, usize>::new();
         let faults: Vec<(&Moment, &str, bool)> = calls
             .iter()
-            .flat_map(|moment| errors(&moment.call).iter().map(move |error| (moment, *error)))
+            .flat_map(|moment| errors(moment).iter().map(move |error| (moment, *error)))
             .flat_map(|(moment, error)| [false, true].map(|for_ever| (moment, error, for_ever)))
             .collect();
         let all = faults.len();
@@ -79,7 +81,9 @@ impl Work<'_> {
             let what = format!("{}: {error} for ever {for_ever} at {}", self.name, moment.name());
             start.put_back();
             let ran = failing_at(self.desk, moment, error, for_ever, &arguments);
-            *codes.entry(self.is_whole_after(&ran, &what)).or_default() += 1;
+            // Where no write succeeds any more, none of words does.
+            let can_speak = !(for_ever && moment.call == "write");
+            *codes.entry(self.is_whole_after(&ran, can_speak, &what)).or_default() += 1;
             // A temporary file stays only where it could not be removed.
             let left = Saved::of(&self.folders);
             let left = left.files().find(|(path, _)| path.to_string_lossy().contains(".keykit-"));
@@ -92,7 +96,7 @@ impl Work<'_> {
             start.put_back();
             let script = format!("trap '' XFSZ; exec prlimit --fsize={limit} {} {}", env!("CARGO_BIN_EXE_keykit"), self.command);
             let ran = self.desk.finish(Command::new("sh").arg("-c").arg(script));
-            short += usize::from(self.is_whole_after(&ran, &what) != 0);
+            short += usize::from(self.is_whole_after(&ran, true, &what) != 0);
         }
         start.put_back();
         let met: usize = codes.values().sum();
@@ -252,7 +256,9 @@ fn a_migration_into_a_token() {
                 desk.run(&command.replace("contoso.xml", "fabrikam.xml")).exits(0);
             }
             let whole = |what: &str| {
-                assert_eq!(bench.pkcs11_tool("target").matches("Private Key Object").count(), keys, "{what}");
+                // SoftHSM may keep an object that it could not finish; it has no identity, and is no key.
+                let listed = bench.pkcs11_tool("target");
+                assert_eq!(listed.lines().filter(|line| line.trim().starts_with("ID:")).count(), keys, "{what}: {listed}");
                 desk.run("licence open contoso.pfile --tenant tenant --pin-source file:pin").exits(0);
             };
             Work { name, desk, folders: folders.clone(), command: &command, done: &[], whole: &whole }.is_disturbed(6);

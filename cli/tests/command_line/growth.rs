@@ -41,10 +41,14 @@ fn prepare(desk: &Desk, domains: usize, templates: usize, store: Option<&str>) {
         let mut cluster = SampleCluster::around(&store, &public, "contoso").unwrap();
         cluster.offer_templates(&store, &ids).unwrap();
         let key = store.as_export_plaintext().unwrap().export_plaintext_danger(&public.id()).unwrap();
-        let domain = cluster.domain(Some(key), KeyDerivation::Sha256).unwrap().seal(&Password::new(PASSWORD.into())).unwrap();
+        let domain = cluster.domain(Some(key), KeyDerivation::Sha256).unwrap().seal(&Password::new(format!("{PASSWORD}{number}"))).unwrap();
         desk.write(&format!("domain-{number}.xml"), domain);
+        desk.write(&format!("password-{number}"), format!("{PASSWORD}{number}\n"));
+        desk.make_private(&format!("password-{number}"));
         let active = if number == 0 { "active = true\n" } else { "" };
-        entries.push_str(&format!("[[forest.cluster.domain]]\nfile = \"domain-{number}.xml\"\npassword-source = \"file:password\"\n{active}\n"));
+        entries.push_str(&format!(
+            "[[forest.cluster.domain]]\nfile = \"domain-{number}.xml\"\npassword-source = \"file:password-{number}\"\n{active}\n"
+        ));
     }
     let own = "[[forest.cluster.domain]]\nfile = \"contoso.xml\"\npassword-source = \"file:password\"\nactive = true\n";
     let mut migration = strip_approvals(SMALL).replace(own, &entries).replace("domains-in-console = 1", &format!("domains-in-console = {domains}"));

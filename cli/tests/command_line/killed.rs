@@ -8,7 +8,7 @@ use std::fs;
 
 use crate::support::{Desk, contoso, fabrikam, woodgrove};
 use crate::tokens::on_tokens;
-use crate::traced::{can_trace, killed_at};
+pub(crate) use crate::traced::{can_trace, killed_at};
 
 /// The calls by which the program makes an effect last, or takes one back.
 pub(crate) const EFFECTS: [&str; 6] = ["mkdir", "fsync", "renameat", "renameat2", "unlink", "ftruncate"];

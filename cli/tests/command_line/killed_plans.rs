@@ -25,7 +25,7 @@ const BEFORE: [(usize, usize); 2] = [(2, 5), (4, 5)];
 fn goes_on_and_holds(scene: &Scene<'_>, what: &str, again: bool) {
     scene.always(what);
     let (is_begun, is_over) = scene.standing();
-    scene.desk.run(&format!("{} plan.json", scene.goes_on())).exits(0);
+    scene.goes_on_to_the_end(what);
     scene.holds(what, is_begun && !is_over);
     if again {
         scene.is_done_for_good(what);

@@ -61,7 +61,7 @@ impl Moment {
 
 impl Moment {
     /// Whether it changes something, and does not only read.
-    fn is_change(&self) -> bool {
+    pub(crate) fn is_change(&self) -> bool {
         !READS.contains(&self.call.as_str()) && (self.call != "openat" || self.about.contains("O_CREAT"))
     }
 
@@ -74,6 +74,8 @@ impl Moment {
             "read" | "pread64" | "write" | "pwrite64" | "fsync" | "fdatasync" | "ftruncate" | "fchmod" => {
                 descriptor().is_some_and(|path| path.starts_with('/') && is_meant(path))
             }
+            // Names that count from another folder than ours are none of ours: `/proc`.
+            _ if !self.about.starts_with(['"', 'A']) => false,
             _ => self.about.split('"').nth(1).is_some_and(is_meant),
         }
     }
@@ -105,7 +107,8 @@ pub(crate) fn every_moment(desk: &Desk, folders: &[PathBuf], arguments: &[&str])
     for line in text.lines() {
         let Some((thread, rest)) = line.split_once(' ') else { continue };
         let rest = rest.trim_start();
-        let Some((call, about)) = rest.split_once('(').filter(|(call, _)| call.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')) else {
+        let Some((call, about)) = rest.split_once('(').filter(|(call, _)| call.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
+        else {
             continue;
         };
         let moment = Moment { call: call.to_owned(), number: 0, about: about.to_owned() };
