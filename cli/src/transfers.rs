@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use keykit::durable::{self, Access, Existing};
 use keykit::key::RsaSecretKey;
 use keykit::migration::SourceDomain;
+use keykit::migration::file::MigrationFile;
+use keykit::migration::plan::Plan;
 use keykit::store::{ImportPlaintext as _, KeyRecord, KeyRequest, KeyStore, Transferability};
 use keykit::tpd::TrustedPublishingDomain;
 use keykit::transfer::{ConfirmedKey, Envelope, Finding, LintReport, OfferedKey, Package, Severity, TransferProfile};
@@ -46,6 +48,43 @@ pub(crate) fn confirmed_kek(file: &Path, kid: Option<&str>, fingerprint: Option<
     offered.confirm(fingerprint, profile, Timestamp::now())
 }
 
+/// What a plan says of a key encryption key.
+#[derive(Debug)]
+pub(crate) struct PlannedKek {
+    /// Its fingerprint, as its owner read it out when the plan was made.
+    pub(crate) fingerprint: String,
+    /// Its identifier at its provider.
+    pub(crate) kid: Option<String>,
+}
+
+/// The key encryption key of a plan, or of a migration file.
+pub(crate) fn planned_kek(plan: &Path, profile: &TransferProfile) -> Result<PlannedKek> {
+    let bytes = durable::read(plan, LIMIT, "plan")?;
+    let (planned, fingerprint, kid) = if bytes.trim_ascii_start().starts_with(b"{") {
+        let transfer = Plan::parse(&bytes).map_err(|error| error.in_file(plan))?.tenant.transfer.ok_or_else(|| names_no_kek(plan))?;
+        (transfer.profile, transfer.fingerprint, transfer.kid)
+    } else {
+        let text = std::str::from_utf8(&bytes).map_err(|_| Error::malformed("migration file", "not UTF-8 text").in_file(plan))?;
+        let tenant = MigrationFile::parse(text).map_err(|error| error.in_file(plan))?.tenant;
+        let (Some(planned), Some(fingerprint)) = (tenant.transfer_profile, tenant.key_encryption_key_fingerprint) else {
+            return Err(names_no_kek(plan));
+        };
+        (planned.value.to_string(), fingerprint.value.to_string(), tenant.key_encryption_key_id.map(|kid| kid.value.to_string()))
+    };
+    if planned != profile.name {
+        return Err(Error::refused_by_policy(
+            format!("the plan is for the profile {planned}; this is {} [plan-profile]", profile.name),
+            "take the profile of the plan, or make a new plan and have it approved",
+        ));
+    }
+    Ok(PlannedKek { fingerprint, kid })
+}
+
+fn names_no_kek(plan: &Path) -> Error {
+    Error::usage(format!("{} names no key encryption key with its fingerprint", plan.display()))
+        .with_hint("`transfer-profile` and `key-encryption-key-fingerprint` stand in the migration file's [tenant]; or give --kek-fingerprint")
+}
+
 /// Opens the store of the key that is to be wrapped.
 pub(crate) fn open_source(source: &TransferSource) -> Result<(Box<dyn KeyStore>, KeyRecord)> {
     if let Some(rest) = source.source.strip_prefix("file:") {
@@ -53,8 +92,14 @@ pub(crate) fn open_source(source: &TransferSource) -> Result<(Box<dyn KeyStore>,
         let start = source.key.as_deref().unwrap_or(start);
         let store = FolderStore::open(Path::new(folder), &secrets::of_keyring(&source.keyring)?, stores::scrypt_cost()?)?;
         let record = stores::key_by_start(&store, start)?;
-        if record.attributes.extractable == Some(false) {
-            say("the key was stored in its folder to stay there; it leaves wrapped, by the password of the folder");
+        if record.attributes.extractable == Some(false) || record.attributes.wrap_with_trusted == Some(true) {
+            if !source.danger_wrap_key_that_must_stay {
+                return Err(Error::refused_by_policy(
+                    format!("the key {} was stored in {folder} to stay there [key-must-stay]", record.id().short()),
+                    "leave it where it is; or say --danger-wrap-key-that-must-stay, if the policy allows that: the folder's password opens it in any case",
+                ));
+            }
+            warn("the key was stored in its folder to stay there; it leaves wrapped, since that was asked for");
         }
         // Whoever opens a folder can read its keys: it is wrapped like the key of an exported domain.
         let key = store.as_export_plaintext()?.export_plaintext_danger(&record.id())?;

@@ -21,6 +21,8 @@ mod checks;
 mod content;
 #[path = "command_line/domains.rs"]
 mod domains;
+#[path = "command_line/examples.rs"]
+mod examples;
 #[path = "command_line/faulty_disk.rs"]
 mod faulty_disk;
 #[path = "command_line/faulty_tokens.rs"]

@@ -4,6 +4,8 @@ use std::thread;
 
 use keykit::Error;
 use keykit::key::{Digest, EncryptionScheme, Hash, KeyId, RsaSecretKey};
+use keykit::secret::SecretBytes;
+use keykit::store::protection::Protection;
 use keykit::store::{ExportPlaintext as _, Generate as _, ImportPlaintext as _, KeyRecord, KeyRequest, KeyStore, Transferability, WrapPolicy};
 use keykit::transfer::{unwrap_rsa_aes, wrap_rsa_aes};
 use keykit_hsm_backends::memory::MemoryStore;
@@ -29,7 +31,7 @@ const CASES: [(&str, Case); 17] = [
     ("a batch of decryptions is its single ones, in order", batch_of_decryptions),
     ("an empty batch has no results", empty_batches),
     ("signatures verify for every hash that is taken", every_hash),
-    ("several threads sign at once", several_threads),
+    ("several threads sign and decrypt at once", several_threads),
     ("a key that is not there is not found", missing_key),
     ("keys are listed once, in a stable order", listing),
     ("the same key twice is one key", idempotent_load),
@@ -168,13 +170,25 @@ fn several_threads(bench: &Bench<'_>) -> Result<(), Outcome> {
     let key = bench.load_one()?;
     let (id, store) = (key.id(), bench.store);
     let expected = store.sign(&id, &digests())?;
+    let scheme = EncryptionScheme::oaep(Hash::Sha1);
+    let sealed = (0..25_u8).map(|number| bench.one.public().encrypt(&scheme, &[number; 16])).collect::<keykit::Result<Vec<_>>>()?;
+    let sealed: Vec<&[u8]> = sealed.iter().map(Vec::as_slice).collect();
+    // Each thread does both, half of them in the other order, so that the two kinds of work meet.
+    let work = &|sign_first: bool| {
+        let first = if sign_first { Some(store.sign(&id, &digests())?) } else { None };
+        let opened = store.decrypt(&id, &scheme, &sealed)?;
+        let signatures = first.map_or_else(|| store.sign(&id, &digests()), Ok)?;
+        Ok::<_, Error>((signatures, opened))
+    };
     let results: Vec<_> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..4).map(|_| scope.spawn(move || store.sign(&id, &digests()))).collect();
+        let threads: Vec<_> = (0..4).map(|number| scope.spawn(move || work(number % 2 == 0))).collect();
         threads.into_iter().map(thread::ScopedJoinHandle::join).collect()
     });
     for result in results {
-        let signatures = result.map_err(|_| Outcome::Failed("a thread panicked".into()))??;
+        let (signatures, opened) = result.map_err(|_| Outcome::Failed("a thread panicked".into()))??;
         ensure(signatures == expected, "the signatures differ")?;
+        let opened: Vec<&[u8]> = opened.iter().flatten().map(SecretBytes::expose).collect();
+        ensure(opened.len() == 25 && opened.iter().zip(0..25_u8).all(|(plaintext, number)| *plaintext == [number; 16]), "a plaintext differs")?;
     }
     Ok(())
 }
@@ -233,6 +247,9 @@ fn attributes(bench: &Bench<'_>) -> Result<(), Outcome> {
     ensure(record.attributes.label == request.label, "the label is another")?;
     ensure(record.attributes.local_id == "ab01", "the local id is another")?;
     ensure(record.attributes.extractable != Some(true), "a key that may not leave is extractable")?;
+    // A store in software says truly that its keys are not.
+    let in_software = record.protection.protection == Protection::Software;
+    ensure(record.attributes.sensitive == Some(true) || in_software, "it does not say that the key is sensitive")?;
     ensure(record.attributes.can_sign != Some(false) && record.attributes.can_decrypt != Some(false), "it cannot sign or decrypt")
 }
 

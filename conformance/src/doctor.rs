@@ -6,6 +6,7 @@
 mod comparison;
 mod measure;
 mod profiles;
+mod protection;
 mod routes;
 mod text;
 
@@ -17,7 +18,8 @@ use serde::{Deserialize, Serialize};
 
 pub use measure::{examine_software, examine_token};
 pub use profiles::{Served, ServedProfile};
-pub use routes::Route;
+pub use protection::examine_keys;
+pub use routes::{Direction, Route, Way};
 pub use text::table;
 
 /// The schema of the file.
@@ -62,6 +64,28 @@ pub struct Instance {
     pub label: String,
     /// Its serial number.
     pub serial: String,
+    /// The keys that live in a token, with the verdict on what protects each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<ProtectedKey>,
+}
+
+/// A key, and what protects it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProtectedKey {
+    /// Its identity.
+    pub key_id: String,
+    /// Its label.
+    pub label: String,
+    /// Size of the modulus in bits.
+    pub modulus_bits: usize,
+    /// The verdict: `module`, `operator card set …`, `softcard …`, `unknown`, `in conflict`.
+    pub protection: String,
+    /// Whether a migration of the key to the cloud takes that verdict (rule 29).
+    pub accepted: bool,
+    /// What that means.
+    pub sentence: String,
+    /// What the verdict rests on: where from, and what it says. What is not bound to this very key does not count, and says so.
+    pub evidence: Vec<String>,
 }
 
 /// What kind of store it is.
@@ -132,7 +156,7 @@ impl Doctor {
         Self {
             schema: SCHEMA.to_owned(),
             keykit: env!("CARGO_PKG_VERSION").to_owned(),
-            instance: Instance { uri: identity.uri.clone(), label: identity.label.clone(), serial: identity.serial.clone() },
+            instance: Instance { uri: identity.uri.clone(), label: identity.label.clone(), serial: identity.serial.clone(), keys: Vec::new() },
             store: Kind { manufacturer: identity.manufacturer.clone(), model: identity.model.clone(), firmware: identity.firmware.clone() },
             says: BTreeMap::new(),
             mechanisms: Vec::new(),
@@ -158,7 +182,7 @@ impl Doctor {
     #[must_use]
     pub fn without_instance(mut self) -> Self {
         let none = || "left out".to_owned();
-        self.instance = Instance { uri: none(), label: none(), serial: none() };
+        self.instance = Instance { uri: none(), label: none(), serial: none(), keys: Vec::new() };
         self
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::{Change, Direction, direction};
 use crate::report::Report;
+use crate::vectors;
 
 /// The schema of the file.
 pub const SCHEMA: &str = "keykit/store-conformance/1";
@@ -21,6 +22,12 @@ pub struct Document {
     pub schema: String,
     /// Version of the program that ran the suites.
     pub keykit: String,
+    /// When they ran (RFC 3339), if whoever wrote the result said so. Not compared.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub date: String,
+    /// Which published vectors ran, with their versions. Not compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vectors: Vec<String>,
     /// Whether every suite that was asked for ran and failed nowhere.
     pub passed: bool,
     /// What was tested.
@@ -118,8 +125,11 @@ pub struct SuiteResult {
     pub suite: String,
     /// What was tested, in words.
     pub title: String,
-    /// Whether something passed and nothing failed.
+    /// Whether something passed, or there was nothing to try, and nothing failed.
     pub passed: bool,
+    /// Whether the store offers nothing that the suite could try.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub absent: bool,
     /// Counts.
     pub counts: Counts,
     /// Cases that failed, with what was wrong.
@@ -161,6 +171,7 @@ impl Document {
                 suite: report.name.to_owned(),
                 title: report.suite.clone(),
                 passed: report.is_success(),
+                absent: report.absent,
                 counts: Counts::of(report),
                 failures: report.failed.iter().map(|(case, problem)| Failure { case: case.clone(), problem: problem.clone() }).collect(),
                 deviations: report
@@ -174,6 +185,8 @@ impl Document {
         Self {
             schema: SCHEMA.to_owned(),
             keykit: env!("CARGO_PKG_VERSION").to_owned(),
+            date: String::new(),
+            vectors: vectors::SOURCES.map(str::to_owned).to_vec(),
             passed: !suites.is_empty() && suites.iter().all(|suite| suite.passed),
             store: Tested::new(identity, keys_lived_in),
             max_modulus_bits,
@@ -228,6 +241,12 @@ impl Document {
 }
 
 impl SuiteResult {
+    /// Whether nothing was tried though something should have been.
+    #[must_use]
+    pub fn ran_nothing(&self) -> bool {
+        self.counts.ran == 0 && !self.absent
+    }
+
     /// `same_cases` is false if the two runs did not see the same cases: then fewer that pass are no worse.
     fn compare(&self, before: &Self, same_cases: bool, changes: &mut Vec<Change>) {
         let name = |what: &str| format!("{}: {what}", self.suite);

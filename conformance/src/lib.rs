@@ -15,7 +15,7 @@
 //!
 //! | module | what it knows |
 //! |---|---|
-//! | `wycheproof`, `contract`, `attributes` | the suites |
+//! | `wycheproof`, `nist`, `contract`, `attributes` | the suites |
 //! | `loader` | how a given key comes into a store |
 //! | `report`, `document`, `render` | counts, the result file `keykit/store-conformance/1`, its forms for people and programs |
 //! | `doctor` | what a store says and what it does, `keykit/store-doctor/1` |
@@ -28,6 +28,7 @@ pub mod contract;
 pub mod doctor;
 pub mod document;
 pub mod loader;
+pub mod nist;
 pub mod render;
 pub mod report;
 mod vectors;
@@ -79,16 +80,36 @@ pub enum Suite {
     Attributes,
     /// RSASSA-PKCS1-v1_5 verification by this program.
     Verify,
+    /// RSASSA-PSS verification: a token's, or that of this program.
+    PssVerify,
+    /// AES-CBC with PKCS#5 padding: a token's, or that of this program.
+    Cbc,
     /// AES key wrap (RFC 3394): a token's, or that of this program.
     KeyWrap,
     /// AES key wrap with padding (RFC 5649): a token's, or that of this program.
     KeyWrapWithPadding,
+    /// AES key wrap with the vectors of NIST.
+    NistKeyWrap,
+    /// AES key wrap with padding with the vectors of NIST.
+    NistKeyWrapWithPadding,
 }
 
 impl Suite {
     /// Every suite, in the order in which they run.
-    pub const ALL: [Self; 8] =
-        [Self::Sign, Self::Oaep, Self::Pkcs1Decrypt, Self::Contract, Self::Attributes, Self::Verify, Self::KeyWrap, Self::KeyWrapWithPadding];
+    pub const ALL: [Self; 12] = [
+        Self::Sign,
+        Self::Oaep,
+        Self::Pkcs1Decrypt,
+        Self::Contract,
+        Self::Attributes,
+        Self::Verify,
+        Self::PssVerify,
+        Self::Cbc,
+        Self::KeyWrap,
+        Self::KeyWrapWithPadding,
+        Self::NistKeyWrap,
+        Self::NistKeyWrapWithPadding,
+    ];
 
     /// The name.
     #[must_use]
@@ -100,8 +121,35 @@ impl Suite {
             Self::Contract => "contract",
             Self::Attributes => "attributes",
             Self::Verify => "verify",
+            Self::PssVerify => "pss-verify",
+            Self::Cbc => "cbc",
             Self::KeyWrap => "kw",
             Self::KeyWrapWithPadding => "kwp",
+            Self::NistKeyWrap => "nist-kw",
+            Self::NistKeyWrapWithPadding => "nist-kwp",
+        }
+    }
+
+    /// What it shows, for people who do not know the words of cryptography.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Sign => "The store signs as everybody else does: for published examples it gives exactly the published signature.",
+            Self::Oaep => "The store opens what was sealed to its keys in the newer way, and refuses what was tampered with or is not for it.",
+            Self::Pkcs1Decrypt => "The same for the older way of sealing, which protected documents of the years before 2013 have.",
+            Self::Contract => {
+                "The store does what the migration relies on: keys are found again, nothing is mixed up, several requests at once are answered rightly, and what was refused leaves nothing behind."
+            }
+            Self::Attributes => {
+                "Keys that must not leave do not leave, their protection cannot be weakened, and keys in damaged wrapping are refused."
+            }
+            Self::Verify => "Forged and damaged signatures are told from good ones, by this program.",
+            Self::PssVerify => "The same for a newer kind of signature, which the migration itself does not use.",
+            Self::Cbc => "The encryption of files that protected documents use is done right, and damaged ones are refused.",
+            Self::KeyWrap => "Keys are wrapped for transport as the standard says, in its simple form, and damaged ones are refused.",
+            Self::KeyWrapWithPadding => "The same for the form of the standard that carries private keys to a cloud.",
+            Self::NistKeyWrap => "The simple form again, with the examples by which the American standards office validates products.",
+            Self::NistKeyWrapWithPadding => "The form for private keys again, with those examples.",
         }
     }
 
@@ -120,10 +168,18 @@ impl Suite {
             (Self::Contract, _) => contract::run(store, loader, options),
             (Self::Attributes, _) => attributes::run(subject, options),
             (Self::Verify, _) => wycheproof::verification(),
+            (Self::PssVerify, None) => wycheproof::pss_verification(),
+            (Self::PssVerify, Some(token)) => wycheproof::token_pss_verification(token),
+            (Self::Cbc, None) => wycheproof::cbc(),
+            (Self::Cbc, Some(token)) => wycheproof::token_cbc(token),
             (Self::KeyWrap, None) => wycheproof::key_wrap(),
             (Self::KeyWrap, Some(token)) => wycheproof::token_key_wrap(token),
             (Self::KeyWrapWithPadding, None) => wycheproof::key_wrap_with_padding(),
             (Self::KeyWrapWithPadding, Some(token)) => wycheproof::token_key_wrap_with_padding(token),
+            (Self::NistKeyWrap, None) => nist::key_wrap(),
+            (Self::NistKeyWrap, Some(token)) => nist::token_key_wrap(token),
+            (Self::NistKeyWrapWithPadding, None) => nist::key_wrap_with_padding(),
+            (Self::NistKeyWrapWithPadding, Some(token)) => nist::token_key_wrap_with_padding(token),
         }
     }
 }

@@ -24,7 +24,7 @@ fn verdict(document: &crate::document::Document) -> String {
     if document.passed {
         format!("{store} did what it must in {} of {} cases.{named}{skipped}", totals.passed, totals.ran)
     } else {
-        let empty = document.suites.iter().filter(|suite| suite.counts.ran == 0).count();
+        let empty = document.suites.iter().filter(|suite| suite.ran_nothing()).count();
         let empty = if empty == 0 { String::new() } else { format!(" {empty} suite(s) could not try a single case.") };
         format!("{store} did NOT pass: {} of {} cases failed.{empty}{named}{skipped}", totals.failed, totals.ran)
     }

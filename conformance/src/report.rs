@@ -43,6 +43,8 @@ pub struct Report {
     pub skipped: BTreeMap<String, usize>,
     /// Every case with its outcome, in order.
     pub cases: Vec<(String, Outcome)>,
+    /// Whether the store says that it has nothing that the suite could try, which is no failure.
+    pub absent: bool,
 }
 
 impl Report {
@@ -62,6 +64,18 @@ impl Report {
             Outcome::Skipped(reason) => *self.skipped.entry(reason.clone()).or_default() += 1,
         }
         self.cases.push((case, outcome));
+    }
+
+    /// Counts the whole suite as one case that was left out, since the store does not offer what it tests.
+    pub fn record_absent(&mut self, reason: impl Into<String>) {
+        self.absent = true;
+        self.record("the mechanism", Outcome::Skipped(reason.into()));
+    }
+
+    /// Whether nothing was tried though something should have been.
+    #[must_use]
+    pub fn ran_nothing(&self) -> bool {
+        self.ran() == 0 && !self.absent
     }
 
     /// Cases that were tried.
@@ -88,10 +102,11 @@ impl Report {
         self.cases.len()
     }
 
-    /// Whether something passed and nothing failed. Known deviations are no failures: they are counted and shown.
+    /// Whether something passed, or the store offers nothing to try, and nothing failed. Known deviations are no failures: they are
+    /// counted and shown.
     #[must_use]
     pub fn is_success(&self) -> bool {
-        self.passed > 0 && self.failed.is_empty()
+        (self.passed > 0 || self.absent) && self.failed.is_empty()
     }
 }
 
@@ -114,7 +129,7 @@ pub fn table(reports: &[Report]) -> String {
         for (case, problem) in report.failed.iter().take(20) {
             writeln!(text, "FAILED  {}, {case}: {problem}", report.suite).unwrap_or_default();
         }
-        if report.ran() == 0 {
+        if report.ran_nothing() {
             writeln!(text, "FAILED  {}: nothing ran", report.suite).unwrap_or_default();
         }
     }
@@ -137,6 +152,11 @@ mod tests {
         assert!(report.is_success() && report.ran() == 2 && table(&[report.clone()]).contains("deviated    1  empty: odd"));
         report.record("3", Outcome::Failed("broken".into()));
         assert!(!report.is_success());
+        let mut absent = Report::new("absent");
+        absent.record_absent("the token has none");
+        assert!(absent.is_success() && absent.skipped_count() == 1 && !table(&[absent.clone()]).contains("FAILED"));
+        absent.record("x", Outcome::Failed("broken".into()));
+        assert!(!absent.is_success());
         let text = table(&[report]);
         assert!(text.contains("skipped     1  empty: why") && text.contains("FAILED  empty, 3: broken"), "{text}");
     }

@@ -15,6 +15,7 @@
 //! A key in the clear is never given to a token (no C_CreateObject of private keys): a key from software goes in by
 //! [`keykit::transfer::wrap_rsa_aes`] and [`keykit::store::TransportKey::unwrap_in`].
 
+mod contents;
 mod decrypt;
 mod error;
 mod examine;
@@ -33,6 +34,7 @@ mod sys;
 mod token;
 mod unwrap;
 mod uri;
+mod verification;
 mod wrap;
 
 pub use examine::{Examination, Measurement, ModuleDescription, SlotFacts, Verdict};

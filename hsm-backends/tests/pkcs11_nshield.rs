@@ -6,9 +6,9 @@ use keykit::Error;
 use keykit::key::{EncryptionScheme, Hash};
 use keykit::secret::Password;
 use keykit::store::protection::Protection;
-use keykit::store::{KeyRequest, KeyStore, Transferability, WrapPolicy};
+use keykit::store::{KeyRequest, KeyStore, Transferability, WrapPolicy, WrapRoute};
 use keykit::transfer::{unwrap_rsa_aes, wrap_rsa_aes};
-use keykit_conformance::{Options, Wrapped, contract};
+use keykit_conformance::{Options, Subject, Suite, Wrapped, contract, report, run};
 use keykit_hsm_backends::memory::MemoryStore;
 use keykit_hsm_backends::pkcs11::{Pkcs11Options, Pkcs11Store, Pkcs11Uri, tokens};
 use keykit_hsm_backends::protection::nshield::{Evidence, KeyIdentifiers};
@@ -137,5 +137,65 @@ fn the_accelerator_keeps_the_contract_of_stores() {
         let store = open(&modules.shim, "accelerator", None).unwrap();
         let report = contract::run(&store, &Wrapped::default(), &Options { max_modulus_bits: 2048, contract_modulus_bits: 2048 });
         assert!(report.is_success(), "{report:?}");
+    });
+}
+
+/// CKM_RSA_AES_KEY_WRAP, which neither token of the tests has, as a module may offer it: right, with zeros behind the key, and for
+/// secrets only. It is used where it is right, and two steps where it is not.
+#[test]
+fn one_call_wraps_where_it_is_right() {
+    let labels = ["rsa-aes right", "rsa-aes padding", "rsa-aes secrets only"];
+    keykit_tests::nshield::on_nshield("one_call_wraps_where_it_is_right", &labels, |modules| {
+        let receiver = MemoryStore::new();
+        let kek = receiver.as_generate().unwrap().generate(2048, &wrappable()).unwrap().public;
+        let policy = |oaep_hash| WrapPolicy { oaep_hash, allow_host_visible_ephemeral_key: false };
+        for (label, route, right) in [
+            ("rsa-aes right", WrapRoute::RsaAesKeyWrap, true),
+            ("rsa-aes padding", WrapRoute::OaepAndKeyWrapWithPadding, false),
+            ("rsa-aes secrets only", WrapRoute::OaepAndKeyWrapWithPadding, false),
+        ] {
+            let store = open(&modules.shim, label, Some(PIN)).unwrap();
+            assert!(store.mechanisms().unwrap().iter().any(|mechanism| mechanism.name == "CKM_RSA_AES_KEY_WRAP"));
+            // SoftHSM adds zeros to seven keys of eight: several keys show it.
+            for number in 0..6 {
+                let key = store.as_generate().unwrap().generate(2048, &KeyRequest { label: number.to_string(), ..wrappable() }).unwrap();
+                let outcome = store.as_wrap_out().unwrap().wrap_out(&key.id(), &kek, &policy(Hash::Sha1)).unwrap();
+                assert_eq!(outcome.route, route, "{label}");
+                assert_eq!(outcome.warnings.is_empty(), right, "{label}: {:?}", outcome.warnings);
+                let opens =
+                    |sealed: &[u8]| receiver.decrypt(&kek.id(), &EncryptionScheme::oaep(Hash::Sha1), &[sealed])?.remove(0).map_err(|_| Error::Crypto);
+                let (secret, zeros) = unwrap_rsa_aes(&outcome.blob, kek.modulus_bytes(), opens).unwrap();
+                assert_eq!(*secret.public(), key.public);
+                assert!(!right || zeros == 0, "{label}: {zeros}");
+                // SoftHSM seals with SHA-1 only, in one call as in two.
+                let other_hash = store.as_wrap_out().unwrap().wrap_out(&key.id(), &kek, &policy(Hash::Sha256));
+                assert_eq!(other_hash.unwrap_err().code(), "unsupported");
+                let stays = store.as_generate().unwrap().generate(2048, &KeyRequest::labelled(format!("stays {number}"))).unwrap();
+                let refused = store.as_wrap_out().unwrap().wrap_out(&stays.id(), &kek, &policy(Hash::Sha1)).unwrap_err();
+                assert_eq!(refused.code(), "refused");
+                if !right {
+                    break;
+                }
+            }
+        }
+    });
+}
+
+/// The suites that are about the store, on an accelerator without a login and on a card set.
+#[test]
+fn nshield_tokens_pass_the_suites() {
+    on_nshield("nshield_tokens_pass_the_suites", |modules| {
+        for (token, pin) in [("accelerator", None), ("PKCS11OCS", Some(PIN))] {
+            let store = open(&modules.shim, token, pin).unwrap();
+            let subject = Subject { store: &store, loader: &Wrapped::default(), token: Some(&store) };
+            let options = Options { max_modulus_bits: 2048, contract_modulus_bits: 2048 };
+            let suites = [Suite::Sign, Suite::Pkcs1Decrypt, Suite::Contract, Suite::Attributes];
+            let reports = run(&subject, &suites, &options, &mut |_| {});
+            assert!(reports.iter().all(|report| report.is_success() && report.ran() > 10), "{token}: {}", report::table(&reports));
+            // What is known of SoftHSM excuses nothing of another maker's token.
+            let reports = run(&subject, &[Suite::KeyWrapWithPadding], &options, &mut |_| {});
+            assert!(!reports[0].is_success() && reports[0].failed.len() == 44, "{token}: {}", report::table(&reports));
+            assert!(store.keys().unwrap().is_empty());
+        }
     });
 }

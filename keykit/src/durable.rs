@@ -2,14 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::ops::Deref;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
+
+pub(crate) mod log_file;
+
+/// How often a waiting process looks again at a lock.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Who may read a file that is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +55,22 @@ impl FileLock {
             Ok(()) => Ok(Some(Self(file))),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// As [`Self::take`] of the file at `path`, which is made if it is not there; tries for as long as `patience`.
+    ///
+    /// # Errors
+    /// As [`Self::take`], and if the file can't be opened.
+    pub fn take_within(path: &Path, patience: Duration) -> io::Result<Option<Self>> {
+        let deadline = Instant::now().checked_add(patience);
+        loop {
+            let file = File::options().create(true).read(true).append(true).open(path)?;
+            match Self::take(file)? {
+                Some(lock) => return Ok(Some(lock)),
+                None if deadline.is_none_or(|deadline| Instant::now() < deadline) => thread::sleep(PAUSE),
+                None => return Ok(None),
+            }
         }
     }
 }
@@ -202,19 +225,6 @@ pub fn remove_temporary_files(folder: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Appends one line to a file, synced before this returns.
-///
-/// # Errors
-/// [`Error::Write`].
-pub fn append_line(path: &Path, line: &str) -> Result<()> {
-    let failed = |source| Error::Write { path: path.to_owned(), source };
-    let is_new = !path.exists();
-    let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
-    file.write_all(format!("{line}\n").as_bytes()).map_err(failed)?;
-    file.sync_all().map_err(failed)?;
-    if is_new { sync_folder(parent(path)) } else { Ok(()) }
 }
 
 /// Makes a folder (and those above it), with access for the owner only, and syncs its parent.

@@ -220,6 +220,22 @@ impl Error {
         }
     }
 
+    /// The code of the finding behind the error, where a check of a transfer made it: `kek-size`, `trailing-bytes`, …
+    ///
+    /// It stands in brackets at the end of what is said: `… [kek-size]`.
+    #[must_use]
+    pub fn finding(&self) -> Option<&str> {
+        let said = match self {
+            Self::Malformed(malformed) => &malformed.problem,
+            Self::Refused(refusal) => &refusal.problem,
+            Self::Negative { what, .. } | Self::NotFound { what, .. } | Self::Conflict { what, .. } | Self::Usage { what, .. } => what,
+            _ => return None,
+        };
+        let (_, code) = said.strip_suffix(']')?.rsplit_once(" [")?;
+        let word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        code.split('-').all(word).then_some(code)
+    }
+
     /// What to do about it, if there is something to say.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
@@ -282,5 +298,21 @@ impl std::error::Error for Error {
             Self::Read { source, .. } | Self::Write { source, .. } => Some(source),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_finding_is_at_the_end_in_brackets() {
+        assert_eq!(Error::refused_by_policy("too small [kek-size]", "x").finding(), Some("kek-size"));
+        assert_eq!(Error::malformed("file", "odd [utf-16]").in_file(Path::new("a [b]")).finding(), Some("utf-16"));
+        assert_eq!(Error::negative("another hash [oaep-hash]").finding(), Some("oaep-hash"));
+        for none in ["", "nothing", "[code] first", "a [Code]", "a []", "a [a b]", "a [a-]", "tight[code]"] {
+            assert_eq!(Error::negative(none).finding(), None, "{none}");
+        }
+        assert_eq!(Error::Crypto.finding(), None);
     }
 }

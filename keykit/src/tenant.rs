@@ -22,6 +22,7 @@ mod registry;
 mod rekey;
 mod template;
 mod templates;
+mod view;
 #[cfg(test)]
 mod tests;
 
@@ -31,7 +32,8 @@ pub use journal::{Entry, Journal, Moment};
 pub(crate) use keyring::MAX_TEMPLATES;
 pub use keyring::{KeyAddition, Recovery, TenantKeyring};
 pub use licensor::Licensor;
-pub use registry::{holder_elsewhere, refuse_second_tenant};
+pub use registry::{holder_elsewhere, refuse_second_tenant, sibling_tenants};
 pub use rekey::{NewKey, Rekeyed, TenantRekey};
-pub use template::{TemplateAddition, template_warnings};
-pub use templates::{Imported, TemplateChange, TemplateImport};
+pub use template::{TemplateAddition, template_warnings, terms};
+pub use templates::{Imported, TemplateChange, TemplateImport, versions_among};
+pub use view::TenantView;

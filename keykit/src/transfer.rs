@@ -15,7 +15,7 @@ mod rehearsal;
 
 pub use azure::AzureTransferFile;
 pub use finding::{Finding, Severity};
-pub use key_wrap::{KeyEncryptionKey, OpenedKey, open_blob, strip_token_padding, unwrap_rsa_aes, wrap_rsa_aes};
+pub use key_wrap::{KeyEncryptionKey, OpenedKey, open_blob, other_hash_error, strip_token_padding, unwrap_rsa_aes, wrap_rsa_aes};
 pub use layout::{KEY_ENCRYPTION_KEY_BITS, check_length, possible_sizes};
 pub use lint::{LintReport, ProfileVerdict, TransferKind};
 pub use offered_key::{ConfirmedKey, KeyForm, OfferedKey};

@@ -14,7 +14,7 @@ use keykit_tests::child::skip;
 use keykit_tests::transfers::{KID, KeyInMemory, OpenSsl, confirmed, kek, profile, profiles};
 
 fn options() -> PackageOptions {
-    PackageOptions { allow_host_visible_ephemeral_key: false, kid: None }
+    PackageOptions::default()
 }
 
 fn options_for(profile: &TransferProfile) -> PackageOptions {
@@ -161,6 +161,58 @@ fn a_tampered_byte_anywhere_and_a_blob_that_is_cut_are_refused() {
             assert!(["malformed", "crypto"].contains(&error.code()), "{length}: {error}");
         }
     }
+}
+
+/// Every byte, under the smallest key encryption key.
+#[test]
+fn every_single_byte_of_a_blob_is_guarded() {
+    let key = KeyInMemory::make(2048).unwrap();
+    let kek = kek(2048);
+    let store = MemoryStore::new();
+    store.as_import_plaintext().unwrap().import_plaintext(&kek.secret, &KeyRequest::labelled("kek")).unwrap();
+    let blob = wrap_rsa_aes(&key.secret, &kek.public, Hash::Sha1).unwrap();
+    let unwrap = |blob: &[u8]| store.unwrap_under(&kek.public.id(), Hash::Sha1, blob, None, &KeyRequest::labelled("arrived"));
+    for position in 0..blob.len() {
+        let mut tampered = blob.clone();
+        tampered[position] ^= 1 << (position % 8);
+        assert!(matches!(unwrap(&tampered), Err(Error::Crypto)), "{position}");
+    }
+    assert_eq!(store.keys().unwrap().len(), 1);
+    unwrap(&blob).unwrap();
+}
+
+/// Of a .byok file only the ciphertext is guarded by cryptography. The kid and the generator are words beside it: who changes them
+/// is not found out, and Azure tells by the kid which key to open the file with. Every other change breaks the file.
+#[test]
+fn every_single_byte_of_a_byok_file_is_guarded_but_the_kid_and_the_generator() {
+    let key = KeyInMemory::make(2048).unwrap();
+    let azure = profile("azure-key-vault");
+    let file = package(&key, 2048, &azure).bytes;
+    let blob = open_envelope(&file, &azure).unwrap();
+    let text = String::from_utf8(file.clone()).unwrap();
+    let span = |value: &str| {
+        let start = text.find(value).unwrap();
+        start..start + value.len()
+    };
+    let parsed = AzureTransferFile::parse(&file).unwrap();
+    let words = [span(&parsed.kid), span(&parsed.generator)];
+    let mut guarded = [0; 2];
+    for position in 0..file.len() {
+        let mut tampered = file.clone();
+        tampered[position] ^= 1;
+        let in_words = words.iter().any(|words| words.contains(&position));
+        match open_envelope(&tampered, &azure) {
+            Err(_) => guarded[0] += 1,
+            Ok(other) if other != blob => {
+                guarded[1] += 1;
+                if position % 16 == 0 {
+                    assert!(matches!(receive(&other, kek(2048), Hash::Sha1), Err(Error::Crypto)), "{position}");
+                }
+            }
+            Ok(_) => assert!(in_words, "byte {position} ({:?}) is changed and nothing tells", char::from(file[position])),
+        }
+    }
+    assert!(guarded[0] > 150 && guarded[1] > 1000, "{guarded:?}");
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn keys_with_token_objects() {
         let reports = run(&subject, &[Suite::Sign, Suite::Contract, Suite::Attributes], &options, &mut |_| {});
         assert_success(&reports);
         let ran: Vec<usize> = reports.iter().map(Report::ran).collect();
-        assert_eq!(ran, [104, 16, 54]);
+        assert_eq!(ran, [104, 16, 72]);
         assert!(store.keys().unwrap().is_empty());
     });
 }

@@ -136,7 +136,7 @@ mod tests {
 
     use super::*;
 
-    const FOLDERS: [&str; 7] = ["keys", "nshield", "tokens", "tpd", "transfer", "wycheproof", "xrml"];
+    const FOLDERS: [&str; 8] = ["keys", "nist", "nshield", "tokens", "tpd", "transfer", "wycheproof", "xrml"];
     const HOW: &str = "run the command in vectors/README.md that writes SHA256SUMS, and give the file its row in the table there";
 
     fn listed() -> BTreeMap<String, String> {

@@ -73,6 +73,9 @@ pub(crate) struct TransferSource {
     /// Allow an AES key that exists in this process for a moment, where the source token offers no other way
     #[arg(long)]
     pub(crate) allow_host_visible_ephemeral_key: bool,
+    /// DANGER: wrap a key of a folder (`file:DIR`) though it was stored to stay there
+    #[arg(long)]
+    pub(crate) danger_wrap_key_that_must_stay: bool,
 }
 
 /// `keykit byok wrap`
@@ -88,9 +91,15 @@ pub(crate) struct WrapArguments {
     /// SHA-256 of its SubjectPublicKeyInfo as its owner read it out, in hex or as PGP words
     #[arg(long, value_name = "SHA256")]
     pub(crate) kek_fingerprint: Option<String>,
+    /// Plan that names fingerprint, profile and identifier of the key encryption key; or its migration file
+    #[arg(long, value_name = "PLAN.json", value_hint = ValueHint::FilePath, conflicts_with_all = ["kek_fingerprint", "kid"])]
+    pub(crate) plan: Option<PathBuf>,
     /// Identifier of the key encryption key at its provider, if its file does not tell
     #[arg(long, value_name = "URL")]
     pub(crate) kid: Option<String>,
+    /// Pad the base64url of a .byok file with `=`, as some tools write it
+    #[arg(long)]
+    pub(crate) pad_b64: bool,
     /// Fill a name of the next command in: name=contoso-slc
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) fill: Vec<String>,

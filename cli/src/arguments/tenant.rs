@@ -17,6 +17,9 @@ pub(crate) enum TenantCommand {
         /// Import rules: 2016 makes the first key active, current leaves all archived
         #[arg(long, value_enum, default_value_t = EraArgument::Current)]
         era: EraArgument,
+        /// A migration file whose [approval] table says who must approve every plan that changes this tenant
+        #[arg(long, value_name = "MIGRATION.toml", value_hint = ValueHint::FilePath)]
+        custodians: Option<PathBuf>,
     },
     /// Show keys and templates
     Show {

@@ -7,18 +7,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use keykit::canonical;
-use keykit::ceremony::Approval;
+use keykit::ceremony::{Approval, ApprovalPolicy};
 use keykit::durable::{self, Access, Existing};
 use keykit::migration::apply::{AbortedStep, Opening, Run, RunLock, TenantWorld, read_journal};
-use keykit::migration::plan::Plan;
+use keykit::migration::plan::{Phase, Plan};
 use keykit::migration::verify::Check;
+use keykit::tenant::TenantView;
 use keykit::{Error, Result};
 use serde::Serialize;
 
 use super::environment::ProgramEnvironment;
 use super::recorder::{RecordedMachine, Recorder};
 use super::room::Room;
-use crate::arguments::{AbortArguments, ApplyArguments, VerifyArguments};
+use crate::arguments::{AbortArguments, ApplyArguments, PhaseArgument, VerifyArguments};
 use crate::exit;
 use crate::output::{Output, say, table};
 use crate::progress::Steps;
@@ -61,6 +62,15 @@ impl Place {
         let base = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new(".")).to_owned();
         let runs = base.join(&plan.tenant.folder).join(RUNS);
         Ok(Self { plan, base, runs })
+    }
+
+    /// The people who guard the tenant, if it is there and they are fixed.
+    fn custodians(&self) -> Result<Option<ApprovalPolicy>> {
+        match TenantView::open(&self.base.join(&self.plan.tenant.folder)) {
+            Ok(tenant) => Ok(tenant.custodians().cloned()),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn approvals(&self) -> PathBuf {
@@ -110,7 +120,7 @@ fn carry_out(arguments: &ApplyArguments, opening: Opening, output: Output) -> Re
         [] => place.kept_approvals(&hash)?,
         files => files.iter().map(|file| Approval::read(file)).collect::<Result<Vec<_>>>()?,
     };
-    let run = run.approve(&given, Timestamp::now())?;
+    let run = run.approve_in(place.custodians()?.as_ref(), &given, Timestamp::now())?;
     if opening == Opening::Resume && !place.runs.is_dir() {
         return Err(Error::NotFound {
             what: "there is no run of this plan to resume".into(),
@@ -137,7 +147,7 @@ fn carry_out(arguments: &ApplyArguments, opening: Opening, output: Output) -> Re
         || {
             recorder.approvals(&given)?;
             let environment = ProgramEnvironment { keyring: &arguments.keyring, base: &place.base };
-            let mut world = TenantWorld::new(&environment, &place.base);
+            let mut world = TenantWorld::new(&environment, &place.base).waiting(Duration::from_secs(arguments.wait));
             let mut machine = RecordedMachine(&recorder);
             let confirmed: BTreeSet<String> = arguments.confirm.iter().cloned().collect();
             if arguments.ceremony {
@@ -191,7 +201,7 @@ pub(super) fn abort(arguments: &AbortArguments, output: Output) -> Result<u8> {
     let journal = read_journal(&place.runs)?;
     let (undone, kept) = recorder.session("abort", &place.plan, &journal, || {
         let environment = ProgramEnvironment { keyring: &arguments.keyring, base: &place.base };
-        let mut world = TenantWorld::new(&environment, &place.base);
+        let mut world = TenantWorld::new(&environment, &place.base).waiting(Duration::from_secs(arguments.wait));
         let mut machine = RecordedMachine(&recorder);
         let run = run.open_to_abort(&mut machine, &place.runs)?.abort(&mut world, &arguments.reason)?;
         Ok((run.state().undone.clone(), run.state().kept.clone()))
@@ -204,12 +214,25 @@ pub(super) fn abort(arguments: &AbortArguments, output: Output) -> Result<u8> {
     Ok(exit::DONE)
 }
 
+impl From<PhaseArgument> for Phase {
+    fn from(argument: PhaseArgument) -> Self {
+        match argument {
+            PhaseArgument::Preparation => Self::Preparation,
+            PhaseArgument::Keys => Self::Keys,
+            PhaseArgument::Templates => Self::Templates,
+            PhaseArgument::Clients => Self::Clients,
+            PhaseArgument::Services => Self::Services,
+            PhaseArgument::End => Self::End,
+        }
+    }
+}
+
 /// Runs `keykit verify`.
 pub(super) fn verify(arguments: &VerifyArguments, output: Output) -> Result<u8> {
     let place = Place::of(&arguments.plan)?;
     let environment = ProgramEnvironment { keyring: &arguments.keyring, base: &place.base };
-    let steps = Steps::begin(1, &format!("deriving everything again: {} keys", place.plan.keys.len()));
-    let findings = TenantWorld::new(&environment, &place.base).verify(&place.plan)?;
+    let steps = Steps::begin(1, "deriving everything again from stores and files");
+    let findings = TenantWorld::new(&environment, &place.base).verify(&place.plan, arguments.phase.into())?;
     drop(steps);
     let verified = Verified { plan: &place.plan.hash()?, sound: findings.is_sound(), checks: &findings.checks };
     output.result("verify", &verified, || {

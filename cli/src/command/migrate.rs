@@ -123,7 +123,7 @@ impl Parts<'_> {
         settings: &Settings<'_>,
         path: fn(&mut Migration<'_>) -> Result<MigrationOutcome>,
     ) -> Result<MigrationOutcome> {
-        let mut other_tenants = stores::sibling_tenants(&self.common.tenant);
+        let mut other_tenants = keykit::tenant::sibling_tenants(&self.common.tenant);
         other_tenants.extend(self.common.other_tenant.iter().cloned());
         let progress = Steps::new();
         path(&mut Migration {

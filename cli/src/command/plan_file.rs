@@ -4,9 +4,9 @@ use std::path::Path;
 
 use keykit::durable::{self, Access, Existing};
 use keykit::migration::file::MigrationFile;
-use keykit::migration::plan::{self, Change, FileKind, Plan, PlanInputs, PlannedFile};
+use keykit::migration::plan::{self, Change, FileKind, Plan, PlanInputs, PlannedFile, PlannedFinding};
 use keykit::migration::rules::{self, facts};
-use keykit::migration::{SourceDomain, Warning};
+use keykit::migration::SourceDomain;
 use keykit::{Error, Result};
 use serde::Serialize;
 
@@ -25,7 +25,7 @@ struct Made<'a> {
     output: String,
     keys: Vec<String>,
     steps: Vec<&'a str>,
-    findings: &'a [Warning],
+    findings: &'a [PlannedFinding],
 }
 
 #[derive(Debug, Serialize)]
@@ -77,7 +77,7 @@ pub(super) fn make(migration_path: &Path, to: &Path, output: Output) -> Result<u
         warn(format!("refused by rule {}: {}\nkeykit: hint: {}", finding.rule, finding.message, finding.instead));
     }
     found.require_none_refused()?;
-    let findings = found.all().iter().map(|finding| Warning::of_rule(finding.rule, format!("{}; {}", finding.message, finding.instead))).collect();
+    let findings = found.all().iter().map(PlannedFinding::from).collect();
     let mut domains: Vec<(PlannedFile, SourceDomain)> = Vec::new();
     for (place, domain) in migration.domains().zip(opened) {
         let content = durable::read(&place.domain.file.value.in_folder(base), LIMIT, "trusted publishing domain")?;
@@ -91,6 +91,13 @@ pub(super) fn make(migration_path: &Path, to: &Path, output: Output) -> Result<u
             evidence.push(PlannedFile::of(FileKind::Evidence, file.value.to_string(), &content, None));
         }
     }
+    let key_encryption_key = match migration.tenant.key_encryption_key.as_ref().filter(|_| migration.tenant.transfer_profile.is_some()) {
+        Some(file) => {
+            let content = durable::read(&file.value.in_folder(base), LIMIT, "key encryption key")?;
+            Some(PlannedFile::of(FileKind::KeyEncryptionKey, file.value.to_string(), &content, None))
+        }
+        None => None,
+    };
     let mut licences = Vec::new();
     for file in migration.proof.iter().flat_map(|proof| &proof.licences) {
         let path = file.value.in_folder(base);
@@ -111,6 +118,7 @@ pub(super) fn make(migration_path: &Path, to: &Path, output: Output) -> Result<u
         domains: domains.iter().map(|(file, domain)| (file.clone(), domain)).collect(),
         evidence,
         licences,
+        key_encryption_key,
         findings,
     })?;
     let (hash, bytes) = (plan.hash()?, plan.to_bytes()?);
@@ -118,11 +126,8 @@ pub(super) fn make(migration_path: &Path, to: &Path, output: Output) -> Result<u
         Err(Error::Conflict { .. }) if durable::read(to, LIMIT, "plan").is_ok_and(|old| old == bytes) => say("the same plan was there already"),
         other => other?,
     }
-    for finding in &plan.findings {
-        match finding.rule {
-            Some(rule) => warn(format!("{} (rule {rule})", finding.message)),
-            None => warn(&finding.message),
-        }
+    if !plan.findings.is_empty() {
+        say(format!("to know before anybody approves:{}", plan::show_findings(&plan.findings).trim_end().replace('\n', "\nkeykit: ")));
     }
     let made = Made {
         plan: &hash,

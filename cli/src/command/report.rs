@@ -10,8 +10,8 @@ use keykit::ceremony::Approval;
 use keykit::ceremony::report::{AccessProof, Program, Report, ReportInputs, RunsSeen, Status, TenantState};
 use keykit::ceremony::transcript::Transcript;
 use keykit::durable::{self, Access, Existing};
-use keykit::migration::apply::{TenantWorld, parse_journal};
-use keykit::tenant::TenantKeyring;
+use keykit::migration::apply::{self, TenantWorld, parse_journal, segments_of};
+use keykit::migration::plan::Phase;
 use keykit::{Error, Result};
 
 use super::carry_out::Place;
@@ -51,6 +51,16 @@ pub(super) fn run(arguments: &ReportArguments, output: Output) -> Result<u8> {
     Ok(if report.holds() { exit::DONE } else { exit::NEGATIVE })
 }
 
+/// What is to be there by now: all of it after the run, else what the last verification that was passed demands.
+fn phase_of(place: &Place) -> Result<Phase> {
+    let (plan, hash) = (&place.plan, place.plan.hash()?);
+    // A journal that can't be read is told elsewhere in the report.
+    let runs = apply::read_journal(&place.runs).and_then(|records| segments_of(&records)).unwrap_or_default();
+    let Some(run) = runs.iter().rev().find(|run| run.plan == hash).filter(|run| !run.finished && !run.aborted) else { return Ok(Phase::End) };
+    let is_passed = |phase: &&Phase| plan.steps_before(**phase).all(|step| run.done.contains_key(&step.id));
+    Ok(Phase::ALL.iter().rev().find(is_passed).copied().filter(|phase| *phase > Phase::Keys).unwrap_or(Phase::Keys))
+}
+
 fn look(arguments: &ReportArguments, place: &Place, approvals: &[Approval], access: Vec<AccessProof>) -> Result<Report> {
     let plan = &place.plan;
     let environment = ProgramEnvironment { keyring: &arguments.keyring, base: &place.base };
@@ -58,12 +68,12 @@ fn look(arguments: &ReportArguments, place: &Place, approvals: &[Approval], acce
     let (verification, places) = if arguments.without_proofs {
         (None, Vec::new())
     } else {
-        let steps = Steps::begin(2, &format!("deriving everything again: {} keys", plan.keys.len()));
-        let findings = world.verify(plan)?;
+        let steps = Steps::begin(2, "deriving everything again from stores and files");
+        let findings = world.verify(plan, phase_of(place)?)?;
         steps.step(2, 2, "looking at the keys where they are");
         (Some(findings), world.look_at_keys(plan)?)
     };
-    let tenant = world.keyring(plan)?.map(|keyring: &TenantKeyring| TenantState::from(keyring));
+    let tenant = world.view(plan)?.as_ref().map(TenantState::from);
     let here = tenant.as_ref().map_or("", |tenant| tenant.tenant_id.as_str());
     if let Some(other) = access.iter().find(|proof| proof.tenant_id != here) {
         return Err(Error::Conflict {

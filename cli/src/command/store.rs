@@ -6,14 +6,14 @@ mod doctor;
 
 use std::path::Path;
 
-use keykit::Result;
 use keykit::durable::{self, Access, Existing};
-use keykit::migration::Progress;
 use keykit::store::protection::Assessment;
 use keykit::store::{KeyAttributes, KeyRecord, KeyRequest, StoreIdentity, Transferability};
+use keykit::{Error, Result};
+use keykit_conformance::change::{Change, is_worse};
 use serde::Serialize;
 
-use crate::arguments::StoreCommand;
+use crate::arguments::{CheckArguments, Format, StoreCommand};
 use crate::output::{self, Output, say, table};
 use crate::progress::Steps;
 use crate::{exit, stores};
@@ -99,6 +99,44 @@ const STORED_LIMIT: u64 = 16 << 20;
 /// A result that was stored before.
 fn stored(path: &Path) -> Result<Vec<u8>> {
     durable::read(path, STORED_LIMIT, "stored result")
+}
+
+/// The store that is named, where one is needed.
+fn store_of(arguments: &CheckArguments) -> Result<&str> {
+    arguments
+        .store
+        .as_deref()
+        .ok_or_else(|| Error::usage("no store is named").with_hint("--store URI; or --compare OLD.json NEW.json for two stored results"))
+}
+
+/// The two results that are to be compared with each other, if two are named.
+fn two_stored(arguments: &CheckArguments) -> Result<Option<(&Path, &Path)>> {
+    match (arguments.compare.as_slice(), &arguments.store) {
+        ([before, after], None) => Ok(Some((before, after))),
+        ([_, _], Some(_)) => {
+            Err(Error::usage("two stored results are compared with each other, not with a store").with_hint("leave --store out, or one of the files"))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// What differs between two stored results.
+#[derive(Debug, Serialize)]
+struct Comparison<'a> {
+    worse: bool,
+    changes: &'a [Change],
+}
+
+fn comparison(arguments: &CheckArguments, changes: &[Change], output: Output) -> Result<u8> {
+    let worse = is_worse(changes);
+    let text = match (output.format, changes) {
+        (Format::Json, _) => output::to_json("store-comparison", &Comparison { worse, changes })?,
+        (_, []) => "nothing differs".to_owned(),
+        _ => changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+    };
+    deliver(&text, arguments.output.as_deref())?;
+    say(format!("{} differences{}", changes.len(), if worse { ", and something got worse" } else { "" }));
+    Ok(if worse { exit::NEGATIVE } else { exit::DONE })
 }
 
 /// Prints a result, or writes it into a file.

@@ -6,9 +6,11 @@ mod template;
 
 use std::path::Path;
 
-use keykit::Result;
-use keykit::store::KeyStore as _;
+use keykit::ceremony::ApprovalPolicy;
+use keykit::migration::file::MigrationFile;
+use keykit::migration::plan;
 use keykit::tenant::{Era, KeyStatus, Managed, Recovery, TemplateStatus, TenantKeyring, TenantTemplate};
+use keykit::{Error, Result};
 use keykit_hsm_backends::folder::FolderStore;
 use serde::Serialize;
 
@@ -23,8 +25,17 @@ struct Shown {
     era: Era,
     /// Where a rollback would go.
     previous_active: Option<String>,
+    /// Who must approve plans that change this tenant.
+    custodians: Option<Custodians>,
     keys: Vec<ShownKey>,
     templates: Vec<ShownTemplate>,
+}
+
+#[derive(Debug, Serialize)]
+struct Custodians {
+    threshold: u32,
+    danger_threshold: u32,
+    people: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -62,7 +73,14 @@ struct Repassworded {
 /// Runs `keykit tenant …`.
 pub(super) fn run(command: &TenantCommand, output: Output) -> Result<u8> {
     match command {
-        TenantCommand::Init { tenant, era } => show(&TenantKeyring::init(tenant, (*era).into())?, output)?,
+        TenantCommand::Init { tenant, era, custodians } => {
+            let policy = custodians.as_deref().map(policy_of).transpose()?;
+            let mut keyring = TenantKeyring::init(tenant, (*era).into())?;
+            if let Some(policy) = policy {
+                fix_custodians(&mut keyring, &policy)?;
+            }
+            show(&keyring, output)?;
+        }
         TenantCommand::Show { tenant } => show(&open(tenant)?, output)?,
         TenantCommand::Activate { key, arguments } => activation::activate(key, arguments, output)?,
         TenantCommand::Rollback(arguments) => activation::rollback(arguments, output)?,
@@ -74,13 +92,32 @@ pub(super) fn run(command: &TenantCommand, output: Output) -> Result<u8> {
             let steps = Steps::begin(2, "opening the keys under the old password");
             let store = FolderStore::open(&tenant.key_folder(), &secrets::of_keyring(keyring)?, stores::scrypt_cost()?)?;
             let new = secrets::new_from(new_password_source, "new keyring password")?;
-            steps.step(2, 2, &format!("{} keys under the new password", store.keys()?.len()));
+            steps.step(2, 2, "writing every key under the new password");
             store.change_password(&new, stores::scrypt_cost()?)?;
             drop(steps);
             output.result("tenant-repassword", &Repassworded { changed: true }, || "the keyring password is changed".into())?;
         }
     }
     Ok(exit::DONE)
+}
+
+/// The people of a migration file.
+fn policy_of(file: &Path) -> Result<ApprovalPolicy> {
+    plan::approval_policy(&MigrationFile::read(file)?)?.ok_or_else(|| Error::Usage {
+        what: format!("{} has no [approval] table", file.display()),
+        hint: Some("name the people there, as for a plan".into()),
+    })
+}
+
+/// Fixes the people of a tenant that has none. Others take their place only by a plan that both approve.
+fn fix_custodians(keyring: &mut TenantKeyring, policy: &ApprovalPolicy) -> Result<()> {
+    match keyring.custodians() {
+        Some(fixed) if fixed != policy => Err(Error::Conflict {
+            what: "other people guard this tenant already".into(),
+            hint: Some("make a plan with the new people, and have the quorum of both approve it".into()),
+        }),
+        _ => keyring.fix_custodians(policy).map(drop),
+    }
 }
 
 impl From<EraArgument> for Era {
@@ -117,6 +154,11 @@ impl Shown {
             tenant_id: keyring.tenant_id().to_owned(),
             era: keyring.era(),
             previous_active: keyring.rollback_target().ok().map(String::from),
+            custodians: keyring.custodians().map(|policy| Custodians {
+                threshold: policy.threshold,
+                danger_threshold: policy.danger_threshold,
+                people: policy.people.iter().map(|person| format!("{} ({})", person.name, person.role)).collect(),
+            }),
             keys: keyring
                 .keys()
                 .iter()

@@ -1,4 +1,4 @@
-//! `keykit artefacts`: the files for clients, written once and never over others.
+//! `keykit artefacts`: the files for others, written once and never over what is there.
 
 use crate::support::Desk;
 
@@ -8,21 +8,27 @@ const ORGANISATION: &str = include_str!("../../../tests/organisations/single-for
 fn files_are_written_once_kept_when_they_are_the_same_and_refused_when_not() {
     let desk = Desk::new();
     desk.write("migration.toml", ORGANISATION);
-    let made = desk.run("--format json artefacts migration.toml -o out").exits(0).says("14 files").json("artefacts");
+    let made = desk.run("--format json artefacts migration.toml -o out").exits(0).says(" files in out, ").json("artefacts");
     let files = made["files"].as_array().unwrap();
-    assert_eq!((files.len(), &files[0]["path"]), (14, &"README.md".into()));
+    assert_eq!(files[0]["path"], "README.md");
+    for (path, undoes) in
+        [("tenant/import.md", false), ("dns/redirection.zone", false), ("exchange/redirect-v15.reg", false), ("exchange/unredirect-v15.reg", true)]
+    {
+        let file = files.iter().find(|file| file["path"] == path).unwrap_or_else(|| panic!("{path}"));
+        assert_eq!(file["undoes"], undoes, "{path}");
+    }
     assert!(files.iter().all(|file| file["sha256"].as_str().unwrap().len() == 64 && file["rules"].is_array()));
-    let before = desk.read("out/migrate-machine.reg");
+    let before = desk.read("out/clients/migrate-machine.reg");
     assert!(before.starts_with(&[0xff, 0xfe]));
     let index = String::from_utf8(desk.read("out/README.md")).unwrap();
     assert!(files[1..].iter().all(|file| index.contains(file["path"].as_str().unwrap())));
 
     desk.run("artefacts migration.toml -o out").exits(0).says("0 of them new");
     // Another version changes the scripts only; nothing is written, not even what is missing.
-    std::fs::remove_file(desk.path("out/clean-user.reg")).unwrap();
+    std::fs::remove_file(desk.path("out/clients/clean-user.reg")).unwrap();
     desk.run("artefacts migration.toml -o out --script-version 20261123").exits(9).says("Prepare-Client.ps1").says("nothing was written");
-    assert!(!desk.path("out/clean-user.reg").exists());
-    assert_eq!(desk.read("out/migrate-machine.reg"), before);
+    assert!(!desk.path("out/clients/clean-user.reg").exists());
+    assert_eq!(desk.read("out/clients/migrate-machine.reg"), before);
 }
 
 #[test]

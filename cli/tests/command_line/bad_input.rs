@@ -130,10 +130,14 @@ fn a_write_that_fails_after_the_key_has_moved_says_where_it_is() {
                 std::fs::remove_dir_all(desk.path("tenant")).unwrap();
                 break;
             }
+            if ran.stderr().contains("rustix-linux-procfs") {
+                // A probe of /proc, before the program begins: it is not to fail in this way.
+                continue;
+            }
             failed += 1;
             let ran = ran.exits(8);
             let said = ran.stderr();
-            let in_folder = desk.path(&format!("tenant/keys/{}.p8", crate::support::contoso().key.id())).exists();
+            let in_folder = desk.path(&format!("tenant/keys/{}.p8", contoso().key.id())).exists();
             assert!(!said.contains("nothing was changed"), "{said}");
             assert_eq!(said.contains("is at its target"), in_folder, "{call} {number}: {said}");
             moved += usize::from(in_folder);

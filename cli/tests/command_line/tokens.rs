@@ -71,6 +71,12 @@ impl Bench<'_> {
         }
     }
 
+    /// Destroys one key of a token.
+    pub(crate) fn destroy(&self, label: &str, key: &str) {
+        let store = tokens::open(&Pkcs11Uri::parse(&self.uri(label)).unwrap()).unwrap();
+        store.as_destroy().unwrap().destroy(&key.parse().unwrap()).unwrap();
+    }
+
     pub(crate) fn to_token(&self, domains: &[&str], target: &str, more: &[&str]) -> crate::support::Ran {
         let uri = self.uri(target);
         let mut arguments =

@@ -3,17 +3,18 @@
 use keykit::Result;
 use keykit::key::{EncryptionScheme, Hash};
 use keykit::store::{KeyRequest, KeyStore, StoreIdentity};
+use keykit::transfer::TransferProfile;
 use keykit_hsm_backends::pkcs11::{Examination, Pkcs11Store, Verdict, quirks_of};
 
 use super::routes::Way;
 use super::{Doctor, Known, Measured, Mechanism, Outcome, profiles, routes, text};
 
-/// Examines a token. It must be opened for session objects
+/// Examines a token for these transfer profiles. It must be opened for session objects
 /// ([`keykit_hsm_backends::pkcs11::ObjectLifetime::Session`]): nothing is written to it then.
 ///
 /// # Errors
 /// [`keykit::Error::Token`] if the token is lost or cannot work at all.
-pub fn examine_token(token: &Pkcs11Store, step: &mut dyn FnMut(&str)) -> Result<Doctor> {
+pub fn examine_token(token: &Pkcs11Store, profiles: &[TransferProfile], step: &mut dyn FnMut(&str)) -> Result<Doctor> {
     step("what the token says, and what it really does");
     let examination = token.examine()?;
     let mut doctor = Doctor::new(token.identity());
@@ -22,8 +23,8 @@ pub fn examine_token(token: &Pkcs11Store, step: &mut dyn FnMut(&str)) -> Result<
     let known = |name: &str| quirks_of(token.identity()).find(|quirk| quirk.measurements.contains(&name)).map(|quirk| quirk.name.to_owned());
     says(&mut doctor, examination, known);
     step("the ways of a key out of the token and into it");
-    doctor.routes = routes::measure(token, pads)?;
-    conclude(&mut doctor)?;
+    doctor.routes = routes::measure(token, pads, Way::OaepAndKeyWrap)?;
+    conclude(&mut doctor, profiles);
     Ok(doctor)
 }
 
@@ -32,25 +33,24 @@ pub fn examine_token(token: &Pkcs11Store, step: &mut dyn FnMut(&str)) -> Result<
 ///
 /// # Errors
 /// What the store says.
-pub fn examine_software(identity: &StoreIdentity, store: &dyn KeyStore, step: &mut dyn FnMut(&str)) -> Result<Doctor> {
+pub fn examine_software(identity: &StoreIdentity, store: &dyn KeyStore, profiles: &[TransferProfile], step: &mut dyn FnMut(&str)) -> Result<Doctor> {
     let mut doctor = Doctor::new(identity);
     step("what the store really does");
     doctor.measurements = work(store)?;
     step("the ways of a key out of the store and into it");
-    doctor.routes = routes::measure(store, false)?;
+    doctor.routes = routes::measure(store, false, Way::InMemory)?;
     doctor.not_measured = vec![
         "mechanisms, flags and sessions: a store in software has none".to_owned(),
         "attributes of objects: they are kept by this program, and bind it only".to_owned(),
     ];
-    conclude(&mut doctor)?;
+    conclude(&mut doctor, profiles);
     Ok(doctor)
 }
 
-fn conclude(doctor: &mut Doctor) -> Result<()> {
+fn conclude(doctor: &mut Doctor, wanted: &[TransferProfile]) {
     doctor.measurements.sort_by(|left, right| left.name.cmp(&right.name));
-    doctor.profiles = profiles::serve(&doctor.routes)?;
+    doctor.profiles = profiles::serve(&doctor.routes, wanted);
     doctor.meaning = text::meaning(doctor);
-    Ok(())
 }
 
 /// What the token says, in the form that is stored.

@@ -67,13 +67,14 @@ pub struct Route {
     pub why_not: String,
 }
 
-/// Tries every way. What is made is destroyed again.
+/// Tries every way. What is made is destroyed again. `way_in` is how a wrapped key gets into a store of this kind: a token opens
+/// it by itself, a store in software in this process.
 ///
 /// # Errors
 /// [`Error::Token`] if the store is lost; what a way is refused with is in its entry.
-pub(super) fn measure(store: &dyn KeyStore, pads: bool) -> Result<Vec<Route>> {
+pub(super) fn measure(store: &dyn KeyStore, pads: bool, way_in: Way) -> Result<Vec<Route>> {
     let mut routes = out(store, pads)?;
-    routes.extend(into(store)?);
+    routes.extend(into(store, way_in)?);
     Ok(routes)
 }
 
@@ -113,7 +114,7 @@ fn open(receiver: &MemoryStore, kek: &KeyId, hash: Hash, sealed: &[u8]) -> Resul
     opened.into_iter().next().and_then(Result::ok).ok_or(Error::Crypto)
 }
 
-fn into(store: &dyn KeyStore) -> Result<Vec<Route>> {
+fn into(store: &dyn KeyStore, way: Way) -> Result<Vec<Route>> {
     let own = MemoryStore::new();
     let source = own.generate(TRAVELLER_BITS, &KeyRequest::default())?.id();
     let key = own.export_plaintext_danger(&source)?;
@@ -126,14 +127,9 @@ fn into(store: &dyn KeyStore) -> Result<Vec<Route>> {
             Ok(transport.oaep_hash())
         });
         routes.push(match tried {
-            Ok(hash) => Route {
-                direction: Direction::In,
-                kek_bits,
-                oaep_hash: hash.to_string(),
-                way: Way::OaepAndKeyWrap,
-                may_pad_with_zeros: false,
-                why_not: String::new(),
-            },
+            Ok(hash) => {
+                Route { direction: Direction::In, kek_bits, oaep_hash: hash.to_string(), way, may_pad_with_zeros: false, why_not: String::new() }
+            }
             Err(error) => no_way(Direction::In, kek_bits, Hash::Sha1, &error),
         });
     }

@@ -64,6 +64,11 @@ pub fn table(doctor: &Doctor, changes: Option<&[Change]>) -> String {
     lines.push(String::new());
     let width = doctor.profiles.iter().map(|profile| profile.profile.len()).max().unwrap_or_default();
     lines.extend(doctor.profiles.iter().map(|profile| format!("{:<width$}  {}", profile.profile, profile.sentence)));
+    for key in &doctor.instance.keys {
+        let mark = if key.accepted { "" } else { "NOT ACCEPTED: " };
+        lines.push(format!("key {} '{}': {mark}{}; {}", key.key_id.chars().take(16).collect::<String>(), key.label, key.protection, key.sentence));
+        lines.extend(key.evidence.iter().map(|evidence| format!("    {evidence}")));
+    }
     lines.push(String::new());
     for found in &doctor.measurements {
         let word = match found.outcome {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{escape, verdict};
+use crate::Suite;
 use crate::change::{Change, Direction};
 use crate::document::{Document, SuiteResult};
 
@@ -29,8 +30,10 @@ pub fn html(document: &Document, changes: Option<&[Change]>) -> String {
     add(&mut page, &format!("<style>{STYLE}</style>\n</head>\n<body>\n<main>"));
     add(&mut page, "<h1>Conformance of a key store</h1>");
     add(&mut page, &format!("<p class=\"verdict {class}\"><strong>{word}.</strong> {}</p>", escape(&verdict(document))));
+    summary(&mut page, document);
     add(&mut page, "<h2>What was tested</h2>");
     let maximum = format!("{} bits", document.max_modulus_bits);
+    let (tested_with, examples) = (format!("keykit {}", document.keykit), document.vectors.join("; "));
     let facts = [
         ("Manufacturer", store.manufacturer.as_str()),
         ("Model", &store.model),
@@ -40,7 +43,9 @@ pub fn html(document: &Document, changes: Option<&[Change]>) -> String {
         ("Store", &store.uri),
         ("Test keys lived in", &store.keys_lived_in),
         ("Largest key", &maximum),
-        ("Tested with", concat!("keykit ", env!("CARGO_PKG_VERSION"))),
+        ("Tested with", &tested_with),
+        ("Date", if document.date.is_empty() { "not stated" } else { &document.date }),
+        ("Published examples", &examples),
     ];
     let rows = facts.iter().map(|(name, value)| format!("<tr><th scope=\"row\">{name}</th><td><code>{}</code></td></tr>", escape(value)));
     add(&mut page, &format!("<table><caption>The store</caption><tbody>{}</tbody></table>", rows.collect::<String>()));
@@ -63,13 +68,57 @@ pub fn html(document: &Document, changes: Option<&[Change]>) -> String {
     page
 }
 
-fn row(suite: &SuiteResult) -> String {
-    let (class, word) = match (suite.passed, suite.counts.ran, suite.counts.deviated) {
+/// What it means, for who has to decide by it.
+fn summary(page: &mut String, document: &Document) {
+    add(page, "<h2>What this means</h2>");
+    let totals = document.totals;
+    let cases = format!("{} examples with known answers were tried on this store", totals.ran);
+    let mut sentences = vec![if document.passed {
+        format!("{cases}, and none came out wrong in a way that is not known. For what was tried, the store can be relied on.")
+    } else {
+        format!("{cases}, and {} came out wrong. Do not use this store for a migration before each of them is explained.", totals.failed)
+    }];
+    if totals.deviated > 0 {
+        sentences.push(format!(
+            "{} came out wrong in ways that stores of this kind are known for. Each has a name and a sentence below; the migration takes account of them.",
+            totals.deviated
+        ));
+    }
+    if totals.skipped > 0 {
+        sentences.push(format!(
+            "{} were not tried, most often because the store does not offer what they are about. They say nothing for it and nothing against it.",
+            totals.skipped
+        ));
+    }
+    sentences.push("The tests show how the store behaved on this day. They do not show how it is guarded, nor who may use it.".to_owned());
+    add(page, &format!("<p>{}</p>", escape(&sentences.join(" "))));
+    let rows: String = document
+        .suites
+        .iter()
+        .map(|suite| {
+            let meaning = Suite::of_name(&suite.suite).map_or("", Suite::meaning);
+            let (class, word) = result(suite);
+            let title = escape(&suite.title);
+            format!("<tr><th scope=\"row\">{title}</th><td>{}</td><td class=\"{class}\">{word}</td></tr>", escape(meaning))
+        })
+        .collect();
+    let heading = "<tr><th scope=\"col\">Suite</th><th scope=\"col\">What it shows</th><th scope=\"col\">Result</th></tr>";
+    let caption = "<caption>The suites in plain words</caption>";
+    add(page, &format!("<div class=\"scroll\"><table>{caption}<thead>{heading}</thead><tbody>{rows}</tbody></table></div>"));
+}
+
+fn result(suite: &SuiteResult) -> (&'static str, &'static str) {
+    match (suite.passed, suite.counts.ran, suite.counts.deviated) {
         (false, 0, _) => ("bad", "nothing ran"),
         (false, ..) => ("bad", "failed"),
+        (true, 0, _) => ("odd", "not offered"),
         (true, _, 0) => ("good", "passed"),
         (true, ..) => ("odd", "passed, with deviations"),
-    };
+    }
+}
+
+fn row(suite: &SuiteResult) -> String {
+    let (class, word) = result(suite);
     let counts = suite.counts;
     let numbers: String = [counts.ran, counts.passed, counts.failed, counts.deviated, counts.skipped]
         .iter()

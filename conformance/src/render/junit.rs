@@ -40,11 +40,11 @@ pub fn junit(reports: &[Report], changes: &[Change]) -> String {
 
 /// Cases, and the one that stands for a suite that tried none.
 fn tests(report: &Report) -> usize {
-    report.seen() + usize::from(report.ran() == 0)
+    report.seen() + usize::from(report.ran_nothing())
 }
 
 fn failures(report: &Report) -> usize {
-    report.failed.len() + usize::from(report.ran() == 0)
+    report.failed.len() + usize::from(report.ran_nothing())
 }
 
 fn suite(text: &mut String, report: &Report) {
@@ -67,7 +67,7 @@ fn suite(text: &mut String, report: &Report) {
             Outcome::Deviated(deviation) => with(text, &name, &case, &format!("<system-out>known deviation: {}</system-out>", escape(deviation))),
         }
     }
-    if report.ran() == 0 {
+    if report.ran_nothing() {
         with(text, &name, "something ran", "<failure message=\"nothing ran\"/>");
     }
     text.push_str("  </testsuite>\n");

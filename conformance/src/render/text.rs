@@ -48,7 +48,7 @@ fn details(suite: &SuiteResult) -> Vec<String> {
     if suite.failures.len() > LISTED_FAILURES {
         lines.push(format!("FAILED          {}: {} more; the JSON file lists all", suite.suite, suite.failures.len() - LISTED_FAILURES));
     }
-    if suite.counts.ran == 0 {
+    if suite.ran_nothing() {
         lines.push(format!("FAILED          {}: nothing ran", suite.suite));
     }
     lines

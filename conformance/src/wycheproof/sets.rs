@@ -23,10 +23,16 @@ pub(super) struct Group {
     pub(super) mgf: String,
     #[serde(default)]
     pub(super) mgf_sha: String,
+    /// Length of the salt of PSS in bytes.
+    #[serde(default, rename = "sLen")]
+    pub(super) salt_length: usize,
     #[serde(default)]
     pub(super) private_key_pkcs8: Bytes,
     #[serde(default)]
     pub(super) public_key_der: Bytes,
+    /// RSAPublicKey (RFC 8017 §A.1.1).
+    #[serde(default)]
+    pub(super) public_key_asn: Bytes,
     pub(super) tests: Vec<Case>,
 }
 
@@ -37,6 +43,8 @@ pub(super) struct Case {
     pub(super) result: Expected,
     #[serde(default)]
     pub(super) key: Bytes,
+    #[serde(default)]
+    pub(super) iv: Bytes,
     pub(super) msg: Bytes,
     #[serde(default)]
     pub(super) sig: Bytes,
@@ -48,7 +56,7 @@ pub(super) struct Case {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Expected {
+pub(crate) enum Expected {
     Valid,
     Acceptable,
     Invalid,

@@ -115,12 +115,22 @@ impl CallError {
         )
     }
 
+    /// Whether a failed C_WrapKey says that a secret of this length cannot be wrapped.
+    pub(super) fn blames_length(&self) -> bool {
+        matches!(self.code(), Some(RvError::KeySizeRange | RvError::DataLenRange | RvError::DataInvalid | RvError::KeyNotWrappable))
+    }
+
     /// Whether a failed C_WrapKey says that this key may not leave.
     pub(super) fn forbids_wrapping(&self) -> bool {
         matches!(
             self.code(),
             Some(RvError::KeyUnextractable | RvError::KeyNotWrappable | RvError::WrappingKeyHandleInvalid | RvError::KeyFunctionNotPermitted)
         )
+    }
+
+    /// Whether a failed C_WrapKey may be about the mechanism and the kind of key together, so that another mechanism may do it.
+    pub(super) fn forbids_this_mechanism(&self) -> bool {
+        matches!(self.code(), Some(RvError::KeyNotWrappable | RvError::KeyFunctionNotPermitted))
     }
 
     /// What a failed C_Decrypt says of the one ciphertext.
@@ -135,6 +145,23 @@ impl CallError {
             }
             Some(_) => CiphertextVerdict::Doubtful,
         }
+    }
+
+    /// Whether a failed C_Verify is about the signature.
+    pub(super) fn is_about_signature(&self) -> bool {
+        matches!(
+            self.code(),
+            Some(
+                RvError::SignatureInvalid
+                    | RvError::SignatureLenRange
+                    | RvError::EncryptedDataInvalid
+                    | RvError::DataInvalid
+                    | RvError::DataLenRange
+                    | RvError::GeneralError
+                    | RvError::DeviceError
+                    | RvError::FunctionFailed
+            )
+        )
     }
 
     /// The error for an operation on this store.

@@ -8,6 +8,7 @@ mod description;
 mod keys;
 mod transport;
 
+use cryptoki::error::RvError;
 use cryptoki::session::Session;
 use keykit::{Error, Result};
 use serde::Serialize;
@@ -129,9 +130,35 @@ impl Findings<'_> {
         match result {
             Ok(_) => self.add(name, Verdict::Wrong, "it was allowed"),
             Err(error) if error.is_loss() => return Err(error),
-            Err(error) => self.add(name, Verdict::Right, error.name()),
+            Err(error) => self.add(name, verdict_of_refusal(&error), error.name()),
         }
         Ok(())
+    }
+
+    /// A positive control: the like of what must be refused, that must work. Where it does not, the refusals under `prefix` say
+    /// nothing of the token, and count as not offered.
+    fn control(&mut self, prefix: &str, name: impl Into<String>, result: Result<bool, CallError>) -> Result<(), CallError> {
+        let works = matches!(result, Ok(true));
+        self.must_work(name, result)?;
+        if !works {
+            without_control(&mut self.list, prefix);
+        }
+        Ok(())
+    }
+}
+
+/// A token that cannot do something at all does not refuse it.
+fn verdict_of_refusal(error: &CallError) -> Verdict {
+    match error.code() {
+        Some(RvError::MechanismInvalid | RvError::MechanismParamInvalid | RvError::FunctionNotSupported) => Verdict::Unavailable,
+        _ => Verdict::Right,
+    }
+}
+
+fn without_control(list: &mut [Measurement], prefix: &str) {
+    for refusal in list.iter_mut().filter(|one| one.verdict == Verdict::Right && one.name.starts_with(prefix)) {
+        refusal.verdict = Verdict::Unavailable;
+        refusal.detail = format!("{}, and so is what should work", refusal.detail);
     }
 }
 
@@ -156,5 +183,35 @@ fn name_of(error: &Error) -> String {
         Error::Token(token) => token.code.clone(),
         Error::Unsupported { mechanism, .. } => format!("{mechanism} is not offered"),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cryptoki_sys::{CKR_ARGUMENTS_BAD, CKR_FUNCTION_NOT_SUPPORTED, CKR_GENERAL_ERROR, CKR_KEY_UNEXTRACTABLE, CKR_MECHANISM_INVALID};
+
+    use super::*;
+
+    #[test]
+    fn what_a_token_cannot_do_at_all_is_no_refusal() {
+        for (code, verdict) in [
+            (CKR_KEY_UNEXTRACTABLE, Verdict::Right),
+            (CKR_GENERAL_ERROR, Verdict::Right),
+            // The answer to nothing at all, on SoftHSM.
+            (CKR_ARGUMENTS_BAD, Verdict::Right),
+            (CKR_MECHANISM_INVALID, Verdict::Unavailable),
+            (CKR_FUNCTION_NOT_SUPPORTED, Verdict::Unavailable),
+        ] {
+            assert_eq!(verdict_of_refusal(&CallError::from_code("C_WrapKey", code)), verdict);
+        }
+    }
+
+    #[test]
+    fn a_refusal_without_its_control_says_nothing() {
+        let one = |name: &str, verdict| Measurement { name: name.into(), verdict, detail: "CKR_X".into() };
+        let mut list = vec![one("refuse/M/a", Verdict::Right), one("refuse/M/b", Verdict::Wrong), one("refuse/N/a", Verdict::Right)];
+        without_control(&mut list, "refuse/M/");
+        assert_eq!(list.iter().map(|one| one.verdict).collect::<Vec<_>>(), [Verdict::Unavailable, Verdict::Wrong, Verdict::Right]);
+        assert_eq!(list[0].detail, "CKR_X, and so is what should work");
     }
 }

@@ -30,14 +30,20 @@ impl Pkcs11Store {
     /// must protect nothing. Nothing is left behind in the token.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] if the token does not name the mechanism; [`Error::Token`] if it refuses.
+    /// [`Error::Unsupported`] if the token does not name the mechanism; [`Error::Crypto`] if it does not wrap a secret of this
+    /// length; [`Error::Token`].
     pub fn wrap_secret(&self, mechanism: u64, key: &SecretBytes, secret: &SecretBytes) -> Result<Vec<u8>> {
-        self.with_shared_key(WRAP, mechanism, key, |wrapping| {
+        let wrapped = self.with_shared_key(WRAP, mechanism, key, |wrapping| {
             let mut new = NewObjects::new(wrapping.session);
             let object = create_with_value(wrapping.session, &mut self.secret_template(true), secret)?;
             let object = new.add(object);
-            Ok(wrapping.wrap(object, secret.len().saturating_add(OVERHEAD))?)
-        })
+            match wrapping.wrap(object, secret.len().saturating_add(OVERHEAD)) {
+                Ok(wrapped) => Ok(Some(wrapped)),
+                Err(error) if error.blames_length() => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        })?;
+        wrapped.ok_or(Error::Crypto)
     }
 
     /// Unwraps a secret under an AES key with a mechanism of the token (C_UnwrapKey), and reads it. As

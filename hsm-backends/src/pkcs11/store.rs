@@ -149,6 +149,16 @@ impl Pkcs11Store {
         Ok(keys)
     }
 
+    /// The keys that live in the token (CKA_TOKEN), for a store that was opened for session objects too. Nothing is used or changed.
+    ///
+    /// # Errors
+    /// [`Error::Token`].
+    pub fn resident_keys(&self) -> Result<Vec<KeyRecord>> {
+        let read = |session: &Session| key::read_keys(session, &self.facts, ObjectLifetime::Token);
+        let (keys, _) = self.pool.with(read).map_err(|error| self.failed(error, "list the keys"))?;
+        Ok(keys.into_iter().map(|key| key.record).collect())
+    }
+
     pub(super) fn failed(&self, error: CallError, doing: &str) -> Error {
         if matches!(error.code(), Some(RvError::KeyHandleInvalid | RvError::ObjectHandleInvalid)) || error.is_loss() {
             // What was known of the objects no longer holds.

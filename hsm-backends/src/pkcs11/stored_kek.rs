@@ -4,7 +4,7 @@ use cryptoki::object::{Attribute, KeyType, ObjectClass};
 use cryptoki::session::Session;
 use keykit::key::{Hash, KeyId, RsaPublicKey};
 use keykit::store::{KeyRecord, KeyRequest, KeyStore, UnwrapOutcome};
-use keykit::transfer::check_length;
+use keykit::transfer::{Finding, check_length};
 use keykit::{Error, Result};
 
 use super::error::CallError;
@@ -32,19 +32,41 @@ impl Pkcs11Store {
         if let Some(finding) = check_length(blob.len(), &[record.public.modulus_bits()]) {
             return Err(finding.into_malformed("wrapped key"));
         }
-        if let Some(present) = expected.and_then(|expected| self.find(&expected.id()).ok()) {
-            return Ok(UnwrapOutcome { record: present, findings: Vec::new() });
-        }
+        let present = expected.map(|expected| self.present(&expected.id())).transpose()?.flatten();
         let (kek_handle, kek_public) = self.handle(kek)?;
         let parts = blob.split_at_checked(kek_public.modulus_bytes()).ok_or(Error::Crypto)?;
-        let unwrapped = self.with_session(|session| {
+        let opened = self.with_session(|session| {
             let proven = self.prove_route(session, &kek_public, kek_handle, oaep_hash).map_err(|error| self.test_failed(error))?;
             let kwp = proven.map_err(|missing| self.mechanism_missing(OPERATION, missing))?;
             let route = UnwrapRoute { kek: kek_handle, kek_public: &kek_public, oaep_hash, kwp };
-            self.unwrap_new(session, route, parts, expected, request)
+            // The key is opened for this session first: it shows what the blob holds before anything is stored.
+            let mut findings = self.open_for_session(session, route, parts, expected, request, present.is_some())?;
+            let record = match present {
+                Some(present) => {
+                    findings.push(Finding::note(
+                        "already-there",
+                        format!(
+                            "the token holds this key already, as '{}'; the file was opened for a check, and nothing was stored",
+                            present.attributes.label
+                        ),
+                    ));
+                    present
+                }
+                None => self.unwrap_new(session, route, parts, expected, request)?,
+            };
+            Ok(UnwrapOutcome { record, findings })
         });
         self.forget_handles();
-        Ok(UnwrapOutcome { record: unwrapped?, findings: Vec::new() })
+        opened
+    }
+
+    /// The key, if the token has it. One that it has twice is an error.
+    fn present(&self, id: &KeyId) -> Result<Option<KeyRecord>> {
+        match self.find(id) {
+            Ok(present) => Ok(Some(present)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn unwrap_new(

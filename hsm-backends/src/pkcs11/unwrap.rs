@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use cryptoki::object::{Attribute, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use cryptoki::types::Ulong;
 use cryptoki_sys::CK_MECHANISM_TYPE;
@@ -76,18 +76,26 @@ impl Pkcs11Store {
         let mut template = key::public_numbers(&key.public);
         let id = key::bytes_of_local_id(&key.attributes.local_id);
         template.extend(key::public_template(&key.attributes.label, id.as_deref(), self.options.objects));
-        // PKCS#11 3.1 §6.1.2 wants the token to fill in CKA_MODULUS_BITS by itself. Kryoptic does not, but takes it; SoftHSM, which
-        // does, refuses it.
-        let bits = Ulong::try_from(key.public.modulus_bits()).map_err(CallError::from).map_err(|error| self.failed(error, doing))?;
+        let failed = |error| self.failed(CallError::from(error), doing);
+        let public = session.create_object(&template).map_err(failed)?;
+        let shown = session.get_attributes(public, &[AttributeType::ModulusBits]).map_err(failed)?;
+        let bits = Ulong::try_from(key.public.modulus_bits()).map_err(failed)?;
+        if shown.contains(&Attribute::ModulusBits(bits)) {
+            return Ok(Some(public));
+        }
+        // PKCS#11 3.1 §6.1.2 has the token fill in CKA_MODULUS_BITS by itself. Kryoptic does not, but takes it, and tools show the
+        // key with its size then. It is not tried first: SoftHSM refuses it and leaves half an object behind. A process that is
+        // killed in between has stored no public half, which the next run does.
+        session.destroy_object(public).map_err(failed)?;
         template.push(Attribute::ModulusBits(bits));
-        let created = session.create_object(&template).or_else(|_| {
+        let with_bits = session.create_object(&template).or_else(|_| {
             template.pop();
             session.create_object(&template)
         });
-        Ok(Some(created.map_err(|error| self.failed(CallError::from(error), doing))?))
+        with_bits.map(Some).map_err(failed)
     }
 
-    fn make_transport_key(&self, session: &Session, modulus_bits: usize, hashes: &[Hash]) -> Result<(SessionPair, Hash, CK_MECHANISM_TYPE)> {
+    fn make_transport_key(&self, session: &Session, modulus_bits: usize, hashes: &[Hash]) -> Result<(SessionPair, Hash, ProvenKwp)> {
         let failed = |error: TestError| match error {
             TestError::Call(error) => self.failed(error, "make a key encryption key"),
             TestError::Keykit(error) => error,
@@ -107,14 +115,14 @@ impl Pkcs11Store {
         Err(self.mechanism_missing(OPERATION, reasons.join("; ")))
     }
 
-    /// The RFC 5649 mechanism that works behind OAEP with this hash under this key, or what is missing.
+    /// The mechanism of RFC 5649 that works behind OAEP with this hash under this key, or what is missing.
     pub(super) fn prove_route(
         &self,
         session: &Session,
         kek: &RsaPublicKey,
         private: ObjectHandle,
         hash: Hash,
-    ) -> Result<Result<CK_MECHANISM_TYPE, String>, TestError> {
+    ) -> Result<Result<ProvenKwp, String>, TestError> {
         let mut new = NewObjects::new(session);
         let key = KeyEncryptionKey::random()?;
         let sealed = kek.encrypt(&EncryptionScheme::oaep(hash), key.expose().expose())?;
@@ -127,12 +135,21 @@ impl Pkcs11Store {
             }
         };
         for mechanism in self.offered_kwp_mechanisms()? {
-            if self.test_kwp(session, &key, handle, mechanism)?.unwrap == KwpVerdict::Correct {
-                return Ok(Ok(mechanism));
+            let ability = self.test_kwp(session, &key, handle, mechanism)?;
+            if ability.unwrap == KwpVerdict::Correct {
+                return Ok(Ok(ProvenKwp { mechanism, wraps_exactly: ability.wrap == KwpVerdict::Correct }));
             }
         }
         Ok(Err(format!("AES key wrap with padding (RFC 5649) that passes its self-test behind OAEP with {hash}")))
     }
+}
+
+/// A mechanism that unwraps as RFC 5649 has it, by its self-test under the key encryption key itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ProvenKwp {
+    pub(super) mechanism: CK_MECHANISM_TYPE,
+    /// Whether it wraps so too; if not, it may add up to seven zero bytes.
+    pub(super) wraps_exactly: bool,
 }
 
 /// A key encryption key that lives in one session.
@@ -142,7 +159,7 @@ struct SessionTransportKey<'a> {
     session: Option<Session>,
     pair: SessionPair,
     oaep_hash: Hash,
-    kwp: CK_MECHANISM_TYPE,
+    kwp: ProvenKwp,
 }
 
 impl fmt::Debug for SessionTransportKey<'_> {
@@ -213,10 +230,24 @@ pub(super) struct UnwrapRoute<'a> {
     pub(super) kek_public: &'a RsaPublicKey,
     pub(super) oaep_hash: Hash,
     /// The mechanism that is RFC 5649 here.
-    pub(super) kwp: CK_MECHANISM_TYPE,
+    pub(super) kwp: ProvenKwp,
 }
 
 impl Pkcs11Store {
+    /// The AES key of a blob, for this session; it may wrap too if `wraps`.
+    pub(super) fn unwrap_ephemeral(
+        &self,
+        session: &Session,
+        passing: &mut NewObjects<'_>,
+        route: UnwrapRoute<'_>,
+        sealed: &[u8],
+        wraps: bool,
+    ) -> Result<ObjectHandle, CallError> {
+        let oaep = Mechanism::Oaep(Oaep::plain(route.oaep_hash));
+        let aes = self.module.functions.unwrap_key(session, &oaep, route.kek, sealed, &self.wrapping_key_template(wraps))?;
+        Ok(passing.add(aes))
+    }
+
     /// Unwraps the AES key for this session, and with it the private key for good. What is new is in `new`.
     pub(super) fn unwrap_private(
         &self,
@@ -231,13 +262,11 @@ impl Pkcs11Store {
         let functions = &store.module.functions;
         // The ephemeral key has a guard of its own: it goes whether or not the unwrapped key stays.
         let mut passing = NewObjects::new(session);
-        let oaep = Mechanism::Oaep(Oaep::plain(route.oaep_hash));
-        let aes = functions.unwrap_key(session, &oaep, route.kek, sealed, &store.wrapping_key_template(false));
+        let aes = store.unwrap_ephemeral(session, &mut passing, route, sealed, false);
         let aes = aes.map_err(|error| store.rejected(session, route, error))?;
-        let aes = passing.add(aes);
         let mut template = vec![Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::KeyType(KeyType::RSA)];
         template.extend(key::private_template(request, id, store.private_objects(), store.options.objects));
-        let unwrap = |template: &[Attribute]| functions.unwrap_key(session, &Mechanism::Plain(route.kwp), aes, wrapped, template);
+        let unwrap = |template: &[Attribute]| functions.unwrap_key(session, &Mechanism::Plain(route.kwp.mechanism), aes, wrapped, template);
         match unwrap(&template) {
             Ok(private) => Ok(new.add(private)),
             Err(error) => {
@@ -253,7 +282,7 @@ impl Pkcs11Store {
 
     /// A wrapped key that is not sound is an opaque failure of cryptography; but only if the token still takes one that is. Tokens
     /// have the same codes for both, and a blob must not be blamed for a token that dropped out.
-    fn rejected(&self, session: &Session, route: UnwrapRoute<'_>, error: CallError) -> Error {
+    pub(super) fn rejected(&self, session: &Session, route: UnwrapRoute<'_>, error: CallError) -> Error {
         if !error.blames_wrapped_key() {
             return self.failed(error, DOING);
         }

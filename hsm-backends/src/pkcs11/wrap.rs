@@ -64,12 +64,13 @@ impl Pkcs11Store {
         Ok(new.add(handle))
     }
 
-    /// CKM_RSA_AES_KEY_WRAP; `None` if the token does not take this OAEP hash or this kind of key.
+    /// CKM_RSA_AES_KEY_WRAP; `None` if the token does not take this OAEP hash or this kind of key. Its self-test wraps a secret; a
+    /// token may do that and say of a private key that this mechanism does not wrap it, which two steps may still do.
     fn wrap_in_one_call(&self, session: &Session, kek: ObjectHandle, target: ObjectHandle, policy: &WrapPolicy) -> Result<Option<Vec<u8>>> {
         let mechanism = Mechanism::RsaAesKeyWrap { aes_bits: 256, oaep: Oaep::plain(policy.oaep_hash) };
         match self.module.functions.wrap_key(session, &mechanism, kek, target, WRAPPED_CAPACITY) {
             Ok(blob) => Ok(Some(blob)),
-            Err(error) if error.is_unsupported() => Ok(None),
+            Err(error) if error.is_unsupported() || error.forbids_this_mechanism() => Ok(None),
             Err(error) => Err(self.wrap_error(error)),
         }
     }

@@ -1,5 +1,7 @@
 //! The organisation's own names, checked once, as all artefacts use them.
 
+use super::domain_names::HostName;
+use super::markdown;
 use crate::error::{Error, Result};
 use crate::migration::file::{MigrationFile, Office, ServerUrl};
 
@@ -13,15 +15,35 @@ pub(super) const CERTIFICATION: &str = "/_wmcs/certification";
 pub(super) struct ClusterNames {
     pub(super) intranet: Option<String>,
     pub(super) extranet: Option<String>,
+    /// Further ones that old licences name.
+    pub(super) former: Vec<String>,
     pub(super) active: bool,
+    /// Whether it goes on for old content: its key can't leave its module, so nothing of it may lead to the tenant (rule 31).
+    pub(super) stays: bool,
 }
 
 impl ClusterNames {
-    /// Both URLs, without doubles.
+    /// All URLs, without doubles: inside, outside, former ones.
     pub(super) fn urls(&self) -> Vec<&str> {
-        let mut urls: Vec<&str> = [&self.intranet, &self.extranet].into_iter().flatten().map(String::as_str).collect();
-        urls.dedup();
+        let mut urls: Vec<&str> = Vec::new();
+        for url in [&self.intranet, &self.extranet].into_iter().flatten().chain(&self.former) {
+            if !urls.contains(&url.as_str()) {
+                urls.push(url);
+            }
+        }
         urls
+    }
+
+    /// The hosts that clients reach it by, without doubles.
+    pub(super) fn hosts(&self) -> Vec<&str> {
+        let mut hosts: Vec<&str> = Vec::new();
+        for url in [&self.extranet, &self.intranet].into_iter().flatten() {
+            let host = host_of(url);
+            if !hosts.contains(&host) {
+                hosts.push(host);
+            }
+        }
+        hosts
     }
 
     /// The one that computers outside reach, or else the other.
@@ -39,6 +61,8 @@ pub(super) struct Names {
     pub(super) tenant_host: String,
     /// The clusters that have a URL.
     pub(super) clusters: Vec<ClusterNames>,
+    /// URL of the connector, without a path.
+    connector: Option<String>,
     /// Versions of Office in use; all if none is named.
     pub(super) office: Vec<Office>,
 }
@@ -63,6 +87,8 @@ impl Names {
             let names = ClusterNames {
                 intranet: of(&cluster.intranet_url)?,
                 extranet: of(&cluster.extranet_url)?,
+                former: cluster.former_urls.iter().map(|url| base(&url.value)).collect::<Result<_>>()?,
+                stays: cluster.exportable.as_ref().is_some_and(|exportable| !exportable.value),
                 active: cluster.domain.iter().any(crate::migration::file::ExportedDomain::is_active),
             };
             if names.outside().is_some() {
@@ -81,12 +107,48 @@ impl Names {
         if office.is_empty() {
             office = Office::ALL.to_vec();
         }
-        Ok(Self { tenant, tenant_host: url.value.host(), clusters, office })
+        let connector = file.connector.as_ref().and_then(|connector| connector.url.as_ref()).map(|url| base(&url.value)).transpose()?;
+        Ok(Self { tenant, tenant_host: url.value.host(), clusters, connector, office })
     }
 
     /// The cluster that clients stay with until they migrate: that of the active key, or else the first.
     pub(super) fn main_cluster(&self) -> Option<&ClusterNames> {
         self.clusters.iter().find(|cluster| cluster.active).or_else(|| self.clusters.first())
+    }
+
+    /// The clusters whose keys move to the tenant.
+    pub(super) fn moving(&self) -> impl Iterator<Item = &ClusterNames> {
+        self.clusters.iter().filter(|cluster| !cluster.stays)
+    }
+
+    /// Every host that clients reach a moving cluster by, as a name of the DNS; addresses and short names are left out.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for a host that is no DNS name.
+    pub(super) fn host_names(&self) -> Result<Vec<HostName>> {
+        let mut names = Vec::new();
+        for host in self.moving().flat_map(ClusterNames::hosts) {
+            if let Some(name) = HostName::read(host)?
+                && !names.contains(&name)
+            {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// The connector's URL, without a path.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] by rule 202 if the file names servers and no connector.
+    pub(super) fn connector(&self) -> Result<&str> {
+        self.connector.as_deref().ok_or_else(|| {
+            Error::refused(
+                202,
+                "the migration file names servers, and no URL of the connector that they use",
+                "set `url` in [connector]: scheme and load-balanced name of the connector",
+            )
+        })
     }
 
     /// The tenant's licensing URL.
@@ -99,10 +161,10 @@ impl Names {
         format!("{}{CERTIFICATION}", self.tenant)
     }
 
-    /// Every licensing URL that a licence may name: of each cluster, inside and outside, with and without the port of https (rule 166).
+    /// Every licensing URL that a licence may name: of each cluster whose key moves, inside and outside, with and without the port of https (rule 166).
     pub(super) fn old_licensing(&self) -> Vec<String> {
         let mut urls: Vec<String> = Vec::new();
-        for base in self.clusters.iter().flat_map(ClusterNames::urls) {
+        for base in self.moving().flat_map(ClusterNames::urls) {
             let other = match base.strip_prefix("https://") {
                 Some(authority) if !authority.contains(':') => Some(format!("{base}:443")),
                 Some(_) => base.strip_suffix(":443").map(str::to_owned),
@@ -141,6 +203,21 @@ impl Names {
         }
         versions
     }
+}
+
+/// Whose tenant a run book was made for.
+pub(super) fn tenant_note(file: &MigrationFile) -> String {
+    format!(
+        "For the tenant {} of {}. Other tenants have other values: do not use these files there.",
+        markdown::code(&file.tenant.name),
+        markdown::text(&file.organisation.name)
+    )
+}
+
+/// The host of a base URL, without its port.
+pub(super) fn host_of(base: &str) -> &str {
+    let authority = base.split_once("://").map_or(base, |(_, authority)| authority);
+    authority.split(':').next().unwrap_or_default()
 }
 
 /// Scheme, host and port of a URL that ends there or with the path of the licensing service.

@@ -108,6 +108,28 @@ impl CommandLine {
         Self(line)
     }
 
+    /// A command line for PowerShell's own commands: each `{}` of the pattern becomes one of the values, as a text between single
+    /// quotes. The pattern is a constant of keykit's, never a text from outside.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for control characters and line ends in a value; [`Error::Internal`] if there are not as many values as
+    /// places.
+    pub fn filled(pattern: &str, values: &[&str]) -> Result<Self> {
+        let mut line = String::new();
+        let mut rest = pattern.split("{}");
+        line.push_str(rest.next().unwrap_or_default());
+        let mut values = values.iter();
+        for piece in rest {
+            let value = values.next().ok_or_else(|| Error::Internal(format!("too few values for {pattern:?}")))?;
+            line.push_str(&literal(value)?);
+            line.push_str(piece);
+        }
+        match values.next() {
+            Some(_) => Err(Error::Internal(format!("too many values for {pattern:?}"))),
+            None => Ok(Self(line)),
+        }
+    }
+
     /// As it must be typed.
     #[must_use]
     pub fn as_str(&self) -> &str {

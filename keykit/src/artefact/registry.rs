@@ -112,15 +112,45 @@ impl Key {
 /// A registry file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RegistryFile {
+    /// What to know, one line each; it stands above the keys.
+    comments: Vec<String>,
     /// The keys, in order.
     pub keys: Vec<Key>,
 }
 
 impl RegistryFile {
+    /// A file with these keys, in this order.
+    #[must_use]
+    pub fn new(keys: Vec<Key>) -> Self {
+        Self { comments: Vec::new(), keys }
+    }
+
+    /// The same with something to know above its keys, one line each.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for control characters and line ends.
+    pub fn with_comments(mut self, comments: &[&str]) -> Result<Self> {
+        for comment in comments {
+            printable(comment)?;
+            self.comments.push((*comment).to_owned());
+        }
+        Ok(self)
+    }
+
+    /// What to know, one line each.
+    #[must_use]
+    pub fn comments(&self) -> &[String] {
+        &self.comments
+    }
+
     /// The bytes of the file.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut text = format!("\u{feff}{HEADER}\r\n");
+        if !self.comments.is_empty() {
+            text.push_str("\r\n");
+            self.comments.iter().for_each(|comment| text.push_str(&format!("; {comment}\r\n")));
+        }
         for key in &self.keys {
             text.push_str(&format!("\r\n[{}{}]\r\n", if key.deleted { "-" } else { "" }, key.path));
             for value in &key.values {
@@ -141,7 +171,7 @@ impl RegistryFile {
         text.encode_utf16().flat_map(u16::to_le_bytes).collect()
     }
 
-    /// Reads a file. Empty lines and comments (`;`) are passed over.
+    /// Reads a file. Comments (`;`) above the first key are kept, others and empty lines are passed over.
     ///
     /// # Errors
     /// [`Error::Malformed`] with the line.
@@ -159,7 +189,15 @@ impl RegistryFile {
         }
         let mut file = Self::default();
         for (index, line) in lines {
-            if line.is_empty() || line.starts_with(';') {
+            if let Some(comment) = line.strip_prefix(';') {
+                if file.keys.is_empty() {
+                    let comment = comment.strip_prefix(' ').unwrap_or(comment);
+                    printable(comment).map_err(|error| Error::malformed(FORMAT, format!("line {}: {error}", index + 1)))?;
+                    file.comments.push(comment.to_owned());
+                }
+                continue;
+            }
+            if line.is_empty() {
                 continue;
             }
             file.read_line(line).map_err(|problem| Error::malformed(FORMAT, format!("line {}: {problem}", index + 1)))?;
@@ -251,9 +289,8 @@ mod tests {
             value(Some("https://rms.contoso.com:443/_wmcs/licensing"), Data::Deleted),
             value(Some("Trace"), Data::Number(31)),
         ];
-        let file = RegistryFile {
-            keys: vec![Key::with(r"HKEY_LOCAL_MACHINE\Software\Ä", values).unwrap(), Key::deleted(r"HKEY_CURRENT_USER\Software\B").unwrap()],
-        };
+        let keys = vec![Key::with(r"HKEY_LOCAL_MACHINE\Software\Ä", values).unwrap(), Key::deleted(r"HKEY_CURRENT_USER\Software\B").unwrap()];
+        let file = RegistryFile::new(keys);
         let bytes = file.to_bytes();
         let expected = "\u{feff}Windows Registry Editor Version 5.00\r\n\r\n[HKEY_LOCAL_MACHINE\\Software\\Ä]\r\n@=\"C:\\\\a \\\"b\\\"\"\r\n\
                         \"https://rms.contoso.com:443/_wmcs/licensing\"=-\r\n\"Trace\"=dword:0000001f\r\n\r\n\
@@ -288,8 +325,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(keys in prop::collection::vec(key(), 0..5)) {
-            let file = RegistryFile { keys };
+        fn what_is_written_is_read(keys in prop::collection::vec(key(), 0..5), comments in prop::collection::vec("[ -~ä€]{0,20}", 0..3)) {
+            let comments: Vec<&str> = comments.iter().map(String::as_str).collect();
+            let file = RegistryFile::new(keys).with_comments(&comments).unwrap();
             prop_assert_eq!(RegistryFile::parse(&file.to_bytes()).unwrap(), file);
         }
 

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::markdown;
 use super::power_shell::CommandLine;
 
 /// A run book.
@@ -25,6 +26,18 @@ pub enum Place {
     ConnectedWorkstation,
     /// A workstation with the HSM, on no network.
     DisconnectedWorkstation,
+    /// Every server that runs AD RMS.
+    EveryServer,
+    /// One Exchange server.
+    Exchange,
+    /// Every Exchange server.
+    EveryExchange,
+    /// Every SharePoint server.
+    EverySharePoint,
+    /// Every file server that protects classified files.
+    EveryFileServer,
+    /// A computer that runs the connector.
+    Connector,
 }
 
 impl Place {
@@ -35,6 +48,12 @@ impl Place {
             Self::Server => "AD RMS server",
             Self::ConnectedWorkstation => "connected workstation",
             Self::DisconnectedWorkstation => "disconnected workstation",
+            Self::EveryServer => "every AD RMS server",
+            Self::Exchange => "one Exchange server, in the Exchange Management Shell",
+            Self::EveryExchange => "every Exchange server",
+            Self::EverySharePoint => "every SharePoint server",
+            Self::EveryFileServer => "every file server",
+            Self::Connector => "a computer of the connector",
         }
     }
 }
@@ -110,6 +129,33 @@ impl Step {
 }
 
 impl RunBook {
+    /// A run book without notes and steps.
+    #[must_use]
+    pub fn new(title: impl Into<String>) -> Self {
+        Self { title: title.into(), notes: Vec::new(), steps: Vec::new() }
+    }
+
+    /// Adds something to know before the first step.
+    #[must_use]
+    pub fn note(mut self, text: impl Into<String>) -> Self {
+        self.notes.push(text.into());
+        self
+    }
+
+    /// Adds a step.
+    #[must_use]
+    pub fn step(mut self, step: Step) -> Self {
+        self.steps.push(step);
+        self
+    }
+
+    /// Every rule behind its steps, in order.
+    #[must_use]
+    pub fn rules(&self) -> Vec<u16> {
+        let rules: std::collections::BTreeSet<u16> = self.steps.iter().flat_map(|step| step.rules.iter().copied()).collect();
+        rules.into_iter().collect()
+    }
+
     /// As Markdown (CommonMark), with room for time and initials at each step.
     #[must_use]
     pub fn to_markdown(&self) -> String {
@@ -126,7 +172,7 @@ impl RunBook {
             step.instructions.iter().for_each(|instruction| text.push_str(&format!("\n{instruction}\n")));
             if !step.commands.is_empty() {
                 let lines: Vec<&str> = step.commands.iter().map(CommandLine::as_str).collect();
-                text.push_str(&format!("\n{0}powershell\n{1}\n{0}\n", fence(&lines), lines.join("\n")));
+                text.push_str(&format!("\n{}", markdown::block("powershell", &lines)));
             }
             list(&mut text, "Expected", &step.expected);
             list(&mut text, "Otherwise", &step.otherwise);
@@ -134,12 +180,6 @@ impl RunBook {
         }
         text
     }
-}
-
-/// A fence that no line within can close.
-fn fence(lines: &[&str]) -> String {
-    let longest = lines.iter().flat_map(|line| line.split(|character| character != '`')).map(str::len).max().unwrap_or(0);
-    "`".repeat(longest.max(2) + 1)
 }
 
 fn list(text: &mut String, heading: &str, items: &[String]) {

@@ -63,6 +63,14 @@ impl ApprovalPolicy {
         if self.danger_threshold != most {
             return Err(format!("{} must approve what is dangerous, fewer than the {} of what is not", least, self.threshold));
         }
+        if self.threshold == self.danger_threshold && most < people {
+            return Err(format!(
+                "{most} must approve what is dangerous, and as many what is not: something dangerous needs more people than anything else"
+            ));
+        }
+        if self.threshold == 0 && people > 0 {
+            return Err(format!("{people} people are named, and none of them must approve"));
+        }
         let keys: BTreeSet<&CustodianPublicKey> = self.people.iter().map(|person| &person.key).collect();
         let names: BTreeSet<&str> = self.people.iter().map(|person| person.name.as_str()).collect();
         if keys.len() != self.people.len() || names.len() != self.people.len() {
@@ -72,6 +80,12 @@ impl ApprovalPolicy {
             Some(role) => Err(format!("somebody in the role '{role}' must approve, and nobody has it")),
             None => Ok(()),
         }
+    }
+
+    /// Whether something dangerous can be approved at all: by more people than anything else.
+    #[must_use]
+    pub fn allows_danger(&self) -> bool {
+        self.danger_threshold > self.threshold
     }
 
     /// How many must approve.
@@ -108,6 +122,34 @@ impl ApprovalPolicy {
             return Some(ApprovalProblem::Expired(statement.expires));
         }
         before.iter().any(|other| other.key() == approval.key()).then_some(ApprovalProblem::Repeated)
+    }
+
+    /// Checks approvals of a plan that has other people than this policy, which the tenant is fixed to. Approvals of people whom
+    /// this policy does not know are left to the plan's own.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the code `quorum-of-the-tenant`.
+    pub fn require_of_tenant(&self, approvals: &[Approval], plan: &str, is_dangerous: bool, now: Timestamp) -> Result<()> {
+        let mut taken: Vec<&Approval> = Vec::new();
+        for approval in approvals {
+            if self.problem_of(approval, plan, now, &taken).is_none() {
+                taken.push(approval);
+            }
+        }
+        let (given, needed) = (taken.len(), self.needed(is_dangerous));
+        let lacks = self.roles.iter().find(|role| !taken.iter().any(|approval| approval.statement().role == **role));
+        if u32::try_from(given).is_ok_and(|given| given >= needed) && lacks.is_none() {
+            return Ok(());
+        }
+        let role = lacks.map_or(String::new(), |role| format!(", and nobody in the role '{role}'"));
+        let names: Vec<&str> = self.people.iter().map(|person| person.name.as_str()).collect();
+        Err(Error::refused_by_policy(
+            format!(
+                "quorum-of-the-tenant: this plan names other people than those who guard the tenant ({}), of whom {given} of {needed} approved{role}",
+                names.join(", ")
+            ),
+            "plan with the people of the tenant, or have enough of them approve the change of people: then the plan's take their place",
+        ))
     }
 
     /// Checks approvals against the plan with this hash. Every one given must count, and together they must be enough.

@@ -29,7 +29,7 @@ use crate::migration::apply::{Record, SeenKey};
 use crate::migration::plan::Plan;
 use crate::migration::verify::{Check, Findings};
 use crate::store::StoreIdentity;
-use crate::tenant::{Era, KeyStatus, Managed, TenantKey, TenantKeyring, TenantTemplate};
+use crate::tenant::{Era, KeyStatus, Managed, TenantKey, TenantView, TenantTemplate};
 
 /// What a report is made from.
 #[derive(Debug)]
@@ -67,8 +67,8 @@ pub struct TenantState {
     pub templates: Vec<TenantTemplate>,
 }
 
-impl From<&TenantKeyring> for TenantState {
-    fn from(keyring: &TenantKeyring) -> Self {
+impl From<&TenantView> for TenantState {
+    fn from(keyring: &TenantView) -> Self {
         Self { tenant_id: keyring.tenant_id().to_owned(), keys: keyring.keys().to_vec(), templates: keyring.templates().to_vec() }
     }
 }

@@ -131,6 +131,8 @@ fn a_policy_that_cannot_be_met_is_named() {
     assert!(room().policy.check().is_ok());
     assert!(wrong(&|policy| policy.danger_threshold = 4).contains("4 people must approve, and 3 are named"));
     assert!(wrong(&|policy| policy.danger_threshold = 1).contains("fewer than the 2"));
+    assert!(wrong(&|policy| policy.danger_threshold = 2).contains("needs more people than anything else"));
+    assert!(wrong(&|policy| (policy.threshold, policy.danger_threshold) = (0, 1)).contains("none of them must approve"));
     assert!(wrong(&|policy| policy.roles.push("auditor".into())).contains("'auditor'"));
     assert!(wrong(&|policy| policy.people[1].name = "Ann".into()).contains("twice"));
     assert!(wrong(&|policy| policy.people[1].key = policy.people[0].key.clone()).contains("twice"));

@@ -20,14 +20,15 @@ use std::path::Path;
 
 use serde::Serialize;
 
-pub use journal::{Event, Record, RunJournal, Segment, parse as parse_journal, read as read_journal, segment_of};
+pub use journal::{Event, Record, RunJournal, Segment, parse as parse_journal, read as read_journal, segment_of, segments_of};
 pub use lock::RunLock;
 pub use platform::{Machine, Platform};
+pub(super) use tenant_world::OWN_FOLDER;
 pub use tenant_world::{Environment, SeenKey, SeenPlace, TenantWorld};
 
 use super::plan::{Action, Plan, Step, Undo};
 use super::run::Progress;
-use crate::ceremony::{Approval, QuorumOutcome};
+use crate::ceremony::{Approval, ApprovalPolicy, QuorumOutcome};
 use crate::error::{Error, Result};
 
 /// What is there of the effect of a step.
@@ -39,6 +40,15 @@ pub enum Observed {
     Present(String),
     /// Something else is in its place; what was seen.
     Other(String),
+}
+
+/// What became of a step that was to be taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TakenBack {
+    /// Its effect is gone; what was seen.
+    Undone(String),
+    /// Its effect stays; why.
+    Kept(String),
 }
 
 /// Stores and files, as a run sees them.
@@ -66,7 +76,7 @@ pub trait World {
     ///
     /// # Errors
     /// What the store or file says.
-    fn undo(&mut self, plan: &Plan, step: &Step, before: Option<&str>) -> Result<String>;
+    fn undo(&mut self, plan: &Plan, step: &Step, before: Option<&str>) -> Result<TakenBack>;
 }
 
 /// The people around a run: they see each step before it begins, and say what was done by hand.
@@ -190,7 +200,20 @@ impl Run<Unapproved> {
     /// # Errors
     /// [`Error::Refused`] as [`crate::ceremony::ApprovalPolicy::require`].
     pub fn approve(self, approvals: &[Approval], now: jiff::Timestamp) -> Result<Run<Approved>> {
-        let quorum = self.plan.approval.require(approvals, &self.hash, self.plan.is_dangerous(), now)?;
+        self.approve_in(None, approvals, now)
+    }
+
+    /// As [`Self::approve`], for a tenant whose custodians are fixed: a plan with other people needs their quorum as well.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] as [`crate::ceremony::ApprovalPolicy::require`] and
+    /// [`crate::ceremony::ApprovalPolicy::require_of_tenant`].
+    pub fn approve_in(self, custodians: Option<&ApprovalPolicy>, approvals: &[Approval], now: jiff::Timestamp) -> Result<Run<Approved>> {
+        let is_dangerous = self.plan.is_dangerous();
+        if let Some(custodians) = custodians.filter(|custodians| **custodians != self.plan.approval) {
+            custodians.require_of_tenant(approvals, &self.hash, is_dangerous, now)?;
+        }
+        let quorum = self.plan.approval.require(approvals, &self.hash, is_dangerous, now)?;
         Ok(self.into_state(Approved { quorum }))
     }
 }
@@ -212,7 +235,15 @@ impl Run<Approved> {
     /// nothing to resume; [`Error::Malformed`] for a journal that was changed; [`Error::Write`].
     pub fn open<'p>(self, platform: &'p mut dyn Platform, folder: &Path, opening: Opening) -> Result<Run<Running<'p>>> {
         let mut journal = RunJournal::open(platform, folder)?;
-        let segment = journal.segment()?;
+        let mut segments = journal.segments()?;
+        // What is over stays over, whatever other plans were carried out after it.
+        let is_over = segments.last().is_none_or(|last| last.finished || last.aborted);
+        if is_over && let Some(finished) = segments.iter().rev().find(|segment| segment.plan == self.hash).filter(|segment| segment.finished) {
+            let segment = finished.clone();
+            segment.check_against(&self.plan)?;
+            return Ok(self.into_state(Running { journal, segment }));
+        }
+        let segment = segments.pop();
         let nothing = || Error::NotFound {
             what: "there is no run of this plan to resume".into(),
             hint: Some("begin it with `keykit apply PLAN --approval FILE…`".into()),
@@ -226,10 +257,8 @@ impl Run<Approved> {
                 });
             }
             Some(segment) if segment.plan == self.hash => {
-                if !segment.finished {
-                    let cut = journal.cut_bytes();
-                    journal.record(Event::Resumed { open: segment.open.as_ref().map(|(step, _)| step.clone()), cut_bytes: cut })?;
-                }
+                let cut = journal.cut_bytes();
+                journal.record(Event::Resumed { open: segment.open.as_ref().map(|(step, _)| step.clone()), cut_bytes: cut })?;
             }
             _ if opening == Opening::Resume => return Err(nothing()),
             _ => {
@@ -363,6 +392,8 @@ impl<'p> Run<Running<'p>> {
                 Action::ImportTemplates { .. },
                 Action::Activate { .. } | Action::Rekey { .. } | Action::PublishTemplates { .. } | Action::Manual { .. },
             ) => true,
+            // Files are carried away by people, who may not leave a copy.
+            (Action::WriteArtefacts { .. } | Action::MakePackage { .. }, Action::Manual { .. }) => true,
             _ => false,
         };
         self.plan.steps.iter().skip_while(|other| other.id != step.id).skip(1).any(|later| replaces(later) && begun(later))
@@ -392,11 +423,20 @@ impl<'p> Run<Running<'p>> {
                 Undo::Automatic(_) if self.state.segment.undone.contains(&step.id) => {
                     undone.push(AbortedStep { step: step.id.clone(), note: "undone already".into() });
                 }
-                Undo::Automatic(_) => {
-                    let note = world.undo(&self.plan, step, before.as_deref())?;
-                    self.state.journal.record(Event::Undone { step: step.id.clone(), note: note.clone() })?;
-                    undone.push(AbortedStep { step: step.id.clone(), note });
+                Undo::Automatic(_) if self.state.segment.kept.contains_key(&step.id) => {
+                    let note = self.state.segment.kept.get(&step.id).cloned().unwrap_or_default();
+                    kept.push(AbortedStep { step: step.id.clone(), note });
                 }
+                Undo::Automatic(_) => match world.undo(&self.plan, step, before.as_deref())? {
+                    TakenBack::Undone(note) => {
+                        self.state.journal.record(Event::Undone { step: step.id.clone(), note: note.clone() })?;
+                        undone.push(AbortedStep { step: step.id.clone(), note });
+                    }
+                    TakenBack::Kept(note) => {
+                        self.state.journal.record(Event::Kept { step: step.id.clone(), note: note.clone() })?;
+                        kept.push(AbortedStep { step: step.id.clone(), note });
+                    }
+                },
             }
         }
         self.state.journal.record(Event::Aborted {})?;
@@ -410,10 +450,14 @@ impl Run<Unapproved> {
     /// # Errors
     /// [`Error::NotFound`] if there is no run of this plan; otherwise as [`Run::<Approved>::open`].
     pub fn open_to_abort<'p>(self, platform: &'p mut dyn Platform, folder: &Path) -> Result<Run<Running<'p>>> {
-        let journal = RunJournal::open(platform, folder)?;
+        let mut journal = RunJournal::open(platform, folder)?;
         match journal.segment()?.filter(|segment| !segment.aborted) {
             Some(segment) if segment.plan == self.hash => {
                 segment.check_against(&self.plan)?;
+                let cut_bytes = journal.cut_bytes();
+                if cut_bytes > 0 && !segment.finished {
+                    journal.record(Event::Resumed { open: segment.open.as_ref().map(|(step, _)| step.clone()), cut_bytes })?;
+                }
                 Ok(self.into_state(Running { journal, segment }))
             }
             Some(segment) if !segment.finished => Err(other_plan(&segment)),

@@ -25,7 +25,7 @@ pub use schema::document as schema_document;
 pub use surroundings::*;
 pub use systems::{Office, Region, Windows};
 pub use tables::*;
-pub use values::{ApproverKey, Day, FilePath, KeyUrl, Mode, PasswordSource, SchemaVersion, ServerUrl, StoreUri, Version};
+pub use values::{ApproverKey, Day, DomainName, FilePath, KeyUrl, Mode, PasswordSource, SchemaVersion, ServerUrl, StoreUri, Version};
 
 use crate::durable;
 use crate::error::{Error, Result};

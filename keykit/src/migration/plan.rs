@@ -16,21 +16,25 @@ use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
 
-pub use build::{PlanInputs, build};
+pub(in crate::migration) use build::SCRIPT_VERSION;
+pub use build::{PlanInputs, approval_policy, build};
 pub use diff::{Change, diff};
-pub use show::show;
-pub use steps::{Action, Phase, Step, Undo};
+pub use show::{show, show_findings};
+pub use steps::{Action, Phase, PlannedArtefact, Step, Undo};
 
+use super::rules::{Finding, Severity, Step as Documented, catalogue};
 use super::{MigrationPath, Warning};
 use crate::canonical;
 use crate::ceremony::ApprovalPolicy;
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::key::KeyId;
-use crate::tenant::{Era, Managed};
+use crate::tenant::{Era, Managed, TemplateAddition, terms};
 
 const FORMAT: &str = "plan";
 const SCHEMA: &str = "keykit/plan/1";
+/// The step in which AD RMS is taken out of service.
+const DECOMMISSION: &str = "manual/decommission";
 /// Largest file that is read, in bytes.
 const LIMIT: u64 = 64 << 20;
 
@@ -52,8 +56,64 @@ pub struct Plan {
     pub keys: Vec<PlannedKey>,
     /// What is done, in this order.
     pub steps: Vec<Step>,
-    /// What the people who approve must know.
-    pub findings: Vec<Warning>,
+    /// The steps of the documented process for which nothing is done, and why.
+    pub omitted: Vec<OmittedStep>,
+    /// What the people who approve must know, by step of the documented process.
+    pub findings: Vec<PlannedFinding>,
+}
+
+/// A step of the documented process for which a plan does nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OmittedStep {
+    /// The step.
+    pub documented: Documented,
+    /// Whether it is left open, because the migration file does not say what there is to do, and not because nothing is.
+    pub is_open: bool,
+    /// Why.
+    pub why: String,
+}
+
+/// Something that the people who approve must know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedFinding {
+    /// The rule behind it, if one is.
+    pub rule: Option<u16>,
+    /// A warning, or something that the migration file does not say. What refuses makes no plan.
+    pub severity: Severity,
+    /// The step of the documented process that it belongs to.
+    pub step: Documented,
+    /// What to know, in a sentence or two.
+    pub message: String,
+}
+
+impl From<&Warning> for PlannedFinding {
+    fn from(warning: &Warning) -> Self {
+        let step = warning.rule.and_then(catalogue::entry).map_or(Documented::Before, |entry| entry.step);
+        Self { rule: warning.rule, severity: Severity::Warning, step, message: warning.message.clone() }
+    }
+}
+
+impl From<&Finding> for PlannedFinding {
+    fn from(finding: &Finding) -> Self {
+        let (rule, severity, step) = (Some(finding.rule), finding.severity, finding.step);
+        Self { rule, severity, step, message: format!("{}; {}", finding.message, finding.instead) }
+    }
+}
+
+/// Where keys go that leave as transfer files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedTransfer {
+    /// The profile of the receiver.
+    pub profile: String,
+    /// Its public key encryption key; a path from [`Plan::files`].
+    pub key_encryption_key: String,
+    /// SHA-256 of that key's SubjectPublicKeyInfo, as its owner read it out.
+    pub fingerprint: String,
+    /// Its identifier at its owner.
+    pub kid: Option<String>,
 }
 
 /// Where the keys go.
@@ -76,6 +136,8 @@ pub struct PlannedTenant {
     pub keyring_password_source: Option<String>,
     /// The token that holds the keys, as given, or nothing for the folder itself. It holds no PIN.
     pub store: Option<String>,
+    /// The receiver of transfer files, where keys leave in that way and not into a store.
+    pub transfer: Option<PlannedTransfer>,
     /// Folders of other tenants, which must not hold these keys.
     pub other_tenants: Vec<String>,
 }
@@ -92,6 +154,8 @@ pub enum FileKind {
     Evidence,
     /// A licence that was protected before.
     Licence,
+    /// The public key encryption key of a receiver.
+    KeyEncryptionKey,
 }
 
 /// A file that the plan was made from.
@@ -144,6 +208,24 @@ pub struct PlannedTemplate {
     pub name: String,
     /// SHA-256 of its text, in hex.
     pub sha256: String,
+    /// SHA-256 of what it says, whoever signed it: of its text without the signature and the issuer, in hex.
+    pub terms: String,
+}
+
+impl PlannedTemplate {
+    /// A template as it was exported.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for a text that is no template.
+    pub fn of(template: &TemplateAddition) -> Result<Self> {
+        let terms = terms(&template.document()?).ok_or_else(|| Error::malformed("rights template", "it names no issuer"))?;
+        Ok(Self {
+            id: template.canonical_id(),
+            name: template.name.clone(),
+            sha256: canonical::sha256_hex(template.text.as_bytes()),
+            terms: canonical::sha256_hex(terms.as_bytes()),
+        })
+    }
 }
 
 /// A key that moves.
@@ -253,10 +335,27 @@ impl Plan {
         self.steps.iter().find(|step| step.id == id)
     }
 
+    /// The steps before the verification of a phase; all of them if it has none.
+    pub fn steps_before(&self, phase: Phase) -> impl Iterator<Item = &Step> {
+        self.steps.iter().take_while(move |step| step.action != Action::Verify { phase })
+    }
+
+    /// Whether AD RMS is out of service before the verification of a phase: what its tokens say can't be asked for then.
+    #[must_use]
+    pub fn is_decommissioned_before(&self, phase: Phase) -> bool {
+        self.steps_before(phase).any(|step| step.id == DECOMMISSION)
+    }
+
     /// The key with this identity.
     #[must_use]
     pub fn key(&self, id: &KeyId) -> Option<&PlannedKey> {
         self.keys.iter().find(|key| key.key_id == *id)
+    }
+
+    /// The migration file.
+    #[must_use]
+    pub fn migration_file(&self) -> Option<&PlannedFile> {
+        self.files.iter().find(|file| file.kind == FileKind::MigrationFile)
     }
 
     /// The file with this path.
@@ -280,6 +379,14 @@ impl Plan {
         if let Err(problem) = self.approval.check() {
             return wrong(problem);
         }
+        if self.is_dangerous() && !self.approval.allows_danger() {
+            return wrong(format!(
+                "it allows {}, which needs more people than anything else, and {} of {} must approve",
+                self.dangers.join(", "),
+                self.approval.danger_threshold,
+                self.approval.people.len()
+            ));
+        }
         let ids: BTreeSet<&str> = self.steps.iter().map(|step| step.id.as_str()).collect();
         if ids.len() != self.steps.len() {
             return wrong("two of its steps have one name".into());
@@ -291,12 +398,17 @@ impl Plan {
         if let Some(step) = self.steps.iter().find(|step| step.action.key_id().is_some_and(|id| !keys.contains(&id))) {
             return wrong(format!("the step {} is about a key that the plan does not have", step.id));
         }
-        let named = self.keys.iter().flat_map(|key| key.domains.iter().chain(&key.evidence));
+        let kek = self.tenant.transfer.iter().map(|transfer| &transfer.key_encryption_key);
+        let named = self.keys.iter().flat_map(|key| key.domains.iter().chain(&key.evidence)).chain(kek);
         if let Some(path) = named.into_iter().find(|path| self.file(path).is_none()) {
             return wrong(format!("{path} is used and not among its files"));
         }
-        if Path::new(&self.tenant.folder).components().any(|component| component == Component::ParentDir) {
-            return wrong("the folder of the tenant leaves its place with '..'".into());
+        let written = self.steps.iter().flat_map(|step| step.action.written());
+        if let Some(path) = [self.tenant.folder.as_str()].into_iter().chain(written).find(|path| leaves_its_place(path)) {
+            return wrong(format!("{path}, which is written to, leaves its place with '..'"));
+        }
+        if self.tenant.transfer.is_none() && self.steps.iter().any(|step| matches!(step.action, Action::MakePackage { .. })) {
+            return wrong("it makes transfer files, and does not say for whom".into());
         }
         let stores = self.tenant.store.iter().chain(self.keys.iter().filter_map(|key| key.source.as_ref()));
         if stores.into_iter().any(|store| store.contains("pin-value")) {
@@ -304,6 +416,10 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+fn leaves_its_place(path: &str) -> bool {
+    Path::new(path).components().any(|component| component == Component::ParentDir)
 }
 
 fn first_difference(written: &[u8], found: &[u8]) -> Option<u64> {

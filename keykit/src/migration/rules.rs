@@ -27,7 +27,7 @@ mod tests;
 mod toolset;
 mod vault;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::file::{Placed, Position};
 use crate::error::{Error, Refusal, Result};
@@ -39,7 +39,7 @@ pub(super) use refusals::{in_another_tenant, mode_1_warnings, not_extractable, n
 pub use refusals::{mode_of, require_module_protection};
 
 /// What a finding does to the plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// The plan is refused.

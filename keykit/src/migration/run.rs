@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::fs;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -10,13 +9,12 @@ use serde::Serialize;
 use super::inventory::SourceDomain;
 use super::proof::{BeforeImage, Proof, sample_opens, token_attributes};
 use super::{MigrationPath, Warning, rules};
-use crate::durable;
 use crate::error::{Error, Result};
 use crate::key::{KeyId, RsaPublicKey};
 use crate::licence::SealAlgorithm;
 use crate::store::protection::Signal;
 use crate::store::{KeyRecord, KeyRequest, KeyStore, Transferability};
-use crate::tenant::{Era, KeyAddition, KeyStatus, Managed, Recovery, TemplateAddition, TenantKeyring};
+use crate::tenant::{Era, KeyAddition, KeyStatus, Managed, Recovery, TemplateAddition, TenantKeyring, holder_elsewhere, versions_among};
 
 /// A real licence that is to open under the migrated key.
 #[derive(Debug, Clone)]
@@ -141,6 +139,11 @@ impl Migration<'_> {
             warnings.push(Warning::plain(format!("an earlier run was interrupted during '{what}'; this run goes on from there")));
         }
         let (groups, source_proofs) = self.check(path, domains, check_source)?;
+        let mut versions = versions_among(domains.iter().flat_map(|domain| domain.templates()));
+        for domain in domains {
+            versions.extend(self.tenant.other_versions(domain.templates())?);
+        }
+        warnings.extend(versions.into_iter().map(|text| Warning::of_rule(143, text)));
         for group in &groups {
             if let [_, _, ..] = group.domains.as_slice() {
                 warnings.push(Warning::plain(format!(
@@ -212,17 +215,10 @@ impl Migration<'_> {
         {
             return Err(rules::in_another_tenant(id, &format!("tenant {owner}, by the label '{}' in the target", key.attributes.label)));
         }
-        let own = fs::canonicalize(self.tenant.folder()).ok();
-        for folder in self.other_tenants {
-            if fs::canonicalize(folder).ok() == own {
-                continue;
-            }
-            let bytes = durable::read(&folder.join("tenant.json"), 64 << 20, "tenant file")?;
-            if String::from_utf8_lossy(&bytes).contains(&id.to_string()) {
-                return Err(rules::in_another_tenant(id, &folder.display().to_string()));
-            }
+        match holder_elsewhere(id, self.tenant, self.other_tenants)? {
+            Some(folder) => Err(rules::in_another_tenant(id, &folder.display().to_string())),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn move_key(
@@ -250,7 +246,7 @@ impl Migration<'_> {
                 if !was_known {
                     let note = format!("{}; {}", error.code(), self.whereabouts(&id));
                     // If it can't be written the next opening settles the intent. What went wrong is what the operator must know.
-                    self.tenant.abandon(id, note).unwrap_or_default();
+                    drop(self.tenant.abandon(id, note));
                 }
                 return Err(error);
             }

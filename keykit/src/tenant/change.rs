@@ -35,7 +35,7 @@ impl TenantKeyring {
     pub(super) fn carry_out(&mut self, change: Change) -> Result<bool> {
         if self.journal.unsettled().is_some_and(|entry| entry.result.is_some()) {
             // An earlier change of this process ended in an error: the disk says what became of it.
-            self.file = TenantFile::parse(&durable::read(&self.folder.join("tenant.json"), super::keyring::LIMIT, "tenant file")?)?;
+            self.view.file = TenantFile::parse(&durable::read(&self.folder.join("tenant.json"), super::keyring::LIMIT, "tenant file")?)?;
             self.recover()?;
         }
         if change.file == self.file {
@@ -44,7 +44,7 @@ impl TenantKeyring {
         self.journal.intend(change.action, change.key_id, &change.note, &change.file.to_bytes()?)?;
         durable::write_many(&self.folder, change.writes, Access::OwnerOnly)?;
         self.write_file(&change.file)?;
-        self.file = change.file;
+        self.view.file = change.file;
         self.journal.record(Moment::Done, change.action, change.key_id, "")?;
         Ok(true)
     }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ceremony::ApprovalPolicy;
 use crate::error::{Error, Result};
 use crate::key::KeyId;
 
@@ -105,13 +106,16 @@ pub(super) struct TenantFile {
     /// The key that was active before the active one: where a rollback goes (rule 121).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) previous_active: Option<KeyId>,
+    /// Who must approve plans that change this tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) custodians: Option<ApprovalPolicy>,
     pub(super) keys: Vec<TenantKey>,
     pub(super) templates: Vec<TenantTemplate>,
 }
 
 impl TenantFile {
     pub(super) fn new(tenant_id: String, era: Era) -> Self {
-        Self { schema: SCHEMA.to_owned(), tenant_id, era, previous_active: None, keys: Vec::new(), templates: Vec::new() }
+        Self { schema: SCHEMA.to_owned(), tenant_id, era, previous_active: None, custodians: None, keys: Vec::new(), templates: Vec::new() }
     }
 
     pub(super) fn parse(bytes: &[u8]) -> Result<Self> {
@@ -155,6 +159,9 @@ impl TenantFile {
         }
         let safe =
             |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte)) && !name.starts_with('.');
+        if let Some(Err(problem)) = self.custodians.as_ref().map(ApprovalPolicy::check) {
+            return malformed(&problem);
+        }
         if self.templates.iter().any(|template| !safe(&template.file)) {
             return malformed("the file name of a template leaves its folder");
         }

@@ -1,11 +1,14 @@
 //! The journal: one JSON line for every intent and every outcome, synced before the next step, and chained by hash.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::durable;
+use crate::durable::{
+    self,
+    log_file::{Disk, LogFile, RealDisk, is_torn},
+};
 use crate::error::{Error, Result};
 use crate::key::KeyId;
 
@@ -14,6 +17,10 @@ const FORMAT: &str = "journal";
 const LIMIT: u64 = 256 << 20;
 /// What the first line carries as the hash of the line before.
 const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+/// What stands once in every line and nowhere else: quotes inside of texts are escaped.
+const MEMBER: &[u8] = b"\"previous\":\"";
+/// What the outcome says of a change that was there already.
+pub(super) const UNCHANGED: &str = "was there already";
 
 /// Where in a change a line stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,42 +56,36 @@ pub struct Entry {
     pub previous: String,
 }
 
+/// A line of the journal and the SHA-256 of the `tenant.json` that its change made or was to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Recorded {
+    /// Number of the line.
+    pub(super) line: u64,
+    /// The hash, in hex.
+    pub(super) hash: String,
+}
+
 /// The journal of a tenant.
 #[derive(Debug)]
 pub struct Journal {
-    path: PathBuf,
+    file: LogFile,
     entries: Vec<Entry>,
     last_hash: String,
 }
 
 impl Journal {
-    /// Reads a journal and checks its chain. A last line that was cut short by a crash is dropped from the file.
+    /// Reads a journal and checks its chain. A last line that a crash tore is left out, and cut off when the next one is written.
     ///
     /// # Errors
     /// [`Error::Malformed`] if a line was changed, removed or added by somebody else.
     pub fn open(path: &Path) -> Result<Self> {
-        let mut journal = Self { path: path.to_owned(), entries: Vec::new(), last_hash: GENESIS.to_owned() };
-        if !path.exists() {
-            return Ok(journal);
-        }
-        let bytes = durable::read(path, LIMIT, FORMAT)?;
-        let mut whole = 0;
-        for line in bytes.split_inclusive(|&byte| byte == b'\n') {
-            let malformed = |problem: String| Error::malformed(FORMAT, problem).at(whole as u64).in_file(path);
-            let Some(text) = line.strip_suffix(b"\n") else {
-                durable::write(path, bytes.get(..whole).unwrap_or_default(), durable::Access::OwnerOnly, durable::Existing::Replace)?;
-                break;
-            };
-            let entry: Entry = serde_json::from_slice(text).map_err(|error| malformed(error.to_string()))?;
-            if entry.previous != journal.last_hash || entry.number != journal.entries.len() as u64 + 1 {
-                return Err(malformed("the chain of lines is broken: a line was changed or is missing".into())
-                    .with_hint("stop and keep the folder as it is: somebody or something edited the journal"));
-            }
-            journal.last_hash = hash(text);
-            journal.entries.push(entry);
-            whole += line.len();
-        }
-        Ok(journal)
+        Self::open_on(path, Box::new(RealDisk))
+    }
+
+    pub(super) fn open_on(path: &Path, disk: Box<dyn Disk>) -> Result<Self> {
+        let bytes = if path.exists() { durable::read(path, LIMIT, FORMAT)? } else { Vec::new() };
+        let (entries, last_hash, whole) = parse(&bytes).map_err(|error| error.in_file(path))?;
+        Ok(Self { file: LogFile::new(path, &bytes, whole, disk), entries, last_hash })
     }
 
     /// All lines.
@@ -99,7 +100,23 @@ impl Journal {
         self.entries.last().filter(|entry| entry.moment == Moment::Intent)
     }
 
-    /// Writes a line; it is on the disk when this returns.
+    /// Which `tenant.json` the last change that took effect made, and which one a change that was never settled was to make.
+    /// The first is not known for changes of versions of keykit that did not write it down.
+    pub(super) fn recorded(&self) -> (Option<Recorded>, Option<Recorded>) {
+        let (mut settled, mut pending) = (None, None);
+        for entry in &self.entries {
+            match entry.moment {
+                Moment::Intent => pending = entry.result.clone().map(|hash| Recorded { line: entry.number, hash }),
+                Moment::Abandoned => pending = None,
+                Moment::Done if pending.is_some() => settled = pending.take(),
+                Moment::Done if entry.note == UNCHANGED => {}
+                Moment::Done => settled = None,
+            }
+        }
+        (settled, pending)
+    }
+
+    /// Writes a line; it is on the disk when this returns. After a failure nothing more is written.
     ///
     /// # Errors
     /// [`Error::Write`].
@@ -124,11 +141,43 @@ impl Journal {
             previous: self.last_hash.clone(),
         };
         let line = serde_json::to_string(&entry).map_err(|error| Error::Internal(format!("encoding a journal line: {error}")))?;
-        durable::append_line(&self.path, &line)?;
+        self.file.append(&line)?;
         self.last_hash = hash(line.as_bytes());
         self.entries.push(entry);
         Ok(())
     }
+}
+
+/// The lines, the hash of the last, and how many bytes they take. What follows is a torn line.
+fn parse(bytes: &[u8]) -> Result<(Vec<Entry>, String, usize)> {
+    let (mut entries, mut last_hash, mut whole) = (Vec::<Entry>::new(), GENESIS.to_owned(), 0);
+    loop {
+        let rest = bytes.get(whole..).unwrap_or_default();
+        if rest.is_empty() {
+            break;
+        }
+        let end = rest.iter().position(|&byte| byte == b'\n');
+        let text = end.and_then(|end| rest.get(..end)).unwrap_or(rest);
+        let number = entries.len() as u64 + 1;
+        let problem = match (end, serde_json::from_slice::<Entry>(text)) {
+            (None, _) => "it has no end".to_owned(),
+            (_, Err(error)) => error.to_string(),
+            (Some(_), Ok(entry)) if entry.previous == last_hash && entry.number == number => {
+                last_hash = hash(text);
+                entries.push(entry);
+                whole += text.len() + 1;
+                continue;
+            }
+            _ => "the chain of lines is broken: a line was changed or is missing".to_owned(),
+        };
+        if is_torn(rest, MEMBER, |line| serde_json::from_slice::<Entry>(line).is_ok()) {
+            break;
+        }
+        return Err(Error::malformed(FORMAT, format!("line {number}: {problem}"))
+            .at(whole as u64)
+            .with_hint("stop and keep the folder as it is: somebody or something edited the journal"));
+    }
+    Ok((entries, last_hash, whole))
 }
 
 /// The time, RFC 3339 in UTC, to the second.
@@ -144,6 +193,7 @@ pub(super) fn hash(line: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::PathBuf;
 
     use proptest::prelude::*;
 

@@ -1,13 +1,17 @@
 //! The keyring itself: opening, recovering, adding, activating.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::change::{Change, file_stem};
 use super::file::{Era, KeyStatus, Managed, TemplateStatus, TenantFile, TenantKey, TenantTemplate};
-use super::journal::{Journal, Moment, hash, now};
+use super::journal::{Journal, Moment, UNCHANGED, hash, now};
 use super::template::TemplateAddition;
+use super::view::{TenantView, no_tenant};
+use crate::ceremony::ApprovalPolicy;
 use crate::durable::{self, Access, Existing, FileLock};
 use crate::error::{Error, Result};
 use crate::key::{CryptographicMode, KeyId, RsaPublicKey};
@@ -29,6 +33,8 @@ pub enum Recovery {
 
 /// What an empty tenant consists of, in the order in which it can be taken away.
 const PARTS: [&str; 7] = ["tenant.json", "journal.jsonl", ".lock", "keys", "chains", "templates", ""];
+/// Its folders, in the order in which they are made.
+const FOLDERS: [&str; 4] = ["", "keys", "chains", "templates"];
 
 /// A key that is to be entered.
 #[derive(Debug, Clone)]
@@ -58,34 +64,45 @@ pub struct KeyAddition {
 /// A tenant folder, locked against other processes as long as this lives.
 #[derive(Debug)]
 pub struct TenantKeyring {
-    pub(super) folder: PathBuf,
-    pub(super) file: TenantFile,
+    pub(super) view: TenantView,
     pub(super) journal: Journal,
     recovery: Option<Recovery>,
     _lock: FileLock,
+}
+
+impl Deref for TenantKeyring {
+    type Target = TenantView;
+
+    fn deref(&self) -> &TenantView {
+        &self.view
+    }
 }
 
 impl TenantKeyring {
     /// Opens a tenant folder, and settles what an interrupted run left.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no tenant; [`Error::Malformed`] for a damaged file or journal; [`Error::Conflict`] if
-    /// another process works on it.
+    /// [`Error::NotFound`] if there is no tenant; [`Error::Malformed`] for a damaged file or journal, and for a file that is not
+    /// the one that the journal says was written last; [`Error::Conflict`] if another process works on it.
     pub fn open(folder: &Path) -> Result<Self> {
+        Self::open_within(folder, Duration::ZERO)
+    }
+
+    /// As [`Self::open`]; waits for another process for as long as `patience`.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_within(folder: &Path, patience: Duration) -> Result<Self> {
         if !folder.join("tenant.json").exists() {
-            return Err(Error::NotFound {
-                what: format!("{} is no tenant folder", folder.display()),
-                hint: Some("make one with `keykit tenant init --tenant DIR`".into()),
-            });
+            return Err(no_tenant(folder));
         }
-        let lock = lock(folder)?;
+        let lock = lock(folder, patience)?;
         for sub in ["", "chains", "templates"] {
             durable::remove_temporary_files(&folder.join(sub))?;
         }
-        let path = folder.join("tenant.json");
-        let file = TenantFile::parse(&durable::read(&path, LIMIT, "tenant file")?).map_err(|error| error.in_file(&path))?;
+        let view = TenantView::open(folder)?;
         let journal = Journal::open(&folder.join("journal.jsonl"))?;
-        let mut keyring = Self { folder: folder.to_owned(), file, journal, recovery: None, _lock: lock };
+        let mut keyring = Self { view, journal, recovery: None, _lock: lock };
         keyring.recover()?;
         Ok(keyring)
     }
@@ -95,11 +112,19 @@ impl TenantKeyring {
     /// # Errors
     /// As [`Self::open`]; [`Error::Conflict`] if the folder holds other things; [`Error::Write`]. What was made is then taken away again.
     pub fn init(folder: &Path, era: Era) -> Result<Self> {
+        Self::init_within(folder, era, Duration::ZERO)
+    }
+
+    /// As [`Self::init`]; waits for another process for as long as `patience`.
+    ///
+    /// # Errors
+    /// As [`Self::init`].
+    pub fn init_within(folder: &Path, era: Era, patience: Duration) -> Result<Self> {
         if folder.join("tenant.json").exists() {
-            return Self::open(folder);
+            return Self::open_within(folder, patience);
         }
         // A folder that an earlier, killed init left may hold the lock, the empty sub-folders, a temporary file and the journal's first line.
-        let ours = ["keys", "chains", "templates", "journal.jsonl", ".lock", "migration"];
+        let ours = ["keys", "chains", "templates", "journal.jsonl", ".lock", "migration", "packages"];
         if folder.is_dir() {
             let listing = fs::read_dir(folder).map_err(|source| Error::Read { path: folder.to_owned(), source })?;
             let foreign = listing
@@ -114,72 +139,35 @@ impl TenantKeyring {
             }
         }
         let absent: Vec<&str> = PARTS.into_iter().filter(|part| !folder.join(part).exists()).collect();
-        Self::make(folder, era).inspect_err(|_| take_away(folder, &absent))
+        let folders: Vec<&str> = absent.iter().copied().filter(|part| FOLDERS.contains(part)).collect();
+        let made = FOLDERS.into_iter().try_for_each(|sub| durable::make_folder(&folder.join(sub)));
+        let lock = made.and_then(|()| lock(folder, patience)).inspect_err(|error| {
+            // Another process is making it.
+            if !matches!(error, Error::Conflict { .. }) {
+                take_away(folder, &folders);
+            }
+        })?;
+        // Another process may have made it in the meantime.
+        if folder.join("tenant.json").exists() {
+            drop(lock);
+            return Self::open_within(folder, patience);
+        }
+        let (file, journal) = Self::make(folder, era).inspect_err(|_| take_away(folder, &absent))?;
+        Ok(Self { view: TenantView { folder: folder.to_owned(), file }, journal, recovery: None, _lock: lock })
     }
 
-    fn make(folder: &Path, era: Era) -> Result<Self> {
-        for sub in ["", "keys", "chains", "templates"] {
-            durable::make_folder(&folder.join(sub))?;
-        }
-        let lock = lock(folder)?;
+    /// Makes the files of a new tenant. The caller holds the lock.
+    fn make(folder: &Path, era: Era) -> Result<(TenantFile, Journal)> {
         durable::remove_temporary_files(folder)?;
         let id = SecretBytes::random(16)?;
         let id: String = id.expose().iter().map(|byte| format!("{byte:02x}")).collect();
         let mut journal = Journal::open(&folder.join("journal.jsonl"))?;
         let file = TenantFile::new(id, era);
-        journal.record(Moment::Intent, "init", None, format!("tenant {}", file.tenant_id))?;
-        let mut keyring = Self { folder: folder.to_owned(), file, journal, recovery: None, _lock: lock };
-        keyring.commit()?;
-        keyring.journal.record(Moment::Done, "init", None, "")?;
-        Ok(keyring)
-    }
-
-    /// The tenant's own identity: 32 hex digits, made at random.
-    #[must_use]
-    pub fn tenant_id(&self) -> &str {
-        &self.file.tenant_id
-    }
-
-    /// The folder.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// The folder of software keys.
-    #[must_use]
-    pub fn key_folder(&self) -> PathBuf {
-        self.folder.join("keys")
-    }
-
-    /// Which import rules hold.
-    #[must_use]
-    pub fn era(&self) -> Era {
-        self.file.era
-    }
-
-    /// All keys, in the order in which they came.
-    #[must_use]
-    pub fn keys(&self) -> &[TenantKey] {
-        &self.file.keys
-    }
-
-    /// All templates.
-    #[must_use]
-    pub fn templates(&self) -> &[TenantTemplate] {
-        &self.file.templates
-    }
-
-    /// The key with this identity.
-    #[must_use]
-    pub fn key(&self, id: &KeyId) -> Option<&TenantKey> {
-        self.file.keys.iter().find(|key| key.key_id == *id)
-    }
-
-    /// The active key, if there is one yet.
-    #[must_use]
-    pub fn active(&self) -> Option<&TenantKey> {
-        self.file.keys.iter().find(|key| key.status == KeyStatus::Active)
+        let bytes = file.to_bytes()?;
+        journal.intend("init", None, &format!("tenant {}", file.tenant_id), &bytes)?;
+        durable::write(&folder.join("tenant.json"), &bytes, Access::OwnerOnly, Existing::Replace)?;
+        journal.record(Moment::Done, "init", None, "")?;
+        Ok((file, journal))
     }
 
     /// What an interrupted run had left.
@@ -192,22 +180,6 @@ impl TenantKeyring {
     #[must_use]
     pub fn journal(&self) -> &Journal {
         &self.journal
-    }
-
-    /// The XrML text of a template.
-    ///
-    /// # Errors
-    /// [`Error::Read`].
-    pub fn template_text(&self, template: &TenantTemplate) -> Result<Vec<u8>> {
-        durable::read(&self.folder.join("templates").join(&template.file), LIMIT, "rights template")
-    }
-
-    /// The certificate chain of a key, documents one after the other, leaf first.
-    ///
-    /// # Errors
-    /// [`Error::Read`].
-    pub fn chain_text(&self, id: &KeyId) -> Result<Vec<u8>> {
-        durable::read(&self.folder.join("chains").join(format!("{id}.xml")), LIMIT, "certificate chain")
     }
 
     /// Says in the journal that a key is about to come. Call [`Self::add_key`] or [`Self::abandon`] next.
@@ -237,15 +209,10 @@ impl TenantKeyring {
         let id = addition.public.id();
         let mode = CryptographicMode::of_modulus_bits(addition.public.modulus_bits())
             .ok_or_else(|| Error::Internal("a key of an unsupported size reached the keyring".into()))?;
-        let mut file = self.file.clone();
-        self.add_templates(&mut file, &addition.templates)?;
+        let (mut file, mut writes) = (self.file.clone(), Vec::new());
+        self.add_templates(&mut file, &addition.templates, &mut writes)?;
         if !file.keys.iter().any(|key| key.key_id == id) {
-            durable::write(
-                &self.folder.join("chains").join(format!("{id}.xml")),
-                addition.chain.concat().as_bytes(),
-                Access::OwnerOnly,
-                Existing::Replace,
-            )?;
+            writes.push((PathBuf::from("chains").join(format!("{id}.xml")), addition.chain.concat().into_bytes()));
             file.keys.push(TenantKey {
                 key_id: id,
                 status: KeyStatus::Archived,
@@ -264,15 +231,23 @@ impl TenantKeyring {
                 file.make_active(&id);
             }
         }
-        let changed = file != self.file;
-        if changed {
-            self.file = file;
-            self.commit()?;
-        }
-        if self.journal.unsettled().is_some() {
-            self.journal.record(Moment::Done, "import", Some(id), if changed { "entered" } else { "was there already" })?;
+        let note = format!("to {}", addition.store);
+        let changed = self.carry_out(Change { action: "import", key_id: Some(id), note, file, writes })?;
+        if !changed && self.journal.unsettled().is_some() {
+            self.journal.record(Moment::Done, "import", Some(id), UNCHANGED)?;
         }
         Ok(changed)
+    }
+
+    /// Fixes who must approve plans that change this tenant. Returns whether that was new.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn fix_custodians(&mut self, policy: &ApprovalPolicy) -> Result<bool> {
+        let mut file = self.file.clone();
+        file.custodians = Some(policy.clone());
+        let note = format!("{} of {} people", policy.threshold, policy.people.len());
+        self.carry_out(Change { action: "custodians", key_id: None, note, file, writes: Vec::new() })
     }
 
     /// Makes a key the active one; the one that was active is archived (rules 117–119). Returns whether anything changed.
@@ -346,17 +321,16 @@ impl TenantKeyring {
         ))
     }
 
-    fn add_templates(&self, file: &mut TenantFile, additions: &[TemplateAddition]) -> Result<()> {
+    fn add_templates(&self, file: &mut TenantFile, additions: &[TemplateAddition], writes: &mut Vec<(PathBuf, Vec<u8>)>) -> Result<()> {
         self.check_room_for(additions)?;
         let mut known: BTreeSet<String> = file.templates.iter().map(|template| template.id.clone()).collect();
-        let mut writes: Vec<(PathBuf, &str)> = Vec::new();
         for template in additions {
             let id = template.canonical_id();
             if !known.insert(id.clone()) {
                 continue;
             }
             let name = format!("{}.xml", file_stem(&id));
-            writes.push((Path::new("templates").join(&name), &template.text));
+            writes.push((PathBuf::from("templates").join(&name), template.text.as_bytes().to_vec()));
             file.templates.push(TenantTemplate {
                 id,
                 name: template.name.clone(),
@@ -366,11 +340,7 @@ impl TenantKeyring {
                 file: name,
             });
         }
-        durable::write_many(&self.folder, writes, Access::OwnerOnly)
-    }
-
-    fn commit(&self) -> Result<()> {
-        self.write_file(&self.file)
+        Ok(())
     }
 
     /// Replaces `tenant.json`: the moment a change counts.
@@ -378,12 +348,35 @@ impl TenantKeyring {
         durable::write(&self.folder.join("tenant.json"), &file.to_bytes()?, Access::OwnerOnly, Existing::Replace)
     }
 
-    /// Settles an intent that a killed run left: it counts if and only if `tenant.json` shows it.
+    /// Settles an intent that a killed run left: it counts if and only if `tenant.json` shows it. A file that is neither what the
+    /// last change made nor what this one was to make was edited.
     pub(super) fn recover(&mut self) -> Result<()> {
+        let path = self.folder.join("tenant.json");
+        let on_disk = durable::read(&path, LIMIT, "tenant file")?;
+        let found = hash(&on_disk);
+        let (settled, pending) = self.journal.recorded();
+        if self.journal.entries().is_empty() {
+            return Err(Error::malformed("journal", "it is missing, and the tenant is there: every tenant has one from its first moment on")
+                .with_hint("stop and keep the folder as it is: somebody or something took the journal away")
+                .in_file(&self.folder.join("journal.jsonl")));
+        }
+        if let Some(settled) = settled
+            && settled.hash != found
+            && pending.is_none_or(|pending| pending.hash != found)
+        {
+            return Err(Error::malformed(
+                "tenant file",
+                format!(
+                    "its SHA-256 is {found}, and line {} of the journal beside it says that {} was written last: somebody or something edited it since",
+                    settled.line, settled.hash
+                ),
+            )
+            .with_hint("stop and keep the folder as it is; bring the file of that line back from a backup. `keykit verify PLAN` shows what differs from the plan")
+            .in_file(&path));
+        }
         let Some(entry) = self.journal.unsettled().cloned() else { return Ok(()) };
-        let on_disk = durable::read(&self.folder.join("tenant.json"), LIMIT, "tenant file")?;
         let took_effect = match (entry.action.as_str(), entry.key_id) {
-            _ if entry.result.is_some() => entry.result == Some(hash(&on_disk)),
+            _ if entry.result.is_some() => entry.result == Some(found),
             // Before its second intent a re-key may have made a key in its store, and has changed nothing here.
             ("rekey", _) => false,
             ("import", Some(id)) => self.key(&id).is_some(),
@@ -394,9 +387,13 @@ impl TenantKeyring {
         if !entry.note.is_empty() && entry.action != "import" {
             about.push_str(&format!(" ({})", entry.note));
         }
+        // What a killed process left is read above; from here on it is on the disk too.
+        durable::sync_folder(&self.folder)?;
         let (moment, recovery) =
             if took_effect { (Moment::Done, Recovery::Completed(about)) } else { (Moment::Abandoned, Recovery::RolledBack(about)) };
         let note = match (moment, entry.action.as_str()) {
+            // An import whose key was there before changed nothing.
+            (Moment::Done, "import") if entry.result.is_none() => UNCHANGED,
             (Moment::Abandoned, "import" | "rekey") => "settled after an interruption; the keyring does not have the key, its store may",
             _ => "settled after an interruption",
         };
@@ -414,11 +411,10 @@ fn take_away(folder: &Path, parts: &[&str]) {
     }
 }
 
-fn lock(folder: &Path) -> Result<FileLock> {
+fn lock(folder: &Path, patience: Duration) -> Result<FileLock> {
     let path = folder.join(".lock");
     let failed = |source| Error::Write { path: path.clone(), source };
-    let file = File::options().create(true).append(true).open(&path).map_err(failed)?;
-    FileLock::take(file).map_err(failed)?.ok_or_else(|| Error::Conflict {
+    FileLock::take_within(&path, patience).map_err(failed)?.ok_or_else(|| Error::Conflict {
         what: format!("another process works on {}", folder.display()),
         hint: Some("wait until it has ended".into()),
     })

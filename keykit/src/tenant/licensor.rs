@@ -1,6 +1,6 @@
 //! A key of the tenant as a server in XrML: its certificates, and a certificate for a key that has none.
 
-use super::TenantKeyring;
+use super::TenantView;
 use crate::error::{Error, Result};
 use crate::key::{KeyId, RsaPublicKey};
 use crate::store::KeyStore;
@@ -19,7 +19,7 @@ pub struct Licensor {
     pub chain: Vec<String>,
 }
 
-impl TenantKeyring {
+impl TenantView {
     /// The server of a key, from the certificate chain that the tenant keeps of it.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::TenantKeyring;
+use super::TenantView;
 use super::keyring::LIMIT;
 use crate::durable;
 use crate::error::{Error, Result};
@@ -15,7 +15,7 @@ use crate::key::KeyId;
 ///
 /// # Errors
 /// [`Error::Read`] for a folder without a tenant file.
-pub fn holder_elsewhere(id: &KeyId, own: &TenantKeyring, others: &[PathBuf]) -> Result<Option<PathBuf>> {
+pub fn holder_elsewhere(id: &KeyId, own: &TenantView, others: &[PathBuf]) -> Result<Option<PathBuf>> {
     let place = |folder: &Path| fs::canonicalize(folder).ok();
     for folder in others {
         if place(folder) == place(own.folder()) {
@@ -30,11 +30,21 @@ pub fn holder_elsewhere(id: &KeyId, own: &TenantKeyring, others: &[PathBuf]) -> 
     Ok(None)
 }
 
+/// Tenant folders beside this one: a key in one of them may not come here too.
+#[must_use]
+pub fn sibling_tenants(tenant: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(durable::parent(tenant)) else { return Vec::new() };
+    let mut folders: Vec<PathBuf> =
+        entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.join("tenant.json").is_file()).collect();
+    folders.sort();
+    folders
+}
+
 /// Refuses a key that another tenant has.
 ///
 /// # Errors
 /// [`Error::Refused`] (rule 4); as [`holder_elsewhere`].
-pub fn refuse_second_tenant(id: &KeyId, own: &TenantKeyring, others: &[PathBuf]) -> Result<()> {
+pub fn refuse_second_tenant(id: &KeyId, own: &TenantView, others: &[PathBuf]) -> Result<()> {
     let Some(folder) = holder_elsewhere(id, own, others)? else { return Ok(()) };
     Err(Error::refused(
         4,

@@ -82,7 +82,7 @@ impl TenantKeyring {
                 if self.journal.unsettled().is_some_and(|entry| entry.action == ACTION && entry.result.is_none()) {
                     let note = format!("{}; if the store made the key '{label}', the next re-key takes it up", error.code());
                     // If it can't be written the next opening settles the intent. What went wrong is what the operator must know.
-                    self.journal.record(Moment::Abandoned, ACTION, None, note).unwrap_or_default();
+                    drop(self.journal.record(Moment::Abandoned, ACTION, None, note));
                 }
                 Err(error)
             }
@@ -130,18 +130,30 @@ impl TenantKeyring {
         Ok(Rekeyed { activation, label: record.attributes.label.clone(), taken_up })
     }
 
-    /// The key of an earlier, cut-off run, or a new one.
+    /// The key of an earlier, cut-off run, or a new one. The name is known to everybody: what bears it must be just the key that
+    /// the store would have made.
     fn generate(&self, store: &dyn KeyStore, bits: usize, label: &str, transferability: Transferability) -> Result<(KeyRecord, bool)> {
-        let left_over = store.keys()?.into_iter().find(|key| key.attributes.label == label && self.key(&key.id()).is_none());
-        if let Some(key) = left_over {
-            return Ok((key, true));
+        let mut left_over: Vec<KeyRecord> =
+            store.keys()?.into_iter().filter(|key| key.attributes.label == label && self.key(&key.id()).is_none()).collect();
+        let in_the_way = |problem: String| Error::Conflict {
+            what: format!("{} has a key named '{label}', the name of the tenant's next key: {problem}", store.identity().uri),
+            hint: Some("find out who made it; take it away or give it another name, then re-key again. Nothing was changed".into()),
+        };
+        match (left_over.pop(), left_over.len()) {
+            (None, _) => {
+                let request = KeyRequest { label: label.to_owned(), local_id: None, transferability };
+                Ok((store.as_generate()?.generate(bits, &request)?, false))
+            }
+            (Some(key), 0) => match not_as_asked(&key, bits, transferability) {
+                None => Ok((key, true)),
+                Some(problem) => Err(in_the_way(format!("the key {} is not what this re-key would make, {problem}", key.id().short()))),
+            },
+            (Some(_), more) => Err(in_the_way(format!("{} keys bear it", more + 1))),
         }
-        let request = KeyRequest { label: label.to_owned(), local_id: None, transferability };
-        Ok((store.as_generate()?.generate(bits, &request)?, false))
     }
 
     /// The name of the next new key: the same until a re-key succeeds.
-    fn next_label(&self) -> String {
+    pub(super) fn next_label(&self) -> String {
         format!("keykit-{}-rekey-{}", self.tenant_id().get(..8).unwrap_or_default(), self.keys().len() + 1)
     }
 
@@ -157,6 +169,30 @@ impl TenantKeyring {
         }
         Ok(())
     }
+}
+
+/// What speaks against a key being the one that the store makes when it is asked in this way.
+fn not_as_asked(key: &KeyRecord, bits: usize, transferability: Transferability) -> Option<String> {
+    let attributes = &key.attributes;
+    let has = |found: Option<bool>, wanted: bool| found == Some(wanted);
+    // Software does not tell all of it.
+    let lacks = |found: Option<bool>, wanted: bool| found == Some(!wanted);
+    if key.public.modulus_bits() != bits {
+        return Some(format!("it has {} bits and not {bits}", key.public.modulus_bits()));
+    }
+    let wrong = match transferability {
+        _ if lacks(attributes.local, true) => "it was not made in this store",
+        _ if lacks(attributes.can_sign, true) || lacks(attributes.can_decrypt, true) => "it may not sign and decrypt",
+        Transferability::Wrapped if lacks(attributes.extractable, true) => "it can't be wrapped out",
+        Transferability::Wrapped => return None,
+        _ if !has(attributes.sensitive, true) || lacks(attributes.always_sensitive, true) => "its value can or could be read",
+        Transferability::Never if !has(attributes.extractable, false) => "it can be wrapped out",
+        Transferability::Never if lacks(attributes.never_extractable, true) => "it could be wrapped out before",
+        Transferability::UnderTrustedKey if !has(attributes.extractable, true) => "it can't be wrapped out under a trusted key",
+        Transferability::UnderTrustedKey if !has(attributes.wrap_with_trusted, true) => "it can be wrapped out under any key",
+        Transferability::Never | Transferability::UnderTrustedKey => return None,
+    };
+    Some(wrong.to_owned())
 }
 
 /// Rules 32, 33 and 215: a new key has 2048 bits.

@@ -72,6 +72,12 @@ impl TemplateAddition {
     }
 }
 
+/// What a template says, whoever signed it: its body without the issuer. `None` for a document without an issuer.
+#[must_use]
+pub fn terms(document: &Document) -> Option<String> {
+    document.issuer_text().map(|issuer| document.body_text().replacen(issuer, "", 1))
+}
+
 fn first_document(text: &str) -> Result<Document> {
     documents_in(text.as_bytes())?.into_iter().next().ok_or_else(|| Error::malformed("rights template", "no document in it"))
 }

@@ -1,12 +1,14 @@
 //! The templates of a tenant: in, out to users, back, and with other rights (rules 130–143).
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::activate::not_signed;
 use super::change::{Change, replace_text};
 use super::file::{TemplateStatus, TenantFile, TenantTemplate};
-use super::template::{TemplateAddition, template_warnings};
-use super::{Licensor, TenantKeyring};
+use super::template::{TemplateAddition, template_warnings, terms};
+use super::{Licensor, TenantKeyring, TenantView};
 use crate::error::{Error, Result};
 use crate::key::KeyId;
 use crate::licence::{IssueTime, RightsChange};
@@ -51,6 +53,17 @@ pub struct TemplateChange {
     pub warnings: Vec<(u16, String)>,
 }
 
+impl TenantView {
+    /// The document of a template.
+    ///
+    /// # Errors
+    /// [`Error::Read`] and [`Error::Malformed`].
+    pub fn template_document(&self, template: &TenantTemplate) -> Result<Document> {
+        let text = self.template_text(template)?;
+        documents_in(&text)?.into_iter().next().ok_or_else(|| Error::malformed("rights template", "no document in it"))
+    }
+}
+
 impl TenantKeyring {
     /// The template with this GUID, with or without braces, in either case.
     ///
@@ -62,15 +75,6 @@ impl TenantKeyring {
             what: format!("the tenant has no template {canonical}"),
             hint: Some("`keykit tenant template list --tenant DIR` lists its templates".into()),
         })
-    }
-
-    /// The document of a template.
-    ///
-    /// # Errors
-    /// [`Error::Read`] and [`Error::Malformed`].
-    pub fn template_document(&self, template: &TenantTemplate) -> Result<Document> {
-        let text = self.template_text(template)?;
-        documents_in(&text)?.into_iter().next().ok_or_else(|| Error::malformed("rights template", "no document in it"))
     }
 
     /// Takes templates in. They keep their GUIDs and arrive archived. All of them come, or none.
@@ -122,7 +126,7 @@ impl TenantKeyring {
                         import.outcome = Imported::Unchanged;
                     } else {
                         import.outcome = Imported::Overwritten;
-                        import.overwritten = differences(known, &old, &document);
+                        import.overwritten = differences(Some(known), &old, &document);
                         if !overwrite {
                             return Err(overwriting(&import));
                         }
@@ -139,6 +143,28 @@ impl TenantKeyring {
         let note = imports.iter().filter(|import| import.outcome != Imported::Unchanged).map(|import| import.id.as_str()).collect::<Vec<_>>();
         self.carry_out(Change { action: "template-import", key_id: None, note: note.join(" "), file, writes })?;
         Ok(imports)
+    }
+
+    /// In sentences, which of these templates the tenant has in another version. Nothing is overwritten by them (rules 137, 143).
+    ///
+    /// # Errors
+    /// [`Error::Read`] and [`Error::Malformed`].
+    pub fn other_versions(&self, additions: &[TemplateAddition]) -> Result<Vec<String>> {
+        let mut others = Vec::new();
+        for addition in additions {
+            let id = addition.canonical_id();
+            let Some(known) = self.templates().iter().find(|known| known.id == id) else { continue };
+            // A text that is no template has nothing to say.
+            let (Ok(old), Ok(new)) = (self.template_document(known), addition.document()) else { continue };
+            if !is_same_template(&old, &new) {
+                others.push(format!(
+                    "the tenant has another version of the template '{}' ({id}), and keeps it; the one that comes would change it: {}",
+                    known.name,
+                    differences(Some(known), &old, &new).join("; ")
+                ));
+            }
+        }
+        Ok(others)
     }
 
     /// The version of a template that the tenant has. One file may not bring two versions.
@@ -255,14 +281,36 @@ impl TenantKeyring {
     }
 }
 
+/// In sentences, which of these templates come in two versions. The first counts.
+#[must_use]
+pub fn versions_among<'a>(additions: impl Iterator<Item = &'a TemplateAddition>) -> Vec<String> {
+    let mut first: BTreeMap<String, &TemplateAddition> = BTreeMap::new();
+    let mut others = Vec::new();
+    for addition in additions {
+        let id = addition.canonical_id();
+        let Some(known) = first.get(&id).filter(|known| known.text != addition.text) else {
+            first.entry(id).or_insert(addition);
+            continue;
+        };
+        let (Ok(old), Ok(new)) = (known.document(), addition.document()) else { continue };
+        if !is_same_template(&old, &new) {
+            others.push(format!(
+                "the template '{}' ({id}) comes in two versions; the first is taken, the other would change it: {}",
+                known.name,
+                differences(None, &old, &new).join("; ")
+            ));
+        }
+    }
+    others
+}
+
 /// Whether two documents are one template, whoever signed it.
 fn is_same_template(left: &Document, right: &Document) -> bool {
-    let bare = |document: &Document| document.issuer_text().map(|issuer| document.body_text().replacen(issuer, "", 1));
-    bare(left).is_some() && bare(left) == bare(right)
+    terms(left).is_some() && terms(left) == terms(right)
 }
 
 /// What an import would take away, in sentences.
-fn differences(known: &TenantTemplate, old: &Document, new: &Document) -> Vec<String> {
+fn differences(known: Option<&TenantTemplate>, old: &Document, new: &Document) -> Vec<String> {
     let mut differences = Vec::new();
     let mut compare = |what: &str, old: String, new: String| {
         if old != new {
@@ -277,7 +325,7 @@ fn differences(known: &TenantTemplate, old: &Document, new: &Document) -> Vec<St
     compare("rights", rights_in_words(old), rights_in_words(new));
     let issued = |document: &Document| document.issued().map(|time| time.to_string()).unwrap_or_default();
     compare("issued", issued(old), issued(new));
-    if known.status == TemplateStatus::Published {
+    if known.is_some_and(|known| known.status == TemplateStatus::Published) {
         differences.push("it is published: it becomes archived until it is published again".to_owned());
     }
     if differences.is_empty() {

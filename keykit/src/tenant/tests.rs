@@ -118,11 +118,12 @@ struct Maker {
     made: Mutex<Vec<(String, RsaSecretKey)>>,
     next: &'static str,
     identity: StoreIdentity,
+    attributes: KeyAttributes,
 }
 
 impl Maker {
     fn of(next: &'static str) -> Self {
-        Self { made: Mutex::default(), next, identity: STORE.identity().clone() }
+        Self { made: Mutex::default(), next, identity: STORE.identity().clone(), attributes: KeyAttributes::default() }
     }
 
     fn inner(&self) -> TestStore {
@@ -142,7 +143,7 @@ impl KeyStore for Maker {
     fn keys(&self) -> Result<Vec<KeyRecord>> {
         let record = |(label, key): &(String, RsaSecretKey)| KeyRecord {
             public: key.public().clone(),
-            attributes: KeyAttributes { label: label.clone(), ..KeyAttributes::default() },
+            attributes: KeyAttributes { label: label.clone(), ..self.attributes.clone() },
             protection: Assessment::software(),
         };
         Ok(self.made.lock().unwrap().iter().map(record).collect())
@@ -371,4 +372,25 @@ fn a_copy_of_the_tenant_is_no_second_tenant() {
     assert_eq!(holder_elsewhere(&id(1), &keyring, &others).unwrap(), Some(other));
     let error: Error = refuse_second_tenant(&id(1), &keyring, &others).unwrap_err();
     assert!(error.to_string().contains("rule 4"), "{error}");
+}
+
+#[test]
+fn versions_of_a_template_are_told_whoever_signed_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut keyring = tenant(folder.path());
+    let other = || template(1, 1, RightHolder::Address("new@contoso.example".into()));
+    // Signed by another key it says the same; with another holder it does not.
+    assert_eq!(versions_among([template(0, 1, staff()), template(1, 1, staff())].iter()).len(), 0);
+    let told = versions_among([template(0, 1, staff()), other()].iter());
+    assert!(told.len() == 1 && told[0].contains("new@contoso.example"), "{told:?}");
+    assert!(keyring.other_versions(&[template(0, 1, staff()), template(0, 99, staff())]).unwrap().is_empty());
+    let told = keyring.other_versions(&[other()]).unwrap();
+    assert!(told.len() == 1 && told[0].contains(&guid(1)) && told[0].contains("new@contoso.example"), "{told:?}");
+    // It is not taken, and what is there stays.
+    let before = keyring.template_text(keyring.template(&guid(1)).unwrap()).unwrap();
+    keyring.add_key(&addition(3, vec![other()]), false).unwrap();
+    assert_eq!(keyring.template_text(keyring.template(&guid(1)).unwrap()).unwrap(), before);
+    // A signature anew changes no terms.
+    keyring.activate_with(&id(1), &*STORE).unwrap();
+    assert!(keyring.other_versions(&[template(0, 1, staff())]).unwrap().is_empty());
 }

@@ -1,6 +1,6 @@
 //! The transfer file of Azure Key Vault and Managed HSM (`.byok`): JSON around the wrapped key.
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
+use base64ct::{Base64Url, Base64UrlUnpadded, Encoding as _};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -120,7 +120,7 @@ impl AzureTransferFile {
         (Some(Self { kid, blob, generator, padding }), findings)
     }
 
-    /// The file's bytes; base64url without padding (RFC 7515 §2).
+    /// The file's bytes; base64url without padding (RFC 7515 §2), or with it if [`Self::padding`] says so.
     ///
     /// # Errors
     /// [`Error::Internal`].
@@ -128,7 +128,7 @@ impl AzureTransferFile {
         let wire = Wire {
             schema_version: SCHEMA_VERSION,
             header: Header { kid: &self.kid, alg: ALGORITHM, enc: ENCRYPTION },
-            ciphertext: Base64UrlUnpadded::encode_string(&self.blob),
+            ciphertext: if self.padding { Base64Url::encode_string(&self.blob) } else { Base64UrlUnpadded::encode_string(&self.blob) },
             generator: &self.generator,
         };
         serde_json::to_vec_pretty(&wire).map_err(|error| Error::Internal(format!("encoding a transfer file: {error}")))
@@ -233,6 +233,14 @@ mod tests {
         let finding = AzureTransferFile::examine(broken.as_bytes()).1.remove(0);
         let place = u64::try_from(broken.find("generator").unwrap()).unwrap();
         assert!(finding.offset.unwrap().abs_diff(place) <= 1, "{finding:?}");
+    }
+
+    #[test]
+    fn padding_is_written_where_it_is_asked_for() {
+        let file = AzureTransferFile { padding: true, ..AzureTransferFile::new("k", b"ab") };
+        let bytes = file.to_bytes().unwrap();
+        assert!(String::from_utf8_lossy(&bytes).contains("\"YWI=\""));
+        assert_eq!(AzureTransferFile::parse(&bytes).unwrap(), file);
     }
 
     #[test]

@@ -180,8 +180,14 @@ pub fn open_blob(
 fn other_hash(sealed: &[u8], wanted: Hash, decrypt: &dyn Fn(&EncryptionScheme, &[u8]) -> Result<SecretBytes>) -> Option<Error> {
     let opens = |hash: &Hash| *hash != wanted && decrypt(&EncryptionScheme::oaep(*hash), sealed).is_ok();
     let found = [Hash::Sha1, Hash::Sha256, Hash::Sha384, Hash::Sha512].into_iter().find(opens)?;
+    Some(other_hash_error(found, wanted))
+}
+
+/// The error for a blob whose AES key was sealed by OAEP with `found`, where `wanted` was due.
+#[must_use]
+pub fn other_hash_error(found: Hash, wanted: Hash) -> Error {
     let error = Error::negative(format!("the AES key is sealed by OAEP with {found}; the profile wants {wanted} [oaep-hash]"));
-    Some(error.with_hint("wrap the key again for this profile, or take the profile that fits"))
+    error.with_hint("wrap the key again for this profile, or take the profile that fits")
 }
 
 /// The RSA key in what was wrapped.

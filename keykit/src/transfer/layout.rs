@@ -25,6 +25,16 @@ pub fn possible_sizes(blob_bytes: usize) -> Vec<(usize, usize)> {
     KEY_ENCRYPTION_KEY_BITS.into_iter().filter_map(|kek| Some((kek, target_bits(blob_bytes.checked_sub(kek / 8)?)?))).collect()
 }
 
+/// How long a wrapped RSA key is that lost or got a few bytes, if this may be one: seven on either side, so that its length is no
+/// multiple of 8.
+pub(super) fn damaged_length(bytes: usize) -> Option<usize> {
+    if bytes.is_multiple_of(8) {
+        return None;
+    }
+    let near = bytes.next_multiple_of(8);
+    [near, near - 8].into_iter().find(|length| !possible_sizes(*length).is_empty())
+}
+
 /// The size of the RSA key in AES-KWP of this length.
 fn target_bits(wrapped: usize) -> Option<usize> {
     let fits = |lengths: &RangeInclusive<usize>| (*lengths.start()..=lengths.end() + LONGER).contains(&wrapped);
@@ -125,6 +135,7 @@ mod tests {
         }
         assert_eq!(unusual_length(1536).unwrap().code, "length-unusual");
         assert_eq!((unusual_length(1488), unusual_length(1744), unusual_length(7)), (None, None, None));
+        assert_eq!([1487, 1489, 1479, 1488, 1000, 3].map(damaged_length), [Some(1488), Some(1488), Some(1480), None, None, None]);
         // No length has two meanings.
         assert!((0..5000).all(|length| possible_sizes(length).len() <= 1));
         assert_eq!(check_length(1488, &[4096]).unwrap().code, "length");

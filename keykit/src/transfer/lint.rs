@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::azure::AzureTransferFile;
 use super::finding::Finding;
-use super::layout::{KEY_ENCRYPTION_KEY_BITS, check_length, list, possible_sizes, unusual_length};
+use super::layout::{KEY_ENCRYPTION_KEY_BITS, check_length, damaged_length, list, possible_sizes, unusual_length};
 use super::profile::{Envelope, TransferProfile};
 use crate::key::RsaSecretKey;
 
@@ -168,8 +168,22 @@ impl LintReport {
             }
             return report;
         }
-        // A package of the legacy toolset is no text.
+        // A package of the legacy toolset is no text, and its length says nothing. One that is as long as a wrapped key is, but for
+        // a few bytes, is more likely such a key that was cut, and is to be told apart by where it comes from.
         if named_byok && bytes.iter().any(|byte| !byte.is_ascii_graphic() && !byte.is_ascii_whitespace()) {
+            if let Some(length) = damaged_length(bytes.len()) {
+                let message = format!(
+                    "{} bytes without JSON around them: a wrapped key of {length} bytes that was cut or changed, or a file of the legacy nShield toolset",
+                    bytes.len()
+                );
+                let finding = Finding::problem("truncated", message);
+                return Self::wrong(
+                    TransferKind::Unknown,
+                    finding.with_hint(
+                        "copy it again in binary mode and put JSON around it; a file of the legacy toolset must be made anew, for the new format",
+                    ),
+                );
+            }
             return Self::wrong(
                 TransferKind::LegacyNShield,
                 Finding::problem(
@@ -207,10 +221,7 @@ impl LintReport {
     }
 
     fn check_header(&mut self) {
-        if let Some(generator) = &self.generator
-            && generator.contains("SoftHSM")
-            && generator.contains("2.6")
-        {
+        if self.generator.as_deref().is_some_and(names_softhsm_2_6) {
             self.findings.push(Finding::warning(
                 "softhsm-zero-padding",
                 "made on SoftHSM 2.6, which pads keys with zero bytes before it wraps them: strict receivers refuse that",
@@ -290,6 +301,16 @@ impl<'a> KidParts<'a> {
     pub(super) fn vault(&self) -> &'a str {
         self.host.split('.').next().unwrap_or_default()
     }
+}
+
+/// Whether a generator names SoftHSM with a version 2.6 behind its name: `keykit 1.0; SoftHSM project SoftHSM v2 2.6`. Versions
+/// of other programs in the text, and other versions of SoftHSM, are not meant.
+fn names_softhsm_2_6(generator: &str) -> bool {
+    generator.split([';', ',']).filter_map(|part| part.split_once("SoftHSM")).any(|(_, behind)| {
+        let versions = behind.split_whitespace().map(|word| word.trim_start_matches(['v', 'V', '-', '/', '(']));
+        let is_2_6 = |word: &str| word.strip_prefix("2.6").is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_digit()));
+        versions.into_iter().any(is_2_6)
+    })
 }
 
 /// Whether these are the bytes of a private key in the clear.

@@ -219,13 +219,7 @@ impl OfferedKey {
                     .with_hint("have it enabled, or a new one made"),
             );
         }
-        let hash = profile.oaep_hash.to_string().replace('-', "");
-        if let Some(method) = self.method.as_ref().filter(|method| !method.replace(['-', '_'], "").to_uppercase().contains(&hash)) {
-            findings.push(
-                Finding::problem("kek-method", format!("it is for the method {method}; {} seals with {}", profile.name, profile.oaep_hash))
-                    .with_hint("take the profile of that method, or have the key made for this one"),
-            );
-        }
+        findings.extend(self.method.as_ref().and_then(|method| check_method(method, profile)));
         findings
     }
 
@@ -300,6 +294,25 @@ impl ConfirmedKey {
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
+}
+
+/// What is wrong with a provider's method for this profile: `RSA_OAEP_4096_SHA256_AES_256` names the size of the key encryption
+/// key, the hash of OAEP and the AES key between. Without the last, the secret itself is sealed by OAEP, which has no room for an
+/// RSA key.
+fn check_method(method: &str, profile: &TransferProfile) -> Option<Finding> {
+    let words: Vec<String> = method.split(['-', '_']).map(str::to_uppercase).collect();
+    let hash = profile.oaep_hash.to_string().replace('-', "");
+    let problem = if !words.ends_with(&["AES".to_owned(), "256".to_owned()]) {
+        format!(
+            "it is for the method {method}, which seals a secret by OAEP directly and cannot carry an RSA key; {} wants one with AES-256",
+            profile.name
+        )
+    } else if !words.contains(&hash) {
+        format!("it is for the method {method}; {} seals with {}", profile.name, profile.oaep_hash)
+    } else {
+        return None;
+    };
+    Some(Finding::problem("kek-method", problem).with_hint("take the profile of that method, or have the key made for this one"))
 }
 
 /// A fingerprint as people write it.

@@ -22,6 +22,8 @@ pub struct PackageOptions {
     pub allow_host_visible_ephemeral_key: bool,
     /// Identifier of the key encryption key, if the operator gave one.
     pub kid: Option<String>,
+    /// Whether the base64url of a `.byok` file is padded with `=`, as some tools write it.
+    pub pad_base64: bool,
 }
 
 /// A wrapped key in the form that its receiver takes.
@@ -54,6 +56,9 @@ impl Package {
             return Err(Error::refused_by_policy("the key encryption key is the key itself [kek-is-key]", "give the public key of the receiver"));
         }
         let kid = choose_kid(options.kid.as_deref(), kek, profile)?;
+        if options.pad_base64 && profile.envelope != Envelope::AzureByok {
+            return Err(Error::usage(format!("the files of {} have no base64url to pad", profile.name)).with_hint("leave --pad-b64 out"));
+        }
         let mut findings = kek.findings().to_vec();
         let policy = WrapPolicy { oaep_hash: profile.oaep_hash, allow_host_visible_ephemeral_key: options.allow_host_visible_ephemeral_key };
         let outcome = source.as_wrap_out()?.wrap_out(key, kek.public(), &policy)?;
@@ -65,7 +70,7 @@ impl Package {
         if host_visible && findings.iter().all(|finding| finding.code != HOST_VISIBLE) {
             findings.push(Finding::warning(HOST_VISIBLE, "the AES key of this package existed in this process"));
         }
-        let bytes = profile.envelope.seal(&outcome.blob, kid.as_deref(), source)?;
+        let bytes = profile.envelope.seal(&outcome.blob, kid.as_deref(), source, options.pad_base64)?;
         let mut package = Self { bytes, key: record.public, route: outcome.route, kid, findings, values: kek.offered().values.clone() };
         package.findings.extend(package.check(kek.public(), profile)?);
         package.add_values(kek.public());
@@ -138,13 +143,13 @@ fn choose_kid(given: Option<&str>, kek: &ConfirmedKey, profile: &TransferProfile
 
 impl Envelope {
     /// Puts a blob into its envelope.
-    fn seal(self, blob: &[u8], kid: Option<&str>, source: &dyn KeyStore) -> Result<Vec<u8>> {
+    fn seal(self, blob: &[u8], kid: Option<&str>, source: &dyn KeyStore, padding: bool) -> Result<Vec<u8>> {
         match self {
             Self::Raw => Ok(blob.to_vec()),
             Self::Base64 => Ok(Base64::encode_string(blob).into_bytes()),
             Self::AzureByok => {
                 let identity = source.identity();
-                let file = AzureTransferFile::new(kid.unwrap_or_default(), blob);
+                let file = AzureTransferFile { padding, ..AzureTransferFile::new(kid.unwrap_or_default(), blob) };
                 let ours = identity.manufacturer == "keykit";
                 let file = if ours { file } else { file.made_on(&format!("{} {} {}", identity.manufacturer, identity.model, identity.firmware)) };
                 file.to_bytes()

@@ -25,6 +25,30 @@ pub enum TokenKind {
     SoftCard,
 }
 
+/// How a token answers CKM_RSA_AES_KEY_WRAP, which SoftHSM 2.6 lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RsaAesKeyWrap {
+    /// As it must be.
+    Right,
+    /// With zeros behind what is wrapped.
+    Padding,
+    /// As it must be, for secrets; private keys are refused with CKR_KEY_NOT_WRAPPABLE.
+    SecretsOnly,
+}
+
+impl RsaAesKeyWrap {
+    /// What the label asks for; `None` if the token does not offer the mechanism.
+    #[must_use]
+    pub fn of_label(label: &str) -> Option<Self> {
+        match label.split_once("rsa-aes")?.1.trim() {
+            "right" => Some(Self::Right),
+            "padding" => Some(Self::Padding),
+            "secrets only" => Some(Self::SecretsOnly),
+            _ => None,
+        }
+    }
+}
+
 /// A token of SoftHSM, as the shim shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownToken {
@@ -91,6 +115,14 @@ mod tests {
         assert_eq!(ShownToken::of_label("softcard one"), ShownToken { kind: TokenKind::SoftCard, label: "softcard one".into() });
         assert_eq!(ShownToken::of_label("softcard:hr keys"), ShownToken { kind: TokenKind::SoftCard, label: "hr keys".into() });
         assert_eq!(ShownToken::of_label("PKCS11OCS").kind, TokenKind::CardSet);
+    }
+
+    #[test]
+    fn labels_say_how_keys_are_wrapped() {
+        assert_eq!(RsaAesKeyWrap::of_label("PKCS11OCS"), None);
+        assert_eq!(RsaAesKeyWrap::of_label("rsa-aes right"), Some(RsaAesKeyWrap::Right));
+        assert_eq!(RsaAesKeyWrap::of_label("ocs rsa-aes padding"), Some(RsaAesKeyWrap::Padding));
+        assert_eq!(RsaAesKeyWrap::of_label("rsa-aes secrets only"), Some(RsaAesKeyWrap::SecretsOnly));
     }
 
     #[test]

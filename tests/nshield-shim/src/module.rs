@@ -60,6 +60,9 @@ fn load() -> Option<Shim> {
         C_GenerateKey: Some(generate_key),
         C_GenerateKeyPair: Some(generate_key_pair),
         C_UnwrapKey: Some(unwrap_key),
+        C_GetMechanismList: Some(rsa_aes::get_mechanism_list),
+        C_GetMechanismInfo: Some(rsa_aes::get_mechanism_info),
+        C_WrapKey: Some(rsa_aes::wrap_key),
         ..real
     };
     faults::in_front_of(&mut table);
@@ -77,6 +80,8 @@ macro_rules! real {
         }
     };
 }
+
+mod rsa_aes;
 
 /// The shim's own function table.
 ///

@@ -7,7 +7,8 @@ use keykit::canonical;
 use keykit::ceremony::ApprovalPolicy;
 use keykit::key::KeyId;
 use keykit::migration::MigrationPath;
-use keykit::migration::apply::{Observed, World, parse_journal, segment_of};
+use keykit::migration::apply::{Observed, TakenBack, World, parse_journal, segment_of};
+use keykit::migration::rules::Step as Documented;
 use keykit::migration::plan::{Action, FileKind, Phase, Plan, PlannedFile, PlannedKey, PlannedTemplate, PlannedTenant, Step, Undo};
 use keykit::store::capability::WrapRoute;
 use keykit::tenant::{Era, Managed};
@@ -28,12 +29,12 @@ pub fn plan_of(path: MigrationPath) -> Plan {
             Action::ImportKey { .. } | Action::ImportTemplates { .. } => Undo::Stays("it stays".into()),
             _ => Undo::Nothing,
         };
-        Step { id, action, inputs: Vec::new(), effects: Vec::new(), undo, approval: "nobody".into() }
+        Step { id, documented: Documented::Keys, rules: Vec::new(), action, inputs: Vec::new(), effects: Vec::new(), undo, approval: "nobody".into() }
     };
     let (mut keys, mut steps) = (Vec::new(), vec![step("check-sources".into(), Action::CheckSources)]);
     for name in ["first", "second"] {
         let key_id = KeyId::of_spki(name.as_bytes());
-        let template = PlannedTemplate { id: format!("template-{name}"), name: name.into(), sha256: canonical::sha256_hex(name.as_bytes()) };
+        let template = PlannedTemplate { id: format!("template-{name}"), name: name.into(), sha256: canonical::sha256_hex(name.as_bytes()), terms: canonical::sha256_hex(name.as_bytes()) };
         steps.push(step(format!("import-key/{name}"), Action::ImportKey { key_id }));
         steps.push(step(format!("prove-key/{name}"), Action::ProveKey { key_id, licences: Vec::new() }));
         steps.push(step(format!("import-templates/{name}"), Action::ImportTemplates { key_id, templates: vec![template.clone()] }));
@@ -65,6 +66,7 @@ pub fn plan_of(path: MigrationPath) -> Plan {
             folder: FOLDER.into(),
             keyring_password_source: None,
             store: None,
+            transfer: None,
             other_tenants: Vec::new(),
         },
         approval: ApprovalPolicy { threshold: 0, danger_threshold: 0, roles: Vec::new(), valid_days: 30, people: Vec::new() },
@@ -72,6 +74,7 @@ pub fn plan_of(path: MigrationPath) -> Plan {
         files: ["first.xml", "second.xml"].map(|file| PlannedFile::of(FileKind::Domain, file, file.as_bytes(), None)).into(),
         keys,
         steps,
+        omitted: Vec::new(),
         findings: Vec::new(),
     }
 }
@@ -261,25 +264,25 @@ impl World for SimulatedWorld {
                 }
                 assert!(keyring.active.is_some() && keyring.signed_by == keyring.active, "the active key has not signed the templates");
             }
-            Action::Manual { .. } => {}
+            Action::WriteArtefacts { .. } | Action::MakePackage { .. } | Action::Manual { .. } => {}
         }
         Ok("as planned".into())
     }
 
-    fn undo(&mut self, _: &Plan, step: &Step, before: Option<&str>) -> Result<String> {
+    fn undo(&mut self, _: &Plan, step: &Step, before: Option<&str>) -> Result<TakenBack> {
         let mut keyring = self.read()?;
         match &step.action {
             Action::PublishTemplates { templates } => {
                 templates.iter().for_each(|template| drop(keyring.templates.insert(template.clone(), "archived".into())));
             }
             // The first key of a tenant stays active.
-            _ if before.is_none() => return Ok("no key was active before".into()),
+            _ if before.is_none() => return Ok(TakenBack::Kept("no key was active before".into())),
             _ => {
                 keyring.active = before.map(str::to_owned);
                 keyring.signed_by.clone_from(&keyring.active);
             }
         }
         self.commit(step, &keyring)?;
-        Ok("undone".into())
+        Ok(TakenBack::Undone("undone".into()))
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &RehearseArguments, output: Output) -> Result<u8> {
     let (source, record) = transfers::open_source(&arguments.source)?;
     steps.step(2, 3, "opening the receiver");
     let receiver = stores::open(&arguments.store, &arguments.source.keyring)?;
-    let options = PackageOptions { allow_host_visible_ephemeral_key: arguments.source.allow_host_visible_ephemeral_key, kid: None };
+    let options = PackageOptions { allow_host_visible_ephemeral_key: arguments.source.allow_host_visible_ephemeral_key, ..PackageOptions::default() };
     steps.step(3, 3, &format!("out and in: the key {}", record.id().short()));
     let rehearsal = rehearse(source.as_ref(), &record.id(), receiver.as_ref(), &profile, arguments.kek_bits, &options)?;
     drop(steps);

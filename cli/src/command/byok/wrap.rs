@@ -65,11 +65,17 @@ pub(super) fn run(arguments: &WrapArguments, output: Output) -> Result<u8> {
     refuse_overwriting(&[source_file, &arguments.kek], &[&arguments.output])?;
     let profile = transfers::profile(&arguments.profile.profile, &arguments.profile.file)?;
     let fills = parse_fills(&arguments.fill)?;
-    let kek = transfers::confirmed_kek(&arguments.kek, arguments.kid.as_deref(), arguments.kek_fingerprint.as_deref(), &profile)?;
+    let planned = arguments.plan.as_deref().map(|plan| transfers::planned_kek(plan, &profile)).transpose()?;
+    let fingerprint = planned.as_ref().map(|planned| planned.fingerprint.as_str()).or(arguments.kek_fingerprint.as_deref());
+    let kek = transfers::confirmed_kek(&arguments.kek, arguments.kid.as_deref(), fingerprint, &profile)?;
     let steps = Steps::begin(2, "opening the source of the key");
     let (source, record) = transfers::open_source(&arguments.source)?;
     steps.step(2, 2, &format!("wrapping the key {}", record.id().short()));
-    let options = PackageOptions { allow_host_visible_ephemeral_key: arguments.source.allow_host_visible_ephemeral_key, kid: arguments.kid.clone() };
+    let options = PackageOptions {
+        allow_host_visible_ephemeral_key: arguments.source.allow_host_visible_ephemeral_key,
+        kid: planned.as_ref().and_then(|planned| planned.kid.clone()).or_else(|| arguments.kid.clone()),
+        pad_base64: arguments.pad_b64,
+    };
     let package = Package::make(source.as_ref(), &record.id(), &kek, &profile, &options)?;
     drop(steps);
     transfers::write(&arguments.output, &package, &profile)?;

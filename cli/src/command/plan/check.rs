@@ -139,7 +139,7 @@ fn ask_token(cluster: &Cluster, sources: &[(PlacedDomain<'_>, SourceDomain)], fo
 /// The keys of other tenants: those that the file names, and those beside the tenant's folder.
 fn other_tenants(tenant: &Path, named: &[&FilePath], folder: &Path) -> Result<Vec<OtherTenantFacts>> {
     let mut folders: Vec<PathBuf> = named.iter().map(|other| other.in_folder(folder)).collect();
-    folders.extend(stores::sibling_tenants(tenant));
+    folders.extend(keykit::tenant::sibling_tenants(tenant));
     let own = tenant.canonicalize().ok();
     folders.retain(|other| own.is_none() || other.canonicalize().ok() != own);
     folders.iter().map(|other| Ok(OtherTenantFacts { name: other.display().to_string(), keys: keys_of_tenant(other)? })).collect()

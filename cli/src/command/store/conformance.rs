@@ -1,6 +1,8 @@
 //! `keykit store conformance`: does this store do what it must?
 
-use keykit::migration::Progress;
+use std::path::Path;
+
+use jiff::{Timestamp, Unit};
 use keykit::{Error, Result};
 use keykit_conformance::change::{Change, is_worse};
 use keykit_conformance::document::Document;
@@ -8,7 +10,7 @@ use keykit_conformance::{Options, Suite, render, run};
 use serde::Serialize;
 
 use super::checked::Checked;
-use super::{deliver, stored};
+use super::{comparison, deliver, store_of, stored, two_stored};
 use crate::arguments::{ConformanceArguments, Format};
 use crate::exit;
 use crate::output::{Output, say, to_json};
@@ -27,10 +29,14 @@ struct Compared<'a> {
 }
 
 pub(super) fn run_suites(arguments: &ConformanceArguments, output: Output) -> Result<u8> {
-    let before =
-        arguments.common.compare.as_deref().map(|path| Document::from_json(&stored(path)?).map_err(|error| error.in_file(path))).transpose()?;
+    let read = |path: &Path| Document::from_json(&stored(path)?).map_err(|error| error.in_file(path));
+    if let Some((before, after)) = two_stored(&arguments.common)? {
+        let (before, after) = (read(before)?, read(after)?);
+        return comparison(&arguments.common, &after.compare(&before), output);
+    }
+    let before = arguments.common.compare.first().map(|path| read(path)).transpose()?;
     let suites = suites(&arguments.suite)?;
-    let checked = Checked::open(&arguments.common.store, &arguments.common.keyring, arguments.allow_write.as_deref())?;
+    let checked = Checked::open(store_of(&arguments.common)?, &arguments.common.keyring, arguments.allow_write.as_deref())?;
     let subject = checked.subject();
     let default_bits = if subject.token.is_some() { TOKEN_MODULUS_BITS } else { Options::default().max_modulus_bits };
     let options = Options { max_modulus_bits: arguments.max_bits.map_or(default_bits, usize::from), ..Options::default() };
@@ -42,7 +48,8 @@ pub(super) fn run_suites(arguments: &ConformanceArguments, output: Output) -> Re
     });
     drop(steps);
     let left_out = Suite::ALL.into_iter().filter(|suite| !suites.contains(suite)).map(|suite| suite.name().to_owned()).collect();
-    let document = Document::new(checked.identity(), checked.keys_live_in(), options.max_modulus_bits, &reports, left_out);
+    let mut document = Document::new(checked.identity(), checked.keys_live_in(), options.max_modulus_bits, &reports, left_out);
+    document.date = Timestamp::now().round(Unit::Second).map_or_else(|_| String::new(), |now| now.to_string());
     let changes = before.map(|before| document.compare(&before));
     let changes = changes.as_deref();
     let text = match output.format {

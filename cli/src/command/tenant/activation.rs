@@ -186,7 +186,7 @@ fn copied(keyring: &TenantKeyring, rest: &str, secrets: &TokenSecrets, others: &
 
 /// Tenants that must not hold the key.
 fn others(tenant: &Path, named: &[PathBuf]) -> Vec<PathBuf> {
-    let mut others = stores::sibling_tenants(tenant);
+    let mut others = keykit::tenant::sibling_tenants(tenant);
     others.extend(named.iter().cloned());
     others
 }

@@ -4,6 +4,7 @@ use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHan
 use cryptoki_sys::{CK_MECHANISM_TYPE, CKM_AES_KEY_WRAP, CKM_RSA_PKCS};
 use keykit::key::{EncryptionScheme, Hash};
 use keykit::secret::SecretBytes;
+use keykit::store::{ExportPlaintext as _, Generate as _, KeyRequest};
 use keykit::transfer::KeyEncryptionKey;
 
 use super::super::error::CallError;
@@ -11,14 +12,18 @@ use super::super::key::NewObjects;
 use super::super::mechanism::{mechanism_name, number};
 use super::super::secret_wrap::{SecretWrapping, create_with_value};
 use super::super::self_test::{KwpVerdict, PairUse, TEST_KEY_BITS, TestError};
+use super::super::store::Pkcs11Store;
 use super::super::sys::{Mechanism, Oaep};
+use super::keys::signing_pair;
 use super::{Findings, Verdict, answer};
+use crate::memory::MemoryStore;
 
 /// A length that RFC 3394 takes as well as RFC 5649.
 const SECRET_BYTES: usize = 32;
 
 pub(super) fn measure(findings: &mut Findings<'_>) -> Result<(), TestError> {
     private_keys(findings)?;
+    arrived_keys(findings)?;
     secret_keys(findings)?;
     wrapped_keys(findings)?;
     sealed_keys(findings)
@@ -30,8 +35,7 @@ fn value(findings: &Findings<'_>, object: ObjectHandle, wanted: &Attribute) -> R
 }
 
 /// Tries to change an attribute in place. A token may say yes and change nothing; what counts is what the attribute is then.
-fn change(findings: &mut Findings<'_>, object: ObjectHandle, what: &str, attribute: &Attribute) -> Result<(), CallError> {
-    let name = format!("protect/change/{what}");
+fn change(findings: &mut Findings<'_>, object: ObjectHandle, name: &str, attribute: &Attribute) -> Result<(), CallError> {
     let changed = findings.session.update_attributes(object, std::slice::from_ref(attribute)).map_err(CallError::from);
     if changed.is_ok() && !value(findings, object, attribute)? {
         findings.add(name, Verdict::Right, "accepted without effect");
@@ -41,8 +45,7 @@ fn change(findings: &mut Findings<'_>, object: ObjectHandle, what: &str, attribu
 }
 
 /// Tries to change an attribute in a copy.
-fn copy(findings: &mut Findings<'_>, object: ObjectHandle, what: &str, attribute: &Attribute) -> Result<(), CallError> {
-    let name = format!("protect/copy/{what}");
+fn copy(findings: &mut Findings<'_>, object: ObjectHandle, name: &str, attribute: &Attribute) -> Result<(), CallError> {
     let session = findings.session;
     let mut new = NewObjects::new(session);
     let copied = session.copy_object(object, std::slice::from_ref(attribute)).map_err(CallError::from).map(|copy| new.add(copy));
@@ -56,11 +59,8 @@ fn copy(findings: &mut Findings<'_>, object: ObjectHandle, what: &str, attribute
     Ok(())
 }
 
-fn private_keys(findings: &mut Findings<'_>) -> Result<(), TestError> {
-    let (store, session) = (findings.store, findings.session);
-    let mut new = NewObjects::new(session);
-    let pair = store.test_key_pair(session, &mut new, TEST_KEY_BITS, PairUse::Unwrap)?;
-    let key = pair.private_handle;
+/// A sensitive private key that may not leave shows none of its secret parts, and stays as it is. Names start with `prefix`.
+fn keeps_its_secrets(findings: &mut Findings<'_>, key: ObjectHandle, prefix: &str) -> Result<(), CallError> {
     let secret_parts = [
         (AttributeType::PrivateExponent, "CKA_PRIVATE_EXPONENT"),
         (AttributeType::Prime1, "CKA_PRIME_1"),
@@ -70,25 +70,74 @@ fn private_keys(findings: &mut Findings<'_>) -> Result<(), TestError> {
         (AttributeType::Coefficient, "CKA_COEFFICIENT"),
     ];
     for (part, name) in secret_parts {
-        let shown = session.get_attributes(key, &[part]).map_err(CallError::from);
-        let verdict = match shown {
-            Ok(shown) if shown.is_empty() => Ok("it is not shown"),
-            Ok(_) => Err("a sensitive key shows it"),
-            Err(error) if error.is_loss() => return Err(error.into()),
-            Err(_) => Ok("it is not shown"),
-        };
-        let name = format!("protect/read/{name}");
-        match verdict {
-            Ok(detail) => findings.add(name, Verdict::Right, detail),
-            Err(detail) => findings.add(name, Verdict::Wrong, detail),
+        let shown = findings.session.get_attributes(key, &[part]).map_err(CallError::from);
+        let name = format!("{prefix}read/{name}");
+        match shown {
+            Ok(shown) if !shown.is_empty() => findings.add(name, Verdict::Wrong, "a sensitive key shows it"),
+            Err(error) if error.is_loss() => return Err(error),
+            _ => findings.add(name, Verdict::Right, "it is not shown"),
         }
     }
-    for (what, attribute) in [("CKA_SENSITIVE to false", Attribute::Sensitive(false)), ("CKA_EXTRACTABLE to true", Attribute::Extractable(true))] {
-        change(findings, key, what, &attribute)?;
+    let weaker = [("CKA_SENSITIVE to false", Attribute::Sensitive(false)), ("CKA_EXTRACTABLE to true", Attribute::Extractable(true))];
+    for (what, attribute) in &weaker {
+        change(findings, key, &format!("{prefix}change/{what}"), attribute)?;
     }
-    for (what, attribute) in [("CKA_SENSITIVE to false", Attribute::Sensitive(false)), ("CKA_EXTRACTABLE to true", Attribute::Extractable(true))] {
-        copy(findings, key, what, &attribute)?;
+    for (what, attribute) in &weaker {
+        copy(findings, key, &format!("{prefix}copy/{what}"), attribute)?;
     }
+    Ok(())
+}
+
+/// The same of a key that came in wrapped, as migrated keys do: that it was in the clear once must not make it weaker.
+fn arrived_keys(findings: &mut Findings<'_>) -> Result<(), TestError> {
+    const NAME: &str = "protect/arrived/a wrapped key is taken in";
+    let (store, session) = (findings.store, findings.session);
+    let Some(mechanism) = kwp_mechanism(store)? else {
+        findings.add(NAME, Verdict::Unavailable, "no mechanism is RFC 5649");
+        return Ok(());
+    };
+    let own = MemoryStore::new();
+    let source = own.generate(TEST_KEY_BITS, &KeyRequest::default())?;
+    let pkcs8 = own.export_plaintext_danger(&source.id())?.to_pkcs8_der()?;
+    let key = KeyEncryptionKey::random()?;
+    let blob = key.wrap_with_padding(pkcs8.expose())?;
+    let mut new = NewObjects::new(session);
+    let shared = store.share_key(session, &mut new, key.expose())?;
+    let template = [
+        Attribute::Class(ObjectClass::PRIVATE_KEY),
+        Attribute::KeyType(KeyType::RSA),
+        Attribute::Token(false),
+        Attribute::Private(store.private_objects()),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(false),
+        Attribute::Sign(true),
+    ];
+    match store.module.functions.unwrap_key(session, &Mechanism::Plain(mechanism), shared, &blob, &template) {
+        Ok(arrived) => {
+            let arrived = new.add(arrived);
+            findings.add(NAME, Verdict::Right, "works");
+            keeps_its_secrets(findings, arrived, "protect/arrived/")?;
+            let wrapping = SecretWrapping { store, session, mechanism, key: shared };
+            findings.must_refuse("protect/arrived/wrap/it is not extractable", wrapping.wrap(arrived, 4096))?;
+        }
+        Err(error) if error.is_loss() => return Err(error.into()),
+        Err(error) => findings.add(NAME, Verdict::Unavailable, error.name()),
+    }
+    Ok(())
+}
+
+/// The mechanism that unwraps as RFC 5649 has it.
+fn kwp_mechanism(store: &Pkcs11Store) -> Result<Option<CK_MECHANISM_TYPE>, TestError> {
+    let proven = store.key_wrap_abilities()?.iter().find(|ability| ability.unwrap == KwpVerdict::Correct);
+    Ok(proven.and_then(|ability| CK_MECHANISM_TYPE::try_from(ability.mechanism).ok()))
+}
+
+fn private_keys(findings: &mut Findings<'_>) -> Result<(), TestError> {
+    let (store, session) = (findings.store, findings.session);
+    let mut new = NewObjects::new(session);
+    let pair = store.test_key_pair(session, &mut new, TEST_KEY_BITS, PairUse::Unwrap)?;
+    let key = pair.private_handle;
+    keeps_its_secrets(findings, key, "protect/")?;
     let digest_info = Hash::Sha256.digest(b"no use for it").to_digest_info();
     let length = pair.public.modulus_bytes();
     let signed = store.module.functions.sign(session, &Mechanism::Plain(CKM_RSA_PKCS), key, &digest_info, length);
@@ -96,6 +145,23 @@ fn private_keys(findings: &mut Findings<'_>) -> Result<(), TestError> {
     let sealed = pair.public.encrypt(&EncryptionScheme::oaep(Hash::Sha1), b"no use for it")?;
     let opened = store.module.functions.decrypt(session, &Mechanism::Oaep(Oaep::plain(Hash::Sha1)), key, &sealed, length);
     findings.must_refuse("protect/use/decrypt without CKA_DECRYPT", opened)?;
+    with_both_uses(findings)
+}
+
+/// The same two uses of a key that may be used so.
+fn with_both_uses(findings: &mut Findings<'_>) -> Result<(), TestError> {
+    let (store, session) = (findings.store, findings.session);
+    let mut new = NewObjects::new(session);
+    let pair = signing_pair(store, session, &mut new, TEST_KEY_BITS, &[Attribute::Decrypt(true)])?;
+    let (key, length) = (pair.private_handle, pair.public.modulus_bytes());
+    let digest = Hash::Sha256.digest(b"its use");
+    let signed = store.module.functions.sign(session, &Mechanism::Plain(CKM_RSA_PKCS), key, &digest.to_digest_info(), length);
+    let signed = signed.map(|signature| pair.public.verify(&digest, &signature));
+    findings.control("protect/use/sign without", "protect/use/and sign with CKA_SIGN", signed)?;
+    let sealed = pair.public.encrypt(&EncryptionScheme::oaep(Hash::Sha1), b"its use")?;
+    let opened = store.module.functions.decrypt(session, &Mechanism::Oaep(Oaep::plain(Hash::Sha1)), key, &sealed, length);
+    let opened = opened.map(|opened| opened.expose() == b"its use");
+    findings.control("protect/use/decrypt without", "protect/use/and decrypt with CKA_DECRYPT", opened)?;
     Ok(())
 }
 
@@ -119,8 +185,8 @@ fn secret_keys(findings: &mut Findings<'_>) -> Result<(), TestError> {
     let bound = [Attribute::Extractable(true), Attribute::WrapWithTrusted(true)];
     match answer(secret(findings, &mut new, &bound))? {
         Ok(object) if value(findings, object, &Attribute::WrapWithTrusted(true))? => {
-            change(findings, object, "CKA_WRAP_WITH_TRUSTED to false", &Attribute::WrapWithTrusted(false))?;
-            copy(findings, object, "CKA_WRAP_WITH_TRUSTED to false", &Attribute::WrapWithTrusted(false))?;
+            change(findings, object, "protect/change/CKA_WRAP_WITH_TRUSTED to false", &Attribute::WrapWithTrusted(false))?;
+            copy(findings, object, "protect/copy/CKA_WRAP_WITH_TRUSTED to false", &Attribute::WrapWithTrusted(false))?;
         }
         Ok(_) => findings.add("protect/change/CKA_WRAP_WITH_TRUSTED to false", Verdict::Unavailable, "the attribute is not kept"),
         Err(error) => findings.add("protect/change/CKA_WRAP_WITH_TRUSTED to false", Verdict::Unavailable, error.name()),
@@ -131,7 +197,7 @@ fn secret_keys(findings: &mut Findings<'_>) -> Result<(), TestError> {
             ("CKA_ALWAYS_SENSITIVE to true", Attribute::AlwaysSensitive(true)),
             ("CKA_LOCAL to true", Attribute::Local(true)),
         ] {
-            change(findings, object, what, &attribute)?;
+            change(findings, object, &format!("protect/change/{what}"), &attribute)?;
         }
         let shown = session.get_attributes(object, &[AttributeType::Value]).map_err(CallError::from);
         match shown {
@@ -152,8 +218,7 @@ fn secret_keys(findings: &mut Findings<'_>) -> Result<(), TestError> {
 /// C_WrapKey and C_UnwrapKey under an AES key that software and token share.
 fn wrapped_keys(findings: &mut Findings<'_>) -> Result<(), TestError> {
     let (store, session) = (findings.store, findings.session);
-    let proven = store.key_wrap_abilities()?.iter().find(|ability| ability.unwrap == KwpVerdict::Correct);
-    let mut mechanisms: Vec<CK_MECHANISM_TYPE> = proven.and_then(|ability| CK_MECHANISM_TYPE::try_from(ability.mechanism).ok()).into_iter().collect();
+    let mut mechanisms: Vec<CK_MECHANISM_TYPE> = kwp_mechanism(store)?.into_iter().collect();
     mechanisms.push(CKM_AES_KEY_WRAP);
     let mut new = NewObjects::new(session);
     let (key, other) = (KeyEncryptionKey::random()?, KeyEncryptionKey::random()?);
@@ -189,7 +254,7 @@ fn wrapped_keys(findings: &mut Findings<'_>) -> Result<(), TestError> {
             findings.must_refuse(format!("refuse/{name}/{what}"), result)?;
         }
         let sound = wrapping.unwrap(&whole, false).map(|object| new.add(object)).map(|_| true);
-        findings.must_work(format!("refuse/{name}/and the sound blob opens"), sound)?;
+        findings.control(&format!("refuse/{name}/"), format!("refuse/{name}/and the sound blob opens"), sound)?;
     }
     Ok(())
 }
@@ -216,6 +281,10 @@ fn leaving(findings: &mut Findings<'_>, wrapping: &SecretWrapping<'_>, name: &st
     if let (Ok(object), Ok(useless)) = (leaves, useless) {
         let without = SecretWrapping { key: new.add(useless), ..*wrapping };
         findings.must_refuse(format!("protect/use/{name} without CKA_WRAP"), without.wrap(object, 256))?;
+        let leaves = wrapping.wrap(object, 256).map(|blob| !blob.is_empty());
+        let control = format!("protect/wrap/{name}/and one that may leave is wrapped");
+        findings.control(&format!("protect/use/{name} without CKA_WRAP"), format!("protect/use/{name} with CKA_WRAP"), leaves.clone())?;
+        findings.control(&format!("protect/wrap/{name}/"), control, leaves)?;
     }
     Ok(())
 }
@@ -242,6 +311,6 @@ fn sealed_keys(findings: &mut Findings<'_>) -> Result<(), TestError> {
     findings.must_refuse(format!("{name}/a flipped bit"), unwrap(&flipped))?;
     findings.must_refuse(format!("{name}/a cut blob"), unwrap(whole.get(..whole.len() - 1).unwrap_or_default()))?;
     findings.must_refuse(format!("{name}/nothing"), unwrap(&[]))?;
-    findings.must_work(format!("{name}/and the sound blob opens"), unwrap(&whole).map(|_| true))?;
+    findings.control(&format!("{name}/"), format!("{name}/and the sound blob opens"), unwrap(&whole).map(|_| true))?;
     Ok(())
 }

@@ -10,7 +10,7 @@ fn of(text: &str) -> Vec<Artefact> {
 }
 
 fn named<'a>(files: &'a [Artefact], name: &str) -> &'a [u8] {
-    &files.iter().find(|file| file.name == name).unwrap().bytes
+    &files.iter().find(|file| file.name == format!("clients/{name}")).unwrap().bytes
 }
 
 fn script_text(files: &[Artefact], name: &str) -> String {
@@ -101,7 +101,7 @@ fn a_roll_back_deletes_the_values_that_were_set_and_no_key() {
 fn scripts_have_the_version_gate_and_what_if() {
     let files = of(ORGANISATION);
     for file in files.iter().filter(|file| file.name.ends_with(".ps1")) {
-        let text = script_text(&files, file.name);
+        let text = script_text(&files, file.name.strip_prefix("clients/").unwrap());
         assert!(
             text.starts_with("\u{feff}#Requires") && text.contains("SupportsShouldProcess") && text.contains("$Version = 20261123"),
             "{}",

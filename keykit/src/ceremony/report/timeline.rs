@@ -252,6 +252,7 @@ impl Teller<'_> {
                 self.add(time, MomentKind::GivingUp, None, "the operator gave the run up", reason);
             }
             Event::Undone { step, note } => self.add(time, MomentKind::Undone, Some(step), self.title(step), Some(note.clone())),
+            Event::Kept { step, note } => self.add(time, MomentKind::GivingUp, Some(step), self.title(step), Some(format!("it stays: {note}"))),
             Event::Aborted {} => self.add(time, MomentKind::GivenUp, None, "the run was given up", None),
         }
         self.last = Some(LastSign { time, was_failure: matches!(record.what, Event::Failed { .. }) });
@@ -304,8 +305,17 @@ pub(super) fn title(step: &Step) -> String {
             count => format!("offer {count} templates to users"),
         },
         Action::Rekey { bits } => format!("make a new key of {bits} bits, which takes over"),
-        Action::Verify { phase: Phase::Keys } => "verify everything after the keys have moved".to_owned(),
-        Action::Verify { phase: Phase::End } => "verify everything at the end".to_owned(),
+        Action::Verify { phase } => match phase {
+            Phase::Preparation => "verify the sources before anything moves",
+            Phase::Keys => "verify everything after the keys have moved",
+            Phase::Templates => "verify everything after the templates are configured",
+            Phase::Clients => "verify everything after the users have moved",
+            Phase::Services => "verify everything after the servers have moved",
+            Phase::End => "verify everything at the end",
+        }
+        .to_owned(),
+        Action::WriteArtefacts { files, .. } => format!("write {} files for other people and systems", files.len()),
+        Action::MakePackage { key_id, .. } => format!("wrap key {} for its receiver", key_id.short()),
         Action::Manual { instruction } => format!("by hand: {instruction}"),
     }
 }

@@ -218,6 +218,8 @@ fn what(action: &Action) -> String {
         Action::PublishTemplates { templates } => format!("The templates are offered to users ({}).", templates.len()),
         Action::Rekey { bits } => format!("A new key of {bits} bits is made and becomes active."),
         Action::Verify { .. } => "Everything is derived again from stores and files.".into(),
+        Action::WriteArtefacts { folder, files } => format!("Files for other people and systems are written into {folder} ({}).", files.len()),
+        Action::MakePackage { key_id, file } => format!("The key {} is wrapped for its receiver, into {file}.", key_id.short()),
         Action::Manual { instruction } => format!("By hand: {instruction}."),
     }
 }
@@ -233,6 +235,8 @@ fn when_it_fails(action: &Action) -> &'static str {
         Action::Activate { .. } => "The step counts whole or not at all. Resume finds out which, and goes on.",
         Action::Rekey { .. } => "The step counts whole or not at all: resume finds out which, and makes no second key.",
         Action::Verify { .. } => "Read out the first check that failed. Switch nothing off before all hold.",
+        Action::WriteArtefacts { .. } => "Nobody has run any of them yet. Exit code 9: another file is in the place; stop.",
+        Action::MakePackage { .. } => "The source key is as it was. Exit code 9: another file is in the place; stop.",
         Action::Manual { .. } => "Answer stop. The run waits, for as long as it must.",
     }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::platform::Platform;
 use crate::canonical;
-use crate::durable;
+use crate::durable::{self, log_file::is_torn};
 use crate::error::{Error, Result};
 use crate::migration::plan::Plan;
 
@@ -85,6 +85,13 @@ pub enum Event {
         /// What was seen.
         note: String,
     },
+    /// A step could not be undone; what it did stays.
+    Kept {
+        /// The step.
+        step: String,
+        /// Why.
+        note: String,
+    },
     /// The run was given up.
     Aborted {},
 }
@@ -142,6 +149,8 @@ pub struct Segment {
     pub aborting: bool,
     /// What was undone.
     pub undone: BTreeSet<String>,
+    /// What could not be undone when that was tried, and why.
+    pub kept: BTreeMap<String, String>,
     /// Whether it was given up.
     pub aborted: bool,
     /// How often it was resumed.
@@ -185,8 +194,9 @@ impl Segment {
                 self.finished = true;
             }
             Event::AbortStarted { .. } => self.aborting = true,
-            Event::Undone { .. } | Event::Aborted {} if !self.aborting => return Err("a step is undone while nobody aborts"),
+            Event::Undone { .. } | Event::Kept { .. } | Event::Aborted {} if !self.aborting => return Err("a step is undone while nobody aborts"),
             Event::Undone { step, .. } => drop(self.undone.insert(step.clone())),
+            Event::Kept { step, note } => drop(self.kept.insert(step.clone(), note.clone())),
             Event::Aborted {} => self.aborted = true,
         }
         Ok(())
@@ -256,6 +266,14 @@ impl<'p> RunJournal<'p> {
     #[must_use]
     pub fn cut_bytes(&self) -> u64 {
         self.cut
+    }
+
+    /// Where every run stands, in order. All but the last are over.
+    ///
+    /// # Errors
+    /// As [`Self::segment`].
+    pub fn segments(&self) -> Result<Vec<Segment>> {
+        segments_of(&self.records).map_err(|error| error.in_file(&self.path))
     }
 
     /// Where the last run stands; `None` if there was none.
@@ -332,18 +350,8 @@ pub fn parse(bytes: &[u8]) -> Result<(Vec<Record>, usize)> {
         let end = rest.iter().position(|&byte| byte == b'\n');
         let line = end.and_then(|end| rest.get(..end)).unwrap_or(rest);
         let number = records.len() as u64 + 1;
-        // A crash leaves a line without its end, or holes and remains of other files in it. Remains may be text, and even have ends of
-        // lines; a record they are not. What is one, and has another hash or form, was changed by somebody.
-        let is_text = |part: &[u8]| str::from_utf8(part).is_ok_and(|text| !text.chars().any(char::is_control));
-        // Only the last line can be torn, because each is synced before the next: a whole line behind it speaks against a crash.
-        let parts = || rest.split(|&byte| byte == b'\n');
-        let no_line_follows = || parts().skip(1).all(|part| serde_json::from_slice::<Record>(part).is_err());
-        let is_one_line = || rest.windows(MEMBER.len()).filter(|window| *window == MEMBER).count() <= 1;
-        let record = serde_json::from_slice::<Record>(line);
-        let is_record = record.is_ok();
-        let is_torn = || end.is_none() || ((!is_record || !parts().all(is_text)) && no_line_follows());
         let previous = records.last().map_or(GENESIS, |record| record.hash.as_str());
-        let wrong = match record {
+        let wrong = match serde_json::from_slice::<Record>(line) {
             Err(error) => Some(error.to_string()),
             Ok(record) => match (end.is_some(), record.problem(number, previous, line)?) {
                 (true, None) => {
@@ -355,7 +363,7 @@ pub fn parse(bytes: &[u8]) -> Result<(Vec<Record>, usize)> {
             },
         };
         if let Some(problem) = wrong {
-            if is_torn() && is_one_line() {
+            if is_torn(rest, MEMBER, |line| serde_json::from_slice::<Record>(line).is_ok()) {
                 break;
             }
             return Err(Error::malformed(FORMAT, format!("line {number}: {problem}"))
@@ -373,16 +381,23 @@ pub fn parse(bytes: &[u8]) -> Result<(Vec<Record>, usize)> {
 /// # Errors
 /// [`Error::Malformed`] if the lines contradict each other.
 pub fn segment_of(records: &[Record]) -> Result<Option<Segment>> {
-    let mut current: Option<Segment> = None;
+    segments_of(records).map(|mut segments| segments.pop())
+}
+
+/// Where every run of these lines stands, in order. All but the last are over.
+///
+/// # Errors
+/// [`Error::Malformed`] if the lines contradict each other.
+pub fn segments_of(records: &[Record]) -> Result<Vec<Segment>> {
+    let mut segments: Vec<Segment> = Vec::new();
     for record in records {
         let wrong = |problem: &str| Error::malformed(FORMAT, format!("line {}: {problem}", record.number));
-        match (&record.what, &mut current) {
-            (Event::Started { plan, .. }, slot) if slot.as_ref().is_none_or(|segment| segment.finished || segment.aborted) => {
-                *slot = Some(Segment { plan: plan.clone(), ..Segment::default() });
-            }
+        match (&record.what, segments.last_mut()) {
+            (Event::Started { .. }, Some(segment)) if !segment.finished && !segment.aborted => segment.take(&record.what).map_err(wrong)?,
+            (Event::Started { plan, .. }, _) => segments.push(Segment { plan: plan.clone(), ..Segment::default() }),
             (_, None) => return Err(wrong("something happens before a run begins")),
             (event, Some(segment)) => segment.take(event).map_err(wrong)?,
         }
     }
-    Ok(current)
+    Ok(segments)
 }

@@ -3,14 +3,11 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::durable::{self, FileLock};
 use crate::error::{Error, Result};
 
-/// How often a waiting process looks again.
-const PAUSE: Duration = Duration::from_millis(50);
 /// Longest text about the holder that is read, in bytes.
 const LIMIT: u64 = 200;
 
@@ -29,23 +26,15 @@ impl RunLock {
         durable::make_folder(folder)?;
         let path = folder.join("lock");
         let failed = |source| Error::Write { path: path.clone(), source };
-        let deadline = Instant::now() + patience;
-        let lock = loop {
-            let file = File::options().create(true).read(true).append(true).open(&path).map_err(failed)?;
-            match FileLock::take(file).map_err(failed)? {
-                Some(lock) => break lock,
-                None if Instant::now() < deadline => thread::sleep(PAUSE),
-                None => {
-                    let mut holder = String::new();
-                    drop(File::open(&path).and_then(|file| file.take(LIMIT).read_to_string(&mut holder)));
-                    let holder = holder.trim();
-                    let holder = if holder.is_empty() { "another process" } else { holder };
-                    return Err(Error::Conflict {
-                        what: format!("{holder} works on {}", folder.display()),
-                        hint: Some("wait until it has ended, or give `--wait SECONDS`".into()),
-                    });
-                }
-            }
+        let Some(lock) = FileLock::take_within(&path, patience).map_err(failed)? else {
+            let mut holder = String::new();
+            drop(File::open(&path).and_then(|file| file.take(LIMIT).read_to_string(&mut holder)));
+            let holder = holder.trim();
+            let holder = if holder.is_empty() { "another process" } else { holder };
+            return Err(Error::Conflict {
+                what: format!("{holder} works on {}", folder.display()),
+                hint: Some("wait until it has ended, or give `--wait SECONDS`".into()),
+            });
         };
         // For people only: who holds the lock is known to the system.
         let about = format!("process {} since {}\n", std::process::id(), jiff::Timestamp::now());

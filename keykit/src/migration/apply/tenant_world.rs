@@ -1,30 +1,31 @@
 //! The real stores and files of a migration.
 
+mod made_files;
 mod seen;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use seen::{SeenKey, SeenPlace};
 
-use super::{Observed, World};
-use crate::canonical;
+use super::{Observed, TakenBack, World};
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::key::KeyId;
 use crate::migration::paths::{hsm_to_hsm, software_to_hsm, software_to_software};
-use crate::migration::plan::{Action, FileKind, Plan, PlannedKey, PlannedTemplate, Step};
+use crate::migration::plan::{Action, FileKind, Phase, Plan, PlannedKey, PlannedTemplate, Step};
 use crate::migration::proof::{BeforeImage, Proof, sample_opens};
-use crate::migration::verify::{self, Findings};
+use crate::migration::verify::{self, Findings, SeenText};
 use crate::migration::{Migration, MigrationPath, ProtectedSample, SilentProgress, SourceDomain, rules};
 use crate::secret::Password;
 use crate::store::protection::Signal;
 use crate::store::{KeyRecord, KeyRequest, KeyStore, Transferability};
-use crate::tenant::{Managed, NewKey, TemplateStatus, TenantKeyring, TenantRekey};
+use crate::tenant::{Managed, NewKey, TemplateAddition, TemplateStatus, TenantKeyring, TenantRekey, TenantView, sibling_tenants};
 use crate::tpd::TrustedPublishingDomain;
 
 /// How the keyring names its own folder of keys.
-const OWN_FOLDER: &str = "file:keys";
+pub(in crate::migration) const OWN_FOLDER: &str = "file:keys";
 /// Largest exported domain or evidence file that is read, in bytes.
 const FILE_LIMIT: u64 = 16 << 20;
 /// Largest protected file that is read, in bytes.
@@ -82,7 +83,10 @@ pub struct TenantWorld<'e> {
     domains: Option<BTreeMap<KeyId, Vec<SourceDomain>>>,
     sources: BTreeMap<KeyId, Box<dyn KeyStore>>,
     target: Option<Box<dyn KeyStore>>,
+    /// Stores of the tenant that are not the plan's, by their names in the keyring.
+    others: BTreeMap<String, Box<dyn KeyStore>>,
     tenant: Option<TenantKeyring>,
+    patience: Duration,
 }
 
 impl std::fmt::Debug for TenantWorld<'_> {
@@ -95,7 +99,22 @@ impl<'e> TenantWorld<'e> {
     /// The world of a plan whose relative paths count from `base`.
     #[must_use]
     pub fn new(environment: &'e dyn Environment, base: &Path) -> Self {
-        Self { environment, base: base.to_owned(), domains: None, sources: BTreeMap::new(), target: None, tenant: None }
+        Self {
+            environment,
+            base: base.to_owned(),
+            domains: None,
+            sources: BTreeMap::new(),
+            target: None,
+            others: BTreeMap::new(),
+            tenant: None,
+            patience: Duration::ZERO,
+        }
+    }
+
+    /// Waits for as long as `patience` for another process that works on the keyring.
+    #[must_use]
+    pub fn waiting(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Reads a file of the plan, which must be the one that was planned with.
@@ -163,7 +182,7 @@ impl<'e> TenantWorld<'e> {
     fn open_tenant(&mut self, plan: &Plan) -> Result<Option<&mut TenantKeyring>> {
         let folder = self.folder(plan);
         if self.tenant.is_none() && folder.join("tenant.json").exists() {
-            let keyring = TenantKeyring::open(&folder)?;
+            let keyring = TenantKeyring::open_within(&folder, self.patience)?;
             if keyring.era() != plan.tenant.era {
                 return Err(Error::Conflict {
                     what: format!("the tenant in {} was made under the import rules of the other era", folder.display()),
@@ -177,7 +196,7 @@ impl<'e> TenantWorld<'e> {
 
     fn tenant(&mut self, plan: &Plan) -> Result<&mut TenantKeyring> {
         if self.open_tenant(plan)?.is_none() {
-            self.tenant = Some(TenantKeyring::init(&self.folder(plan), plan.tenant.era)?);
+            self.tenant = Some(TenantKeyring::init_within(&self.folder(plan), plan.tenant.era, self.patience)?);
         }
         self.tenant.as_mut().ok_or_else(|| Error::Internal("the tenant was not opened".into()))
     }
@@ -201,6 +220,45 @@ impl<'e> TenantWorld<'e> {
         self.open_target(plan)?;
         let missing = || Error::Internal("a store is not open".into());
         Ok((self.tenant.as_mut().ok_or_else(missing)?, self.target.as_deref().ok_or_else(missing)?))
+    }
+
+    /// Opens a store of the tenant by its name in the keyring.
+    fn open_other(&mut self, plan: &Plan, name: &str) -> Result<&dyn KeyStore> {
+        if name == self.target_name(plan)? {
+            return self.open_target(plan);
+        }
+        if !self.others.contains_key(name) {
+            let store = if name == OWN_FOLDER {
+                self.environment.folder_store(&self.folder(plan).join("keys"), plan.tenant.keyring_password_source.as_deref())?
+            } else {
+                self.environment.token(name)?
+            };
+            self.others.insert(name.to_owned(), store);
+        }
+        self.others.get(name).map(AsRef::as_ref).ok_or_else(|| Error::Internal("a store was not opened".into()))
+    }
+
+    /// Makes a key the active one again, by the store that holds it.
+    fn activate_again(&mut self, plan: &Plan, id: &KeyId) -> Result<TakenBack> {
+        let store = match self.open_tenant(plan)?.and_then(|tenant| tenant.key(id).map(|key| key.store.clone())) {
+            Some(store) => store,
+            None => return Ok(TakenBack::Kept(format!("the key {id}, which was active before, is not in the keyring any more"))),
+        };
+        self.open_other(plan, &store)?;
+        let missing = || Error::Internal("a store is not open".into());
+        let is_target = self.target_name(plan)? == store;
+        let tenant = self.tenant.as_mut().ok_or_else(missing)?;
+        let store = if is_target { self.target.as_deref() } else { self.others.get(&store).map(AsRef::as_ref) };
+        tenant.activate_with(id, store.ok_or_else(missing)?)?;
+        Ok(TakenBack::Undone(format!("key {id} is active again")))
+    }
+
+    /// Fixes the people of the plan, whose quorum was met, as those who must approve what changes this tenant.
+    fn fix_custodians(&mut self, plan: &Plan) -> Result<()> {
+        if !plan.approval.people.is_empty() {
+            self.tenant(plan)?.fix_custodians(&plan.approval)?;
+        }
+        Ok(())
     }
 
     /// A new key takes over. A run that was cut off after the store had made it takes that one up.
@@ -250,7 +308,9 @@ impl<'e> TenantWorld<'e> {
         self.open_target(plan)?;
         let evidence_files = self.evidence(plan, key)?;
         let target_name = self.target_name(plan)?;
-        let other_tenants: Vec<PathBuf> = plan.tenant.other_tenants.iter().map(|folder| self.base.join(folder)).collect();
+        let mut other_tenants: Vec<PathBuf> = plan.tenant.other_tenants.iter().map(|folder| self.base.join(folder)).collect();
+        other_tenants.extend(sibling_tenants(&self.folder(plan)));
+        self.refuse_other_versions(key)?;
         let environment = self.environment;
         let missing = || Error::Internal("a store is not open".into());
         let domains = self.domains.as_ref().and_then(|domains| domains.get(&key.key_id)).ok_or_else(missing)?;
@@ -288,6 +348,26 @@ impl<'e> TenantWorld<'e> {
         Ok(format!("key {} in {}, carried: {}, {} proofs held", carried.key_id, carried.store, carried.route, carried.proofs.len()))
     }
 
+    /// Refuses templates that the keyring has in another version (rules 137, 143). What a later key brings of a template that came
+    /// with an earlier one is in the findings of the plan.
+    fn refuse_other_versions(&self, key: &PlannedKey) -> Result<()> {
+        let planned = |id: &str| key.templates.iter().any(|template| template.id == id);
+        let domains = self.domains.iter().flat_map(|domains| domains.get(&key.key_id)).flatten();
+        let templates: Vec<TemplateAddition> =
+            domains.flat_map(|domain| domain.templates()).filter(|template| planned(&template.canonical_id())).cloned().collect();
+        // Of two files of one key the first counts, which the plan says too.
+        let mut seen = BTreeSet::new();
+        let first: Vec<TemplateAddition> = templates.into_iter().filter(|template| seen.insert(template.canonical_id())).collect();
+        let Some(tenant) = &self.tenant else { return Ok(()) };
+        match tenant.other_versions(&first)?.into_iter().next() {
+            None => Ok(()),
+            Some(other) => Err(Error::Conflict {
+                what: format!("{other} (rule 143)"),
+                hint: Some("look at it with `keykit tenant template show`; archive and export it, or import the other version with --overwrite, then resume. Nothing was overwritten".into()),
+            }),
+        }
+    }
+
     /// A licence of the source key, made now, opens at the target; so do those of the organisation.
     fn prove(&mut self, plan: &Plan, key: &PlannedKey, licences: &[String]) -> Result<String> {
         self.open_source(plan, key)?;
@@ -321,32 +401,66 @@ impl<'e> TenantWorld<'e> {
 
     fn observe_templates(&mut self, plan: &Plan, templates: &[PlannedTemplate]) -> Result<Observed> {
         let Some(tenant) = self.open_tenant(plan)? else { return Ok(Observed::Absent) };
+        let active = tenant.active().map(|key| key.key_id);
+        let (mut anew, mut changed) = (0, Vec::new());
         for template in templates {
-            let Some(known) = tenant.templates().iter().find(|known| known.id == template.id).cloned() else { return Ok(Observed::Absent) };
-            let found = canonical::sha256_hex(&tenant.template_text(&known)?);
-            // The tenant signs templates anew by its active key, and lets them be edited. Another text is not ours.
-            let active = tenant.active().map(|key| key.key_id);
-            let is_ours = active.is_some() && known.signed_by == active && verify::look_at_template(tenant, &known, None, active.as_ref()).is_ok();
-            if found != template.sha256 && !is_ours {
-                return Ok(Observed::Other(format!("the template '{}' ({}) has another text", known.name, template.id)));
+            let Some(known) = tenant.templates().iter().find(|known| known.id == template.id) else { return Ok(Observed::Absent) };
+            match verify::look_at_template(tenant, known, Some(template), active.as_ref()).map(|seen| seen.text) {
+                Ok(SeenText::Exported | SeenText::NotPlanned) => {}
+                Ok(SeenText::SignedAnew) => anew += 1,
+                // The tenant lets its templates be edited, and signs them then. Another text is not ours.
+                Ok(SeenText::Other(true)) => changed.push(template.id.as_str()),
+                Ok(SeenText::Other(false)) => {
+                    return Ok(Observed::Other(format!(
+                        "the template '{}' ({}) says something else than the exported one (rules 137 and 143)",
+                        known.name, template.id
+                    )));
+                }
+                Err(error) => return Ok(Observed::Other(format!("the template '{}' ({}): {error}", known.name, template.id))),
             }
         }
-        Ok(Observed::Present(format!("{} templates, text for text", templates.len())))
+        let mut seen = format!("{} templates, text for text", templates.len() - anew - changed.len());
+        if anew > 0 {
+            seen.push_str(&format!("; {anew} signed anew, which say the same"));
+        }
+        if !changed.is_empty() {
+            seen.push_str(&format!("; {} edited in this tenant, which say something else than the exported ones: {}", changed.len(), changed.join(" ")));
+        }
+        Ok(Observed::Present(seen))
     }
 
-    /// Derives everything again; see [`verify`].
+    /// Derives everything again; see [`verify`]. Nothing is locked or settled for it, and no journal is read.
     ///
     /// # Errors
     /// What stores and files say. What is wrong with them is in the findings.
-    pub fn verify(&mut self, plan: &Plan) -> Result<Findings> {
-        self.open_tenant(plan)?;
+    pub fn verify(&mut self, plan: &Plan, phase: Phase) -> Result<Findings> {
+        let folder = self.folder(plan);
         let mut findings = Findings::default();
-        if self.tenant.is_none() {
-            findings.note("tenant-is-there", &plan.tenant.folder, false, "there is no tenant keyring in this folder");
+        if phase == Phase::Preparation {
+            self.verify_sources(plan, false, &mut findings);
             return Ok(findings);
         }
+        if plan.tenant.transfer.is_some() {
+            self.verify_packages(plan, plan.is_decommissioned_before(phase), &mut findings);
+            return Ok(findings);
+        }
+        let tenant = match TenantView::open(&folder) {
+            Ok(tenant) => tenant,
+            Err(Error::NotFound { .. }) => {
+                findings.note("tenant-is-there", &plan.tenant.folder, false, "there is no tenant keyring in this folder");
+                return Ok(findings);
+            }
+            Err(error @ Error::Malformed(_)) => {
+                findings.note("tenant-file-is-sound", &plan.tenant.folder, false, error.to_string());
+                return Ok(findings);
+            }
+            Err(error) => return Err(error),
+        };
+        findings.note("tenant-file-is-sound", &plan.tenant.folder, tenant.era() == plan.tenant.era, "read, without its journal");
         self.open_target(plan)?;
         let name = self.target_name(plan)?;
+        let source_may_be_gone = plan.is_decommissioned_before(phase);
+        let missing = || Error::Internal("a store is not open".into());
         for key in &plan.keys {
             let readable = self.open_domains(plan).map(drop);
             let opened = self.open_source(plan, key);
@@ -360,20 +474,44 @@ impl<'e> TenantWorld<'e> {
                 .flatten()
                 .collect();
             let samples = self.samples(plan, &key.key_id, &licences);
-            let missing = || Error::Internal("a store is not open".into());
-            let tenant = self.tenant.as_ref().ok_or_else(missing)?;
             let target = self.target.as_deref().ok_or_else(missing)?;
             let source = opened.and_then(|()| self.sources.get(&key.key_id).map(AsRef::as_ref).ok_or_else(missing));
             let domains = readable.map(|()| self.domains.as_ref().and_then(|domains| domains.get(&key.key_id)).map_or(&[][..], Vec::as_slice));
             let keep_transferable = plan.allows("keep-transferable");
-            let place = verify::KeyInPlace { key, domains, tenant, target, target_name: &name, source, samples, keep_transferable };
+            let source_may_be_gone = source_may_be_gone && key.path == MigrationPath::HsmToHsm;
+            let tenant = &tenant;
+            let place = verify::KeyInPlace { key, domains, tenant, target, target_name: &name, source, source_may_be_gone, samples, keep_transferable };
             verify::key(&mut findings, &place);
         }
-        let missing = || Error::Internal("a store is not open".into());
-        let tenant = self.tenant.as_ref().ok_or_else(missing)?;
-        let target = self.target.as_deref().ok_or_else(missing)?;
-        verify::tenant(&mut findings, plan, tenant, target);
+        for entry in tenant.keys().iter().filter(|entry| plan.key(&entry.key_id).is_none()) {
+            let store = self.open_other(plan, &entry.store);
+            verify::other_key(&mut findings, &tenant, entry, store);
+        }
+        verify::tenant(&mut findings, plan, phase, &tenant, self.target.as_deref().ok_or_else(missing)?, &name);
         Ok(findings)
+    }
+
+    /// Every file is as planned, and every key is at its source, unless that is a token that may be gone by now.
+    fn verify_sources(&mut self, plan: &Plan, source_may_be_gone: bool, findings: &mut Findings) {
+        for key in &plan.keys {
+            let about = key.key_id.to_string();
+            let opened = self.open_domains(plan).map(drop);
+            let detail = opened.as_ref().map_or_else(ToString::to_string, |()| key.domains.join(", "));
+            findings.note("domain-opens-and-is-as-planned", &about, opened.is_ok(), detail);
+            let found = self.open_source(plan, key).and_then(|()| {
+                let store = self.sources.get(&key.key_id).ok_or_else(|| Error::Internal("a source is not open".into()))?;
+                let record = store.find(&key.key_id)?;
+                BeforeImage::take(store.as_ref(), &record.public, rules::mode_of(&record.public)?, &key.licensor_name)?;
+                Ok(store.identity().uri.clone())
+            });
+            match found {
+                Ok(uri) => findings.note("source-key-still-works", &about, true, uri),
+                Err(error) if source_may_be_gone && key.path == MigrationPath::HsmToHsm => {
+                    findings.note("source-was-taken-out-of-service", &about, true, error.to_string());
+                }
+                Err(error) => findings.note("source-key-still-works", &about, false, error.to_string()),
+            }
+        }
     }
 }
 
@@ -436,11 +574,16 @@ impl World for TenantWorld<'_> {
                     _ => Ok(Observed::Absent),
                 }
             }
-            _ => Ok(Observed::Absent),
+            Action::WriteArtefacts { folder, files } => self.observe_artefacts(folder, files),
+            Action::MakePackage { key_id, file } => self.observe_package(plan, key_id, file),
+            Action::CheckSources | Action::ProveKey { .. } | Action::Verify { .. } | Action::Manual { .. } => Ok(Observed::Absent),
         }
     }
 
     fn perform(&mut self, plan: &Plan, step: &Step) -> Result<String> {
+        if step.action.changes_the_tenant() {
+            self.fix_custodians(plan)?;
+        }
         match &step.action {
             Action::CheckSources => self.check_sources(plan),
             Action::ImportKey { key_id } | Action::ImportTemplates { key_id, .. } => self.import(plan, planned(plan, key_id)?),
@@ -450,35 +593,36 @@ impl World for TenantWorld<'_> {
                 let done = tenant.activate_with(key_id, target)?;
                 Ok(format!("key {key_id} is active, {} templates signed anew", done.resigned.len()))
             }
-            Action::Verify { .. } => self.verify(plan)?.require(),
+            Action::Verify { phase } => self.verify(plan, *phase)?.require(),
             Action::PublishTemplates { templates } => {
                 let (tenant, target) = self.tenant_and_target(plan)?;
                 templates.iter().try_for_each(|id| tenant.publish_template(id, target).map(drop))?;
                 Ok(format!("{} templates are published", templates.len()))
             }
             Action::Rekey { bits } => self.rekey(plan, *bits),
+            Action::WriteArtefacts { folder, files } => self.write_artefacts(plan, folder, files),
+            Action::MakePackage { key_id, file } => self.make_package(plan, planned(plan, key_id)?, file),
             Action::Manual { .. } => Err(Error::Internal("a step by hand reached the stores".into())),
         }
     }
 
-    fn undo(&mut self, plan: &Plan, step: &Step, before: Option<&str>) -> Result<String> {
+    fn undo(&mut self, plan: &Plan, step: &Step, before: Option<&str>) -> Result<TakenBack> {
         match (&step.action, before) {
-            (Action::Activate { .. } | Action::Rekey { .. }, Some(before)) => {
-                let id: KeyId = before.parse()?;
-                let (tenant, target) = self.tenant_and_target(plan)?;
-                tenant.activate_with(&id, target)?;
-                Ok(format!("key {id} is active again"))
+            (Action::Activate { .. } | Action::Rekey { .. }, Some(before)) => self.activate_again(plan, &before.parse()?),
+            (Action::Activate { .. } | Action::Rekey { .. }, None) => {
+                Ok(TakenBack::Kept("no key was active before, and a tenant does not go back to none: the key stays active".into()))
             }
             (Action::PublishTemplates { templates }, _) => {
                 // Those that were published before stay so.
                 let before: Vec<&str> = before.unwrap_or_default().split(' ').collect();
-                let (tenant, _) = self.tenant_and_target(plan)?;
+                let Some(tenant) = self.open_tenant(plan)? else {
+                    return Ok(TakenBack::Kept("there is no tenant any more".into()));
+                };
                 for id in templates.iter().filter(|id| !before.contains(&id.as_str())) {
                     tenant.archive_template(id)?;
                 }
-                Ok(format!("{} templates are archived again", templates.len()))
+                Ok(TakenBack::Undone(format!("{} templates are archived again", templates.len())))
             }
-            (Action::Activate { .. } | Action::Rekey { .. }, None) => Ok("no key was active before; the key stays active".into()),
             _ => Err(Error::Internal(format!("the step {} can't be undone here", step.id))),
         }
     }

@@ -196,3 +196,123 @@ proptest! {
         }
     }
 }
+
+/// A world in which nothing happens, and what is taken back is told.
+struct StillWorld;
+
+impl World for StillWorld {
+    fn before(&mut self, _: &Plan, _: &Step) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    fn observe(&mut self, _: &Plan, _: &Step) -> Result<Observed> {
+        Ok(Observed::Absent)
+    }
+
+    fn perform(&mut self, _: &Plan, _: &Step) -> Result<String> {
+        Ok("done".into())
+    }
+
+    fn undo(&mut self, _: &Plan, _: &Step, _: Option<&str>) -> Result<TakenBack> {
+        Ok(TakenBack::Kept("it stays active".into()))
+    }
+}
+
+/// A plan that nobody has to approve, with one step that can be undone and, if wanted, one by hand.
+fn unguarded(organisation: &str, by_hand: bool) -> Plan {
+    let mut plan = crate::migration::plan::tests::sample();
+    plan.organisation = organisation.into();
+    plan.approval.people.clear();
+    plan.approval.roles.clear();
+    (plan.approval.threshold, plan.approval.danger_threshold) = (0, 0);
+    plan.steps.retain(|step| step.id == "activate/1" || (by_hand && step.id == "manual/users"));
+    plan.steps[0].undo = Undo::Automatic("another key".into());
+    plan
+}
+
+fn opened<'p>(machine: &'p mut Machine, plan: &Plan, folder: &Path, opening: Opening) -> Result<Run<Running<'p>>> {
+    Run::of(plan.clone()).unwrap().approve(&[], "2026-01-01T00:00:00Z".parse().unwrap()).unwrap().open(machine, folder, opening)
+}
+
+#[test]
+fn a_finished_plan_stays_finished_after_another_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (unguarded("first", false), unguarded("second", false));
+    let apply = |plan: &Plan| {
+        let mut machine = Machine;
+        let run = opened(&mut machine, plan, folder.path(), Opening::Apply)?;
+        Ok::<bool, Error>(run.carry_out(&mut StillWorld, &BTreeSet::new(), &crate::migration::SilentProgress)?.state().changed)
+    };
+    assert!(apply(&first).unwrap() && apply(&second).unwrap());
+    let before = fs::read(folder.path().join("journal.jsonl")).unwrap();
+    for plan in [&first, &second] {
+        assert!(!apply(plan).unwrap());
+        let mut machine = Machine;
+        let resumed = opened(&mut machine, plan, folder.path(), Opening::Resume).unwrap();
+        assert!(resumed.state().segment.finished);
+    }
+    assert_eq!(fs::read(folder.path().join("journal.jsonl")).unwrap(), before);
+    let mut machine = Machine;
+    let runs = RunJournal::open(&mut machine, folder.path()).unwrap().segments().unwrap();
+    assert_eq!(runs.iter().map(|run| run.plan.clone()).collect::<Vec<_>>(), [first.hash().unwrap(), second.hash().unwrap()]);
+    // A plan that was given up is not a finished one, and one in the middle of which another stands has to wait.
+    let third = unguarded("third", true);
+    assert_eq!(apply(&third).unwrap_err().code(), "interrupted");
+    assert_eq!(apply(&first).unwrap_err().code(), "conflict");
+}
+
+#[test]
+fn what_stays_is_not_listed_as_undone_and_a_torn_line_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = unguarded("first", true);
+    let mut machine = Machine;
+    let run = opened(&mut machine, &plan, folder.path(), Opening::Apply).unwrap();
+    assert_eq!(run.carry_out(&mut StillWorld, &BTreeSet::new(), &crate::migration::SilentProgress).unwrap_err().code(), "interrupted");
+    let path = folder.path().join("journal.jsonl");
+    let torn = [fs::read(&path).unwrap(), b"{\"hash\":\"12".to_vec()].concat();
+    fs::write(&path, torn).unwrap();
+    let mut machine = Machine;
+    let run = Run::of(plan.clone()).unwrap().open_to_abort(&mut machine, folder.path()).unwrap();
+    let run = run.abort(&mut StillWorld, "a rehearsal").unwrap();
+    assert!(run.state().undone.is_empty());
+    assert_eq!(run.state().kept, [AbortedStep { step: "activate/1".into(), note: "it stays active".into() }]);
+    let events: Vec<Event> = parse_journal(&fs::read(&path).unwrap()).unwrap().0.into_iter().map(|record| record.what).collect();
+    assert!(events.contains(&Event::Resumed { open: None, cut_bytes: 11 }), "{events:?}");
+    assert!(events.contains(&Event::Kept { step: "activate/1".into(), note: "it stays active".into() }));
+    // The plan may be applied anew.
+    assert!(opened(&mut Machine, &plan, folder.path(), Opening::Apply).is_ok());
+}
+
+#[test]
+fn other_people_than_those_of_the_tenant_need_the_quorum_of_both() {
+    use crate::ceremony::{Approver, CustodianKey, Statement};
+    let now: jiff::Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    let keys: Vec<CustodianKey> = ["Ann", "Ben", "Eve"].iter().map(|name| CustodianKey::generate(name).unwrap()).collect();
+    let person = |n: usize, name: &str| Approver { name: name.into(), role: "custodian".into(), key: keys[n].public() };
+    let fixed = ApprovalPolicy {
+        threshold: 1,
+        danger_threshold: 2,
+        roles: vec!["custodian".into()],
+        valid_days: 30,
+        people: vec![person(0, "Ann"), person(1, "Ben")],
+    };
+    let approval = |plan: &Plan, n: usize, name: &str| {
+        Approval::sign(Statement::new(&plan.hash().unwrap(), name, "custodian", now, 3).unwrap(), &keys[n]).unwrap()
+    };
+    // Nobody, after the people were stripped; and a stranger alone.
+    let stripped = unguarded("first", false);
+    let error = Run::of(stripped.clone()).unwrap().approve_in(Some(&fixed), &[], now).unwrap_err();
+    assert!(error.code() == "refused" && error.to_string().contains("quorum-of-the-tenant"), "{error}");
+    assert!(Run::of(stripped).unwrap().approve_in(None, &[], now).is_ok());
+    let mut other = unguarded("first", false);
+    other.approval = ApprovalPolicy { people: vec![person(2, "Eve"), person(1, "Ben")], ..fixed.clone() };
+    let eve = approval(&other, 2, "Eve");
+    assert!(Run::of(other.clone()).unwrap().approve_in(Some(&fixed), std::slice::from_ref(&eve), now).is_err());
+    // Ben is one of both.
+    let ben = approval(&other, 1, "Ben");
+    assert!(Run::of(other.clone()).unwrap().approve_in(Some(&fixed), &[eve.clone(), ben.clone()], now).is_ok());
+    assert!(Run::of(other.clone()).unwrap().approve_in(Some(&fixed), &[ben], now).is_ok());
+    let same = Plan { approval: fixed.clone(), ..other };
+    let ann = approval(&same, 0, "Ann");
+    assert!(Run::of(same).unwrap().approve_in(Some(&fixed), &[ann], now).is_ok());
+}

@@ -30,6 +30,13 @@ pub(super) fn find(file: &MigrationFile, reader: &mut Reader<'_>) {
     in_tenant(&file.tenant, reader);
     if let Some(approval) = &file.approval {
         in_approval(approval, reader);
+        let allows_something = file.danger.as_ref().is_some_and(|danger| !danger.flags().is_empty());
+        if allows_something && usize::try_from(approval.threshold.value).is_ok_and(|threshold| threshold >= approval.person.len()) {
+            reader.problem(
+                approval.threshold.at,
+                "`threshold` takes everybody who is named, and what `[danger]` allows needs more people: name another person, or lower it",
+            );
+        }
     }
 }
 
@@ -95,10 +102,8 @@ fn in_approval(approval: &Approval, reader: &mut Reader<'_>) {
             reader.problem(threshold.at, format!("`{key}` is {} and {people} people are named", threshold.value));
         }
     }
-    if let Some(danger) = &approval.danger_threshold
-        && danger.value < approval.threshold.value
-    {
-        reader.problem(danger.at, "`danger-threshold` is lower than `threshold`");
+    if let Some(danger) = approval.danger_threshold.as_ref().filter(|danger| danger.value <= approval.threshold.value) {
+        reader.problem(danger.at, "`danger-threshold` must be higher than `threshold`: something dangerous needs more people");
     }
     unique("person", approval.person.iter().map(|person| &person.name), reader);
     let mut keys: HashMap<[u8; 32], &str> = HashMap::new();

@@ -10,7 +10,7 @@ use super::reader::{
     Field, FieldDescription, Need, Placed, Position, Reader, Table, TableDescription, Value, key_of, not_one_of, one_of, table, words,
 };
 use super::systems::{Office, Windows};
-use super::values::{ServerUrl, Version};
+use super::values::{DomainName, ServerUrl, Version};
 use crate::xrml::Guid;
 
 table! {
@@ -132,6 +132,10 @@ table! {
         documents_checked_out: Option<Placed<bool>>,
         /// Version of the MSIPC client on SharePoint servers (rule 197).
         msipc_version: Option<Placed<Version>>,
+        /// Account that SharePoint runs under, `DOMAIN\\NAME`: its folder of licences is emptied (rule 200).
+        sharepoint_account: Option<Placed<String>>,
+        /// Address of a user for `Test-IRMConfiguration`. Without it: asked for.
+        test_sender: Option<Placed<String>>,
     }
 }
 
@@ -174,8 +178,10 @@ words! {
 table! {
     /// The connector between servers and the new service (rules 195–207).
     pub struct Connector {
-        /// Its URL.
+        /// Its URL: scheme and load-balanced name, as servers reach it.
         url: Option<Placed<ServerUrl>>,
+        /// Proxy through which it reaches the service, `http://HOST:PORT` (rule 204).
+        proxy_url: Option<Placed<ServerUrl>>,
         /// How many computers it runs on.
         computers: Placed<u32>,
         /// What they run.
@@ -192,6 +198,18 @@ table! {
         tls_1_2: Option<Placed<bool>>,
         /// Whether servers are configured for it while rights management is still on in them (rule 198 says no).
         configured_before_disabling: Option<Placed<bool>>,
+    }
+}
+
+table! {
+    /// The DNS zones in which records are added and removed (rules 168, 172, 189).
+    pub struct Dns {
+        /// Zones. A record goes into the longest one that its name ends with; without any, into the domain above its host.
+        zones: Vec<Placed<DomainName>>,
+        /// DNS server that the scripts speak to. Without it: the computer that they run on.
+        server: Option<Placed<DomainName>>,
+        /// Seconds for which others may remember a record. Without it: 3600.
+        time_to_live: Option<Placed<u32>>,
     }
 }
 
@@ -228,6 +246,8 @@ table! {
         sign_in_client: Option<Placed<bool>>,
         /// How clients find the new service (rule 162).
         redirection: Option<Placed<Redirection>>,
+        /// Group that is redirected by DNS first (rules 162, 170). Without it: all users.
+        redirected_group: Option<Placed<String>>,
         /// Whether the scheduled task of templates is disabled on computers with Office 2010 (rule 173).
         template_task_disabled: Option<Placed<bool>>,
         /// Whether mobile devices use the extension of AD RMS for them (rule 168).
@@ -390,6 +410,8 @@ table! {
         office_2016_msi: Option<Placed<Version>>,
         /// Oldest build of Office 2016 click-to-run.
         office_2016_click_to_run: Option<Placed<Version>>,
+        /// Group that may protect with AD RMS no more, `DOMAIN\\NAME` (rule 179). Without it: everyone.
+        denied_group: Option<Placed<String>>,
         /// Whether it was tested that old content opens and new can't be protected (rule 181).
         tested: Option<Placed<bool>>,
         /// Whether the service connection point is removed (rule 182).

@@ -9,7 +9,9 @@ use toml::de::{DeTable, DeValue};
 use super::reader::{
     Field, FieldDescription, Need, Placed, Position, Reader, Table, TableDescription, Value, key_of, not_one_of, one_of, table, words,
 };
-use super::surroundings::{Batch, Clients, Connector, Decommission, Directory, Network, Onboarding, Partner, ReadOnlyMode, Services, Workstation};
+use super::surroundings::{
+    Batch, Clients, Connector, Decommission, Directory, Dns, Network, Onboarding, Partner, ReadOnlyMode, Services, Workstation,
+};
 use super::systems::{Region, Windows};
 use super::values::{ApproverKey, Day, FilePath, KeyUrl, Mode, PasswordSource, SchemaVersion, ServerUrl, StoreUri, Version};
 use crate::tenant::{Era, Managed};
@@ -39,6 +41,8 @@ table! {
         services: Option<Services>,
         /// The connector between servers and the new service.
         connector: Option<Connector>,
+        /// The DNS zones in which records are added and removed.
+        dns: Option<Dns>,
         /// Computers and devices of users.
         clients: Option<Clients>,
         /// Controls that let users move in batches.
@@ -121,6 +125,10 @@ table! {
         content_protected: Option<Placed<bool>>,
         /// Whether the free "individuals" subscription is in use, which has no customer-managed keys (rule 21).
         individuals_subscription: Option<Placed<bool>>,
+        /// Addresses of users that may open everything (rule 234). Without any: the feature stays off.
+        super_users: Vec<Placed<String>>,
+        /// Address of the one group whose members may open everything (rule 234).
+        super_user_group: Option<Placed<String>>,
         /// The Azure Key Vault of a customer-managed key.
         vault: Option<Vault>,
     }
@@ -159,6 +167,10 @@ table! {
     pub struct Vault {
         /// Its name.
         name: Placed<String>,
+        /// Identity of its Azure subscription (rule 21).
+        subscription: Option<Placed<Guid>>,
+        /// Its resource group.
+        resource_group: Option<Placed<String>>,
         /// Its tier; keys in hardware need premium (rule 21).
         tier: Placed<VaultTier>,
         /// Its region, in the tenant's words (rule 36).
@@ -251,6 +263,12 @@ table! {
         intranet_url: Option<Placed<ServerUrl>>,
         /// Licensing URL outside (rules 153, 166).
         extranet_url: Option<Placed<ServerUrl>>,
+        /// Further licensing URLs that old licences name: short names, other schemes (rule 154).
+        former_urls: Vec<Placed<ServerUrl>>,
+        /// Database server of its log (rule 211).
+        logging_server: Option<Placed<String>>,
+        /// Name of its logging database, `DRMS_Logging_…` (rule 211).
+        logging_database: Option<Placed<String>>,
         /// Friendly name of the server certificate (rule 58).
         friendly_name: Option<Placed<String>>,
         /// Whether it is to go on with "hold your own key" afterwards (rule 38).
@@ -406,6 +424,8 @@ table! {
         key: Option<Placed<RekeySource>>,
         /// Its size in bits (rule 32).
         bits: Option<Placed<u32>>,
+        /// Where it is in Azure Key Vault, if it is there already (rules 107, 218).
+        key_url: Option<Placed<KeyUrl>>,
     }
 }
 

@@ -65,6 +65,21 @@ fn values_know_their_places() {
 }
 
 #[test]
+fn dns_names_are_checked_with_their_place() {
+    let dns = |zone: &str| problems(&format!("{SMALL}\n[dns]\nzones = [\"{zone}\"]\n"));
+    let lines = SMALL.lines().count();
+    let label = "1 to 63 letters, digits, hyphens and underscores";
+    assert_eq!(dns("conto so.com"), [format!("line {}, column 10: `zones` is no DNS name: a label has {label}, not \"conto so\"", lines + 3)]);
+    assert!(dns("a..com")[0].contains("not \"\"") && dns(&"a.".repeat(127).replace("a.", "ab."))[0].contains("DNS name"));
+    assert!(
+        MigrationFile::parse(&format!(
+            "{SMALL}\n[dns]\nzones = [\"contoso.com\", \"xn--shne-5qa.example\"]\nserver = \"dns_1\"\ntime-to-live = 60\n"
+        ))
+        .is_ok()
+    );
+}
+
+#[test]
 fn columns_count_characters_and_lines_count_from_one() {
     let reader = Reader::new("äöü = 1\r\nb\n");
     for (offset, line, column) in [(0, 1, 1), (2, 1, 2), (6, 1, 4), (10, 1, 8), (11, 1, 9), (12, 2, 1), (13, 2, 2), (14, 3, 1), (99, 3, 1)] {
@@ -309,10 +324,12 @@ fn approvals_can_be_met() {
         problems(&ORGANISATIONS[0].replacen(from, to, 1))
     };
     let too_many = with("\nthreshold = 2", "\nthreshold = 4");
-    assert!(too_many[0].contains("`threshold` is 4 and 3 people are named") && too_many[1].contains("lower than `threshold`"), "{too_many:?}");
+    assert!(too_many[0].contains("`threshold` is 4 and 3 people are named") && too_many[1].contains("must be higher than `threshold`"), "{too_many:?}");
     assert!(with("\nthreshold = 2", "\nthreshold = 0")[0].contains("`threshold` must be at least 1"));
     assert!(with("danger-threshold = 3", "danger-threshold = 4")[0].contains("`danger-threshold` is 4 and 3 people are named"));
-    assert!(with("danger-threshold = 3", "danger-threshold = 1")[0].contains("lower than `threshold`"));
+    for lower in ["danger-threshold = 1", "danger-threshold = 2"] {
+        assert!(with("danger-threshold = 3", lower)[0].contains("must be higher than `threshold`"));
+    }
     assert!(with("\"security-officer\"]", "\"security-officer\", \"auditor\"]")[0].contains("nobody has the role 'auditor'"));
     assert!(with("\"B. Custodian\"", "\"A. Custodian\"")[0].contains("the person 'A. Custodian' is named twice"));
     let keys: Vec<&str> = ORGANISATIONS[0].lines().filter(|line| line.starts_with("key = \"ssh")).collect();

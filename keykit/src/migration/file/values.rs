@@ -269,6 +269,23 @@ impl ServerUrl {
 }
 
 checked_text! {
+    /// The name of a DNS domain or host: labels of letters, digits, hyphens and underscores, with points between.
+    DomainName, "a DNS name, for example `contoso.com`", |text| {
+        let label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        match text.split('.').find(|part| !label(part)) {
+            None if text.len() <= 253 => Ok(()),
+            None => Err("is longer than the 253 characters of a DNS name".into()),
+            Some(part) => Err(format!("is no DNS name: a label has 1 to 63 letters, digits, hyphens and underscores, not {part:?}")),
+        }
+    }
+}
+
+checked_text! {
     /// A key of Azure Key Vault: `https://<vault>.vault.azure.net/keys/<name>/<version>`; the version may be missing, for rule 107 to name.
     KeyUrl, "`https://<vault>.vault.azure.net/keys/<name>/<version>`", |text| {
         let parts: Vec<&str> = text.split('/').collect();

@@ -1,7 +1,8 @@
 //! A plan as people read it, aloud if need be.
 
-use super::{Action, Plan, Undo};
+use super::{Action, Plan, PlannedFinding, Undo};
 use crate::error::Result;
+use crate::migration::rules::Severity;
 
 /// The plan as text.
 ///
@@ -42,17 +43,35 @@ pub fn show(plan: &Plan) -> Result<String> {
         text.push_str(&format!("    {}\n", key.key_id.words()));
         text.push_str(&format!("    from {}\n", key.domains.iter().chain(&key.source).cloned().collect::<Vec<_>>().join(", ")));
     }
+    if let Some(transfer) = &plan.tenant.transfer {
+        text.push_str(&format!("\ntransfer files for {}, under the key encryption key {}\n", transfer.profile, transfer.fingerprint));
+    }
     text.push_str("\nsteps\n");
+    let mut documented = None;
     for (index, step) in plan.steps.iter().enumerate() {
-        text.push_str(&format!("  {}. {}\n", index + 1, step.id));
+        if documented != Some(step.documented) {
+            documented = Some(step.documented);
+            text.push_str(&format!("\n  {}\n", step.documented));
+        }
+        text.push_str(&format!("  {}. {}{}\n", index + 1, step.id, rules(&step.rules)));
         if let Action::Manual { instruction } = &step.action {
             text.push_str(&format!("     by hand: {instruction}\n"));
+        }
+        if !step.inputs.is_empty() {
+            text.push_str(&format!("     needs: {}\n", step.inputs.join(", ")));
         }
         step.effects.iter().for_each(|effect| text.push_str(&format!("     then: {effect}\n")));
         match &step.undo {
             Undo::Nothing => {}
             Undo::Automatic(how) => text.push_str(&format!("     undo: {how}\n")),
+            Undo::Stays(how) if matches!(step.action, Action::Manual { .. }) => text.push_str(&format!("     undo by hand: {how}\n")),
             Undo::Stays(why) => text.push_str(&format!("     no undo: {why}\n")),
+        }
+    }
+    if !plan.omitted.is_empty() {
+        text.push_str("\nnothing is done for\n");
+        for step in &plan.omitted {
+            text.push_str(&format!("  {}: {}{}\n", step.documented, step.why, if step.is_open { " (OPEN)" } else { "" }));
         }
     }
     text.push_str("\nfiles\n");
@@ -61,12 +80,39 @@ pub fn show(plan: &Plan) -> Result<String> {
     }
     if !plan.findings.is_empty() {
         text.push_str("\nto know before you approve\n");
-        for finding in &plan.findings {
-            let rule = finding.rule.map_or(String::new(), |rule| format!(" (rule {rule})"));
-            text.push_str(&format!("  {}{rule}\n", finding.message));
-        }
+        text.push_str(&show_findings(&plan.findings));
     }
     Ok(text)
+}
+
+/// Findings as people read them, by the steps of the documented process.
+#[must_use]
+pub fn show_findings(findings: &[PlannedFinding]) -> String {
+    let (mut text, mut step) = (String::new(), None);
+    for finding in findings {
+        if step != Some(finding.step) {
+            step = Some(finding.step);
+            text.push_str(&format!("\n  {}\n", finding.step));
+        }
+        let severity = match finding.severity {
+            Severity::Refusal => "REFUSED",
+            Severity::Warning => "warning",
+            Severity::Unstated => "not stated",
+        };
+        let rule = finding.rule.map_or(String::new(), |rule| format!(" (rule {rule})"));
+        text.push_str(&format!("  {severity}: {}{rule}\n", finding.message));
+    }
+    text
+}
+
+/// ` (rules 4, 41)`.
+fn rules(numbers: &[u16]) -> String {
+    let listed: Vec<String> = numbers.iter().map(u16::to_string).collect();
+    match listed.as_slice() {
+        [] => String::new(),
+        [one] => format!(" (rule {one})"),
+        _ => format!(" (rules {})", listed.join(", ")),
+    }
 }
 
 /// A value as its word in the file.

@@ -4,15 +4,42 @@ use serde::{Deserialize, Serialize};
 
 use super::PlannedTemplate;
 use crate::key::KeyId;
+use crate::migration::rules::Step as Documented;
 
 /// When a verification stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
-    /// After the keys have moved.
+    /// Tools, clients and Exchange are prepared; nothing has moved.
+    Preparation,
+    /// The keys have moved.
     Keys,
+    /// The service is activated and its templates are published.
+    Templates,
+    /// Users have moved.
+    Clients,
+    /// Exchange, SharePoint and file servers have moved.
+    Services,
     /// At the end of everything.
     End,
+}
+
+impl Phase {
+    /// All of them, in order.
+    pub const ALL: [Self; 6] = [Self::Preparation, Self::Keys, Self::Templates, Self::Clients, Self::Services, Self::End];
+
+    /// Its name, as it stands in the file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Preparation => "preparation",
+            Self::Keys => "keys",
+            Self::Templates => "templates",
+            Self::Clients => "clients",
+            Self::Services => "services",
+            Self::End => "end",
+        }
+    }
 }
 
 /// What a step does. Details of keys are in the plan's list of keys.
@@ -60,6 +87,20 @@ pub enum Action {
         /// When.
         phase: Phase,
     },
+    /// Files for other people and systems are made from the migration file.
+    WriteArtefacts {
+        /// The folder; what is not absolute counts from the folder of the plan.
+        folder: String,
+        /// The files in it.
+        files: Vec<PlannedArtefact>,
+    },
+    /// A key is wrapped for its receiver, into a transfer file.
+    MakePackage {
+        /// The key.
+        key_id: KeyId,
+        /// The transfer file; what is not absolute counts from the folder of the plan.
+        file: String,
+    },
     /// Something that a person does by hand and confirms.
     Manual {
         /// What to do.
@@ -80,6 +121,8 @@ impl Action {
             Self::PublishTemplates { .. } => "publish-templates",
             Self::Rekey { .. } => "rekey",
             Self::Verify { .. } => "verify",
+            Self::WriteArtefacts { .. } => "write-artefacts",
+            Self::MakePackage { .. } => "make-package",
             Self::Manual { .. } => "manual",
         }
     }
@@ -88,11 +131,31 @@ impl Action {
     #[must_use]
     pub fn key_id(&self) -> Option<KeyId> {
         match self {
-            Self::ImportKey { key_id } | Self::ProveKey { key_id, .. } | Self::ImportTemplates { key_id, .. } | Self::Activate { key_id } => {
-                Some(*key_id)
-            }
+            Self::ImportKey { key_id }
+            | Self::ProveKey { key_id, .. }
+            | Self::ImportTemplates { key_id, .. }
+            | Self::MakePackage { key_id, .. }
+            | Self::Activate { key_id } => Some(*key_id),
             _ => None,
         }
+    }
+
+    /// Whether it changes the tenant's keyring.
+    pub(in crate::migration) fn changes_the_tenant(&self) -> bool {
+        matches!(
+            self,
+            Self::ImportKey { .. } | Self::ImportTemplates { .. } | Self::Activate { .. } | Self::PublishTemplates { .. } | Self::Rekey { .. }
+        )
+    }
+
+    /// Paths that it writes to, besides the tenant's folder.
+    pub(super) fn written(&self) -> impl Iterator<Item = &str> {
+        let (folder, files) = match self {
+            Self::WriteArtefacts { folder, files } => (Some(folder.as_str()), files.as_slice()),
+            Self::MakePackage { file, .. } => (Some(file.as_str()), &[][..]),
+            _ => (None, &[][..]),
+        };
+        folder.into_iter().chain(files.iter().map(|file| file.name.as_str()))
     }
 
     /// Whether it only looks: it leaves nothing that could be found again.
@@ -100,6 +163,16 @@ impl Action {
     pub fn only_looks(&self) -> bool {
         matches!(self, Self::CheckSources | Self::ProveKey { .. } | Self::Verify { .. })
     }
+}
+
+/// A file for other people and systems.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedArtefact {
+    /// Its name in its folder.
+    pub name: String,
+    /// SHA-256 of its content, in hex.
+    pub sha256: String,
 }
 
 /// What `abort` can do about a step.
@@ -120,6 +193,10 @@ pub enum Undo {
 pub struct Step {
     /// Its name in the plan, for example `import-key/0123456789abcdef`.
     pub id: String,
+    /// The step of the documented process that it belongs to.
+    pub documented: Documented,
+    /// The rules behind it.
+    pub rules: Vec<u16>,
     /// What it does.
     pub action: Action,
     /// What it needs: files, keys, stores, in words.

@@ -10,7 +10,7 @@ use crate::ceremony::{Approver, CustodianPublicKey};
 pub(crate) fn sample() -> Plan {
     let (first, second) = (KeyId::of_spki(b"first"), KeyId::of_spki(b"second"));
     let template =
-        PlannedTemplate { id: "1c0a6e57-7e4f-4c58-9b9c-6f0a7a4d8a11".into(), name: "Confidential".into(), sha256: canonical::sha256_hex(b"<t/>") };
+        PlannedTemplate { id: "1c0a6e57-7e4f-4c58-9b9c-6f0a7a4d8a11".into(), name: "Confidential".into(), sha256: canonical::sha256_hex(b"<t/>"), terms: canonical::sha256_hex(b"t") };
     let key = |key_id, file: &str, templates| PlannedKey {
         key_id,
         modulus_bits: 2048,
@@ -24,6 +24,8 @@ pub(crate) fn sample() -> Plan {
     };
     let step = |id: &str, action| Step {
         id: id.into(),
+        documented: Documented::Keys,
+        rules: Vec::new(),
         action,
         inputs: Vec::new(),
         effects: vec!["something".into()],
@@ -42,6 +44,7 @@ pub(crate) fn sample() -> Plan {
             folder: "tenant".into(),
             keyring_password_source: Some("file:password".into()),
             store: None,
+            transfer: None,
             other_tenants: Vec::new(),
         },
         approval: ApprovalPolicy {
@@ -66,7 +69,8 @@ pub(crate) fn sample() -> Plan {
             step("manual/users", Action::Manual { instruction: "move them".into() }),
             step("rekey", Action::Rekey { bits: 2048 }),
         ],
-        findings: vec![Warning::of_rule(33, "old")],
+        omitted: Vec::new(),
+        findings: vec![PlannedFinding::from(&Warning::of_rule(33, "old"))],
     }
 }
 
@@ -118,6 +122,30 @@ fn contradictions_are_refused_though_the_hash_is_right() {
     assert!(changed(true, |file| file["plan"]["approval"]["threshold"] = json!(3)).to_string().contains("3 people"));
     assert!(changed(true, |file| file["plan"]["tenant"]["store"] = json!("pkcs11:token=t?pin-value=1234")).to_string().contains("PIN"));
     assert!(changed(true, |file| file["plan"]["tenant"]["folder"] = json!("../tenant")).to_string().contains("'..'"));
+    for (action, problem) in [
+        (json!({ "kind": "write-artefacts", "folder": "../a", "files": [] }), "'..'"),
+        (json!({ "kind": "write-artefacts", "folder": "a", "files": [{ "name": "../x", "sha256": "" }] }), "'..'"),
+        (json!({ "kind": "make-package", "key_id": KeyId::of_spki(b"first"), "file": "a/../../b" }), "'..'"),
+        (json!({ "kind": "make-package", "key_id": KeyId::of_spki(b"first"), "file": "a/b" }), "does not say for whom"),
+    ] {
+        assert!(changed(true, |file| file["plan"]["steps"][0]["action"] = action.clone()).to_string().contains(problem), "{action}");
+    }
+    // Something dangerous needs more people than anything else, and somebody.
+    let danger = |needed: u32, danger_needed: u32, people: usize| {
+        changed(true, |file| {
+            file["plan"]["dangers"] = json!(["keep-transferable"]);
+            file["plan"]["approval"]["threshold"] = needed.into();
+            file["plan"]["approval"]["danger_threshold"] = danger_needed.into();
+            file["plan"]["approval"]["people"].as_array_mut().unwrap().truncate(people);
+            if people == 0 {
+                file["plan"]["approval"]["roles"] = json!([]);
+            }
+        })
+        .to_string()
+    };
+    assert!(danger(2, 2, 2).contains("needs more people"));
+    assert!(danger(0, 0, 0).contains("needs more people"));
+    assert!(danger(1, 1, 2).contains("needs more people than anything else"));
     assert!(changed(true, |file| file["plan"]["approval"]["people"][0]["key"] = json!("ssh-rsa AAAA")).to_string().contains("ssh-ed25519"));
 }
 

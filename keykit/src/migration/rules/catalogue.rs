@@ -4,7 +4,7 @@ mod rows;
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::RULES;
 
@@ -42,7 +42,7 @@ impl Kind {
 }
 
 /// The steps of the documented process, as they are numbered since 2017, with what comes before and after.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
     /// What must hold before the first step.

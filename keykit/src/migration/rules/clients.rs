@@ -75,8 +75,9 @@ pub(super) fn no_blanks_around_addresses(facts: &Facts<'_>, report: &mut Report<
     let file = facts.file;
     let of_clusters = file.clusters().flat_map(|(_, cluster)| [&cluster.intranet_url, &cluster.extranet_url]);
     let of_partners = file.partner.iter().flat_map(|partner| [&partner.cluster_url, &partner.tenant_url]);
-    let of_connector = file.connector.iter().map(|connector| &connector.url);
-    let urls = of_clusters.chain(of_partners).chain(of_connector).chain([&file.tenant.url]).flatten();
+    let of_connector = file.connector.iter().flat_map(|connector| [&connector.url, &connector.proxy_url]);
+    let former = file.clusters().flat_map(|(_, cluster)| &cluster.former_urls);
+    let urls = of_clusters.chain(of_partners).chain(of_connector).chain([&file.tenant.url]).flatten().chain(former);
     for url in urls.filter(|url: &&Placed<ServerUrl>| url.has_outer_blanks()) {
         report.refuse(url.at, format!("'{}' has blanks around it, which break the scripts and are hard to find there", url.value), "take them away");
     }

@@ -35,6 +35,19 @@ const MEANINGS: &[(&str, Subject, &str)] = {
         ("exactly-one-key-is-active", NewContent, "Exactly one key is active."),
         ("at-most-one-key-is-active", NewContent, "Not more than one key is active."),
         ("active-key-is-the-planned-one", NewContent, "The active key, which protects new content, is the planned one."),
+        ("keyring-says-how-the-key-is-kept", OldContent, "The keyring says rightly who keeps the key, and whether it may leave."),
+        ("source-was-taken-out-of-service", OldContent, "The source no longer answers, as it was to be; the key in the store was tried without it."),
+        ("key-signs-and-opens-under-its-certificate", OldContent, "The key in the store signs, and opens what is sealed to its certificate."),
+        ("other-key-of-the-keyring-is-in-its-store", OldContent, "A key of the tenant that this plan did not bring is in the store that the keyring names."),
+        ("rollback-goes-to-a-key-of-the-tenant", NewContent, "The key that was active before is still there, archived."),
+        ("custodians-are-those-of-the-plan", NewContent, "The people who must approve changes of this tenant are those of the plan."),
+        ("template-says-what-was-exported", NewContent, "A template says what was exported: nothing has overwritten it."),
+        ("tenant-file-is-sound", OldContent, "The file of the keyring can be read and does not contradict itself."),
+        (
+            "transfer-file-is-whole-and-for-its-receiver",
+            OldContent,
+            "The transfer file is the one that was made for this key, and nothing speaks against its receiver taking it.",
+        ),
         ("target-lists-its-keys", OldContent, "The store lists its keys."),
         ("no-key-is-there-twice", OldContent, "No key is in the store twice."),
         ("key-that-the-plan-does-not-have", OldContent, "The store also has a key that the plan does not name."),
@@ -56,11 +69,11 @@ mod tests {
     /// Names stand in two files, as the first argument of `note` and of `Proof::new`.
     #[test]
     fn every_check_of_the_sources_has_a_meaning() {
-        let sources = [include_str!("../verify.rs"), include_str!("../proof.rs"), include_str!("../apply/tenant_world.rs")].concat();
+        let sources = [include_str!("../verify.rs"), include_str!("../proof.rs"), include_str!("../apply/tenant_world.rs"), include_str!("../apply/tenant_world/made_files.rs")].concat();
         let mut known = 0;
         for text in sources.split('"').skip(1).step_by(2) {
             let is_name = text.contains('-') && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
-            if is_name && !["keep-transferable", "host-visible-ephemeral-key", "wrap-with-trusted"].contains(&text) {
+            if is_name && !["keep-transferable", "host-visible-ephemeral-key", "wrap-with-trusted", "not-planned"].contains(&text) {
                 assert!(meaning(text).is_some(), "{text}");
                 known += 1;
             }

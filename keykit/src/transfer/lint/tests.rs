@@ -65,6 +65,10 @@ fn traps_are_named() {
     for (bytes, named_byok, code) in [
         (sound.clone(), true, "json-missing"),
         (vec![1, 2, 3, 0xff], true, "legacy"),
+        (blob(1000), true, "legacy"),
+        (blob(5001), true, "legacy"),
+        (sound[..1487].to_vec(), true, "truncated"),
+        ([&sound[..], &[0x80]].concat(), true, "truncated"),
         (utf16, true, "utf-16"),
         ([&b"\xef\xbb\xbf"[..], &file(&sound)].concat(), true, "byte-order-mark"),
         (Base64::encode_string(&file(&sound)).into_bytes(), true, "json-in-base64"),
@@ -93,6 +97,25 @@ fn traps_are_named() {
         if report.findings.iter().any(Finding::is_problem) {
             assert!(suited(&report).is_empty(), "{code}");
         }
+    }
+}
+
+#[test]
+fn softhsm_2_6_is_told_by_its_own_version() {
+    for (generator, pads) in [
+        ("keykit 1.0.0; SoftHSM project SoftHSM v2 2.6", true),
+        ("tool 3.1; SoftHSM 2.6.1", true),
+        ("SoftHSM/2.6.1", true),
+        ("keykit 2.6.4; SoftHSM project SoftHSM v2 2.7", false),
+        ("SoftHSM 2.7, tool 2.6", false),
+        ("SoftHSM 2.60", false),
+        ("SoftHSM 12.6", false),
+        ("keykit 2.6", false),
+    ] {
+        let mut report = LintReport::new(TransferKind::WrappedKey(Envelope::AzureByok));
+        report.generator = Some(generator.into());
+        report.check_header();
+        assert_eq!(codes(&report).contains(&"softhsm-zero-padding"), pads, "{generator}");
     }
 }
 

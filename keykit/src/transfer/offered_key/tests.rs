@@ -169,6 +169,12 @@ fn keys_that_a_profile_does_not_take() {
     assert_eq!(codes(&google.check(&profile("google-kms-4096-sha256"), now())), ["kek-size", "kek-method"]);
     google.method = Some("rsa-oaep-4096-sha256-aes-256".into());
     assert_eq!(codes(&google.check(&profile("google-kms-4096-sha256"), now())), ["kek-size"]);
+    assert_eq!(codes(&google.check(&profile("google-kms-4096-sha1"), now())), ["kek-size", "kek-method"]);
+    // OAEP of the secret itself: no RSA key goes into that.
+    for direct in ["RSA_OAEP_4096_SHA256", "rsa-oaep-4096-sha256", "RSA_OAEP_4096_SHA256_AES_128", "AES_256"] {
+        google.method = Some(direct.into());
+        assert_eq!(codes(&google.check(&profile("google-kms-4096-sha256"), now())), ["kek-size", "kek-method"], "{direct}");
+    }
 }
 
 #[test]

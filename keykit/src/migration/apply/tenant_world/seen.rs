@@ -1,13 +1,13 @@
 //! Where the keys of a plan are and were, as their stores say it now. For reports: nothing is decided by it.
 
 use super::{OWN_FOLDER, TenantWorld};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::key::KeyId;
 use crate::migration::MigrationPath;
 use crate::migration::plan::{Plan, PlannedKey};
 use crate::store::protection::Assessment;
 use crate::store::{KeyAttributes, StoreIdentity};
-use crate::tenant::TenantKeyring;
+use crate::tenant::TenantView;
 
 /// A key in a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,20 +32,24 @@ pub struct SeenKey {
 }
 
 impl TenantWorld<'_> {
-    /// The keyring, if there is one.
+    /// The keyring as its file has it, if there is one.
     ///
     /// # Errors
-    /// As [`TenantKeyring::open`].
-    pub fn keyring(&mut self, plan: &Plan) -> Result<Option<&TenantKeyring>> {
-        Ok(self.open_tenant(plan)?.map(|tenant| &*tenant))
+    /// As [`TenantView::open`].
+    pub fn view(&self, plan: &Plan) -> Result<Option<TenantView>> {
+        match TenantView::open(&self.folder(plan)) {
+            Ok(view) => Ok(Some(view)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Looks at every key of the plan and of the keyring in its stores. Without a keyring there is nothing to look at.
     ///
     /// # Errors
-    /// As [`TenantKeyring::open`]. What a store says is in the result.
+    /// As [`TenantView::open`]. What a store says is in the result.
     pub fn look_at_keys(&mut self, plan: &Plan) -> Result<Vec<SeenKey>> {
-        let Some(tenant) = self.open_tenant(plan)? else { return Ok(Vec::new()) };
+        let Some(tenant) = self.view(plan)? else { return Ok(Vec::new()) };
         let others: Vec<(KeyId, String)> =
             tenant.keys().iter().filter(|key| plan.key(&key.key_id).is_none()).map(|key| (key.key_id, key.store.clone())).collect();
         let name = self.target_name(plan)?;
@@ -71,7 +75,7 @@ impl TenantWorld<'_> {
         self.open_source(plan, key)?;
         let evidence_files = self.evidence(plan, key)?;
         let environment = self.environment;
-        let store = self.sources.get(&key.key_id).ok_or_else(|| crate::Error::Internal("a source is not open".into()))?;
+        let store = self.sources.get(&key.key_id).ok_or_else(|| Error::Internal("a source is not open".into()))?;
         let record = store.find(&key.key_id)?;
         let mut protection = record.protection.clone();
         for domain in self.domains.iter().flat_map(|domains| domains.get(&key.key_id)).flatten() {

@@ -1,3 +1,8 @@
+#Requires -Version 5.1
+#Requires -RunAsAdministrator
+# Takes away the value that the file prepare sets.
+[CmdletBinding(SupportsShouldProcess)]
+param()
 Set-StrictMode -Version Latest
 $ErrorActionPreference = 'Stop'
 
@@ -28,9 +33,4 @@ function Remove-Key([string] $Hive, [string] $Path) {
     if ($PSCmdlet.ShouldProcess("$Hive\$Path", 'delete the key and all below it')) { (Open-Root $Hive).DeleteSubKeyTree($Path, $false) }
 }
 
-function Read-Version([string] $Hive, [string] $Name) {
-    $key = (Open-Root $Hive).OpenSubKey($Record)
-    if ($null -eq $key) { return 0 }
-    try { [int] $key.GetValue($Name, 0) } finally { $key.Close() }
-}
-
+Remove-Value 'LocalMachine' 'SOFTWARE\Microsoft\ExchangeServer\v14\IRM\LicenseServerRedirection' 'https://5c6bb73b-1038-4eec-863d-49bded473437.rms.aadrm.us/_wmcs/licensing'

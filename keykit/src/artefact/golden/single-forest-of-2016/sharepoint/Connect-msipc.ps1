@@ -1,0 +1,39 @@
+#Requires -Version 5.1
+#Requires -RunAsAdministrator
+# Direction: from the tenant to the connector, which speaks to the tenant for this server (rule 202).
+# This is what GenConnectorConfig.ps1 sets: use that tool or this file, not both.
+[CmdletBinding(SupportsShouldProcess)]
+param()
+Set-StrictMode -Version Latest
+$ErrorActionPreference = 'Stop'
+
+# The view of 64-bit programs, whichever PowerShell runs: keys under WOW6432Node are named as such.
+function Open-Root([string] $Hive) {
+    [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive] $Hive, [Microsoft.Win32.RegistryView]::Registry64)
+}
+
+function Set-Value([string] $Hive, [string] $Path, [string] $Name, $Data, [string] $Kind) {
+    if ($PSCmdlet.ShouldProcess("$Hive\$Path", "set '$Name' to '$Data'")) {
+        $key = (Open-Root $Hive).CreateSubKey($Path)
+        try { $key.SetValue($Name, $Data, [Microsoft.Win32.RegistryValueKind] $Kind) } finally { $key.Close() }
+    }
+}
+
+function Set-Text([string] $Hive, [string] $Path, [string] $Name, [string] $Data) { Set-Value $Hive $Path $Name $Data 'String' }
+
+function Set-Number([string] $Hive, [string] $Path, [string] $Name, [int] $Data) { Set-Value $Hive $Path $Name $Data 'DWord' }
+
+function Remove-Value([string] $Hive, [string] $Path, [string] $Name) {
+    if ($PSCmdlet.ShouldProcess("$Hive\$Path", "delete '$Name'")) {
+        $key = (Open-Root $Hive).OpenSubKey($Path, $true)
+        if ($null -ne $key) { try { $key.DeleteValue($Name, $false) } finally { $key.Close() } }
+    }
+}
+
+function Remove-Key([string] $Hive, [string] $Path) {
+    if ($PSCmdlet.ShouldProcess("$Hive\$Path", 'delete the key and all below it')) { (Open-Root $Hive).DeleteSubKeyTree($Path, $false) }
+}
+
+Set-Text 'LocalMachine' 'SOFTWARE\Microsoft\MSIPC\ServiceLocation\EnterpriseCertification' '' 'https://connector.contoso.com/_wmcs/certification'
+Set-Text 'LocalMachine' 'SOFTWARE\Microsoft\MSIPC\ServiceLocation\EnterprisePublishing' '' 'https://connector.contoso.com/_wmcs/licensing'
+Set-Text 'LocalMachine' 'SOFTWARE\Microsoft\MSIPC\ServiceLocation\LicensingRedirection' 'https://5c6bb73b-1038-4eec-863d-49bded473437.rms.eu.aadrm.com/_wmcs/licensing' 'https://connector.contoso.com/_wmcs/licensing'

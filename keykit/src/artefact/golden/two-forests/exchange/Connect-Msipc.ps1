@@ -1,0 +1,39 @@
+#Requires -Version 5.1
+#Requires -RunAsAdministrator
+# Exchange 2016 and 2019 only. Direction: from the tenant to the connector (rule 202).
+# The documents print the name of the last value without its host; with it, as here, the client finds it.
+[CmdletBinding(SupportsShouldProcess)]
+param()
+Set-StrictMode -Version Latest
+$ErrorActionPreference = 'Stop'
+
+# The view of 64-bit programs, whichever PowerShell runs: keys under WOW6432Node are named as such.
+function Open-Root([string] $Hive) {
+    [Microsoft.Win32.RegistryKey]::OpenBaseKey([Microsoft.Win32.RegistryHive] $Hive, [Microsoft.Win32.RegistryView]::Registry64)
+}
+
+function Set-Value([string] $Hive, [string] $Path, [string] $Name, $Data, [string] $Kind) {
+    if ($PSCmdlet.ShouldProcess("$Hive\$Path", "set '$Name' to '$Data'")) {
+        $key = (Open-Root $Hive).CreateSubKey($Path)
+        try { $key.SetValue($Name, $Data, [Microsoft.Win32.RegistryValueKind] $Kind) } finally { $key.Close() }
+    }
+}
+
+function Set-Text([string] $Hive, [string] $Path, [string] $Name, [string] $Data) { Set-Value $Hive $Path $Name $Data 'String' }
+
+function Set-Number([string] $Hive, [string] $Path, [string] $Name, [int] $Data) { Set-Value $Hive $Path $Name $Data 'DWord' }
+
+function Remove-Value([string] $Hive, [string] $Path, [string] $Name) {
+    if ($PSCmdlet.ShouldProcess("$Hive\$Path", "delete '$Name'")) {
+        $key = (Open-Root $Hive).OpenSubKey($Path, $true)
+        if ($null -ne $key) { try { $key.DeleteValue($Name, $false) } finally { $key.Close() } }
+    }
+}
+
+function Remove-Key([string] $Hive, [string] $Path) {
+    if ($PSCmdlet.ShouldProcess("$Hive\$Path", 'delete the key and all below it')) { (Open-Root $Hive).DeleteSubKeyTree($Path, $false) }
+}
+
+Set-Text 'LocalMachine' 'SOFTWARE\Microsoft\MSIPC\ServiceLocation\EnterpriseCertification' '' 'https://connector.northwind.com/_wmcs/certification'
+Set-Text 'LocalMachine' 'SOFTWARE\Microsoft\MSIPC\ServiceLocation\EnterprisePublishing' '' 'https://connector.northwind.com/_wmcs/licensing'
+Set-Text 'LocalMachine' 'SOFTWARE\Microsoft\MSIPC\ServiceLocation\LicensingRedirection' 'https://9a3f2c51-77aa-4b1e-8f2b-0a6a3f3b9c12.rms.eu.aadrm.com/_wmcs/licensing' 'https://connector.northwind.com/_wmcs/licensing'
