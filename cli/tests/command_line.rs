@@ -23,6 +23,12 @@ mod content;
 mod domains;
 #[path = "command_line/examples.rs"]
 mod examples;
+#[path = "command_line/faulty_disk.rs"]
+mod faulty_disk;
+#[path = "command_line/faulty_tokens.rs"]
+mod faulty_tokens;
+#[path = "command_line/growth.rs"]
+mod growth;
 #[path = "command_line/hardened.rs"]
 mod hardened;
 #[path = "command_line/inspect.rs"]
@@ -35,6 +41,8 @@ mod judges;
 mod killed;
 #[path = "command_line/killed_rekey.rs"]
 mod killed_rekey;
+#[path = "command_line/killed_plans.rs"]
+mod killed_plans;
 #[path = "command_line/killed_runs.rs"]
 mod killed_runs;
 #[path = "command_line/killed_tenant.rs"]
@@ -53,6 +61,8 @@ mod plan;
 mod report;
 #[path = "command_line/room.rs"]
 mod room;
+#[path = "command_line/scene.rs"]
+mod scene;
 #[path = "command_line/schemas.rs"]
 mod schemas;
 #[path = "command_line/software.rs"]
@@ -61,3 +71,5 @@ mod software;
 mod tenant;
 #[path = "command_line/tokens.rs"]
 mod tokens;
+#[path = "command_line/traced.rs"]
+mod traced;

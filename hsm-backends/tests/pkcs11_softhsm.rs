@@ -427,3 +427,28 @@ fn a_token_that_is_taken_away_is_a_clear_error() {
         );
     });
 }
+
+#[test]
+fn what_a_generation_that_was_cut_off_left_goes_if_the_label_is_ours() {
+    on_softhsm("what_a_generation_that_was_cut_off_left_goes_if_the_label_is_ours", |module| {
+        let store = open(module, "target");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("public.der");
+        std::fs::write(&file, software_key().public().to_spki_der()).unwrap();
+        for label in ["keykit-01234567-rekey-2", "somebody else's"] {
+            let mut tool = Command::new("pkcs11-tool");
+            tool.arg("--module").arg(module).args(["--token-label", "target", "--login", "--pin", PIN, "--type", "pubkey", "--label", label]);
+            let written = tool.arg("--write-object").arg(&file).output().unwrap();
+            assert!(written.status.success(), "{}", String::from_utf8_lossy(&written.stderr));
+        }
+        // A public half without a key under a label of others is none of ours.
+        let refused = store.as_generate().unwrap().generate(2048, &KeyRequest::labelled("somebody else's"));
+        assert!(matches!(refused, Err(Error::Conflict { .. })), "{refused:?}");
+        let made = generate(&store, &KeyRequest::labelled("keykit-01234567-rekey-2"));
+        sign_once(&store, &made.public, b"x");
+        assert_eq!(rsa_objects(module, "target"), 3, "the pair, and the one of others");
+        // With a private key it is no remainder.
+        let again = store.as_generate().unwrap().generate(2048, &KeyRequest::labelled("keykit-01234567-rekey-2"));
+        assert!(matches!(again, Err(Error::Conflict { .. })), "{again:?}");
+    });
+}

@@ -1,5 +1,6 @@
 //! Files that are either written whole or not at all.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
@@ -98,6 +99,21 @@ pub fn write(path: &Path, bytes: &[u8], access: Access, existing: Existing) -> R
     write_with(path, access, existing, |sink| sink.put(bytes))
 }
 
+/// Writes many files below a folder, replacing those that are there; each is whole or as it was, and each folder is synced once.
+///
+/// # Errors
+/// As for [`write()`]; some may be written then.
+pub(crate) fn write_many<P: AsRef<Path>, B: AsRef<[u8]>>(base: &Path, files: impl IntoIterator<Item = (P, B)>, access: Access) -> Result<()> {
+    let mut folders = BTreeSet::new();
+    for (name, bytes) in files {
+        let path = base.join(name);
+        let (temporary, ()) = stage(&path, access, |sink| sink.put(bytes.as_ref()))?;
+        rename(temporary, &path, Existing::Replace)?;
+        folders.insert(parent(&path).to_owned());
+    }
+    folders.iter().try_for_each(|folder| sync_folder(folder))
+}
+
 /// Where [`write_with`] lets a file be filled.
 #[derive(Debug)]
 pub struct Sink<'a> {
@@ -165,18 +181,28 @@ fn stage<T>(path: &Path, access: Access, fill: impl FnOnce(&mut Sink<'_>) -> Res
 }
 
 fn put_in_place(temporary: NamedTempFile, path: &Path, existing: Existing) -> Result<()> {
+    rename(temporary, path, existing)?;
+    let synced = sync_folder(parent(path));
+    if synced.is_err() && existing == Existing::Keep {
+        // It was not there before, and may not be there after a crash: it goes, so that the command can be run again.
+        fs::remove_file(path).unwrap_or_default();
+    }
+    synced
+}
+
+/// Gives a file its name. The folder is not synced.
+fn rename(temporary: NamedTempFile, path: &Path, existing: Existing) -> Result<()> {
     let failed = |source| Error::Write { path: path.to_owned(), source };
     match existing {
-        Existing::Replace => temporary.persist(path).map(drop).map_err(|error| failed(error.error))?,
+        Existing::Replace => temporary.persist(path).map(drop).map_err(|error| failed(error.error)),
         Existing::Keep => temporary.persist_noclobber(path).map(drop).map_err(|error| match error.error.kind() {
             io::ErrorKind::AlreadyExists => Error::Conflict {
                 what: format!("{} exists already", path.display()),
                 hint: Some("choose another name; keykit does not overwrite".into()),
             },
             _ => failed(error.error),
-        })?,
+        }),
     }
-    sync_folder(parent(path))
 }
 
 /// Whether a file of this name is a temporary one of [`write()`]: a process that is killed leaves it behind.
@@ -281,6 +307,18 @@ mod tests {
         write(&path, b"new", Access::Shared, Existing::Replace).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn many_files_are_written_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("b"), "old").unwrap();
+        fs::create_dir(folder.path().join("c")).unwrap();
+        write_many(folder.path(), [("a", "1"), ("b", "2"), ("c/d", "3")], Access::OwnerOnly).unwrap();
+        assert_eq!((fs::read(folder.path().join("a")).unwrap(), fs::read(folder.path().join("b")).unwrap()), (b"1".to_vec(), b"2".to_vec()));
+        assert_eq!(fs::read(folder.path().join("c/d")).unwrap(), b"3");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+        assert!(write_many(&folder.path().join("none"), [("a", "1")], Access::OwnerOnly).is_err());
     }
 
     #[cfg(unix)]

@@ -53,8 +53,10 @@ fn judge(name: &str, output: &Output) {
     // Set apart, or the results of the child are counted as results of this run.
     assert!(output.status.success(), "{name} failed ({}):\n  | {}", output.status, text.replace('\n', "\n  | "));
     assert!(text.contains("1 passed"), "{name} did not run:\n  | {}", text.replace('\n', "\n  | "));
-    // What the body printed (counts of suites, skipped cases) is worth seeing.
-    text.lines().filter(|line| !line.starts_with("running ") && !line.starts_with("test ")).for_each(|line| println!("{line}"));
+    // What the body printed (counts of suites, skipped cases) is worth seeing. Its first line stands behind the name of the test.
+    let begins = format!("test {name} ... ");
+    let lines = text.lines().map(|line| line.strip_prefix(&begins).unwrap_or(line));
+    lines.filter(|line| !["", "ok"].contains(line) && !["running ", "test "].iter().any(|word| line.starts_with(word))).for_each(|line| println!("{line}"));
 }
 
 /// Whether this is the child process.

@@ -70,8 +70,8 @@ impl SampleCluster {
         let chain = vec![certify(&server, CertificateRole::ServerLicensor)?, certify(&root, CertificateRole::CertificateAuthority)?];
         let mut cluster = Self { name: name.to_owned(), chain, templates: Vec::new(), licences: Vec::new(), server };
         cluster.templates = vec![
-            cluster.template(store, "Confidential", RightHolder::Address("staff@rms.example".into()))?,
-            cluster.template(store, "Everybody may read", RightHolder::Anyone)?,
+            cluster.template(store, Guid::random()?, "Confidential", RightHolder::Address("staff@rms.example".into()))?,
+            cluster.template(store, Guid::random()?, "Everybody may read", RightHolder::Anyone)?,
         ];
         cluster.licences = vec![cluster.licence(store, mode, 128)?, cluster.licence(store, mode, 256)?];
         Ok(cluster)
@@ -93,11 +93,23 @@ impl SampleCluster {
         TrustedPublishingDomain::new(information, self.chain.clone(), self.templates.clone(), key, derivation)
     }
 
-    fn template(&self, store: &dyn KeyStore, name: &str, holder: RightHolder) -> Result<String> {
+    /// Offers templates with these GUIDs in the place of its own. Clusters of one organisation offer the same ones: what a tenant has
+    /// room for (rule 141) it counts by GUID.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn offer_templates(&mut self, store: &dyn KeyStore, ids: &[Guid]) -> Result<()> {
+        let holder = || RightHolder::Address("staff@rms.example".into());
+        let templates = ids.iter().enumerate().map(|(number, id)| self.template(store, *id, &format!("Template {number}"), holder()));
+        self.templates = templates.collect::<Result<_>>()?;
+        Ok(())
+    }
+
+    fn template(&self, store: &dyn KeyStore, id: Guid, name: &str, holder: RightHolder) -> Result<String> {
         let names = BTreeMap::from([(1033, TemplateName::new(name, "made for tests"))]);
         let rights = [Right::new("OWNER", vec![RightHolder::Owner]), Right::new("VIEW", vec![holder])];
         let template = Template {
-            id: Guid::random()?,
+            id,
             names: &names,
             issued: XrmlTime::now(),
             issuer: &self.server,

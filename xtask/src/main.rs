@@ -1,7 +1,8 @@
-//! `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench` and `cargo xtask install`: everything that the project needs, from a fresh machine with Rust.
+//! `cargo xtask demo`, `cargo xtask test`, `cargo xtask bench`, `cargo xtask install`, and how far tests reach: everything that the project needs, from a fresh machine with Rust.
 #![forbid(unsafe_code)]
 
 mod bench;
+mod coverage;
 mod demo;
 mod install;
 mod process;
@@ -24,12 +25,18 @@ const USAGE: &str = "usage: cargo xtask COMMAND
            kept (more than 5 % above them is an error) or keep them
   install  [--prefix DIR] [--debug]
            build the release and install the program, its manual pages and its completions below DIR (~/.local)
-  setup    set up what is missing (Debian packages, the second token)";
+  setup    set up what is missing (Debian packages, the second token)
+  coverage the branches of journal, quorum, rules and plan that their tests take; less than 95 % of a part is an error
+  mutants  [OPTION...]
+           the same sources changed in every way that cargo-mutants knows (its options may follow): which changes no test notices";
 
 /// What went wrong, for people.
 pub(crate) type Result<T, E = String> = std::result::Result<T, E>;
 
 fn main() -> ExitCode {
+    if let Some(code) = coverage::as_wrapper() {
+        return code;
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
@@ -41,6 +48,8 @@ fn main() -> ExitCode {
             Some(options) => install::install(&options),
             None => return wrong_usage(),
         },
+        ["coverage"] => coverage::coverage(),
+        ["mutants", rest @ ..] => coverage::mutants(rest),
         ["demo"] => demo::show_everything(),
         ["test"] => test::run_all_checks(false),
         ["test", "--long"] => test::run_all_checks(true),

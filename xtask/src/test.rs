@@ -34,6 +34,8 @@ fn comparison() -> Command {
     command.args(["--", "-D", "warnings"]);
     command
 }
+/// Compound runs of the crash simulation in a long run (`tests/tests/crash.rs`).
+const LONG_CRASH_RUNS: &str = "20000";
 
 /// Counts of test runs.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -49,6 +51,9 @@ fn tests(long: bool) -> Result<()> {
     command.env("KEYKIT_REQUIRE_TOKENS", "1").stdout(Stdio::piped());
     if long {
         command.env("KEYKIT_LONG_TESTS", "1");
+        if std::env::var_os("KEYKIT_CRASH_RUNS").is_none() {
+            command.env("KEYKIT_CRASH_RUNS", LONG_CRASH_RUNS);
+        }
     }
     let name = describe(&command);
     eprintln!("xtask: {name}");

@@ -5,45 +5,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Stdio};
-
-use keykit_tests::child::{say_skipped, skip};
 
 use crate::support::{Desk, contoso, fabrikam, woodgrove};
 use crate::tokens::on_tokens;
+pub(crate) use crate::traced::{can_trace, killed_at};
 
-/// The calls by which the program makes an effect last, or takes one back. strace counts each of them by itself.
+/// The calls by which the program makes an effect last, or takes one back.
 pub(crate) const EFFECTS: [&str; 6] = ["mkdir", "fsync", "renameat", "renameat2", "unlink", "ftruncate"];
-const SIGKILL: i32 = 9;
-
-/// False, with a word about it, where processes may not be traced.
-pub(crate) fn can_trace(test: &str) -> bool {
-    let mut probe = Command::new("strace");
-    probe.args(["-f", "-o", "/dev/null", "-e", "trace=fsync", "-e", "inject=fsync:signal=KILL:when=1", "true"]);
-    let works = probe.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
-    if !works {
-        if Command::new("strace").arg("-V").output().is_err() {
-            skip(test, "strace is not installed");
-        } else {
-            // Whether processes may be traced is for the machine to say.
-            say_skipped(test, "strace may not trace here");
-        }
-    }
-    works
-}
-
-/// Runs the program, killed when it enters `call` for the `moment`-th time. True if it was, false if it ended before that.
-pub(crate) fn killed_at(desk: &Desk, call: &str, moment: usize, arguments: &[&str]) -> bool {
-    let mut command = Command::new("strace");
-    let (trace, inject) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when={moment}"));
-    command.args(["-f", "-o", "/dev/null", "-e", &trace, "-e", &inject, env!("CARGO_BIN_EXE_keykit")]).args(arguments);
-    let output = desk.finish(&mut command).0;
-    // strace ends as its child did.
-    let killed = output.status.signal() == Some(SIGKILL) || output.status.code() == Some(128 + SIGKILL);
-    assert!(killed || output.status.success(), "{}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
-    killed
-}
 
 /// Starts the migration again. It opens a licence of every key under the tenant itself, or fails.
 fn again(desk: &Desk, arguments: &[&str]) {

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::killed::{EFFECTS, can_trace, killed_at};
+use crate::killed::EFFECTS;
 use crate::support::{Desk, contoso, fabrikam};
+use crate::traced::{can_trace, killed_at};
 
 fn shown(desk: &Desk) -> Value {
     desk.run("--format json tenant show --tenant tenant").exits(0).json("tenant")

@@ -10,9 +10,9 @@ use keykit_tests::documentation::{is_written_anew, project};
 use serde_json::Value;
 
 use crate::ceremony::{apply_through, approve, small, two_forests};
-use crate::killed::{can_trace, killed_at};
 use crate::support::{Desk, PASSWORD, contoso, fabrikam};
 use crate::tokens::on_tokens;
+use crate::traced::{can_trace, killed_at};
 
 /// A share of the organisation's files.
 fn share(desk: &Desk, files: &[&str]) {

@@ -95,7 +95,7 @@ impl Bench<'_> {
     }
 
     /// What pkcs11-tool says of the private keys of a token.
-    fn pkcs11_tool(&self, label: &str) -> String {
+    pub(crate) fn pkcs11_tool(&self, label: &str) -> String {
         pkcs11_tool(self.module, label, PIN, "privkey")
     }
 }

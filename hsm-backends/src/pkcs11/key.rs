@@ -154,6 +154,24 @@ pub(super) fn public_objects(session: &Session, key: &RsaPublicKey, lifetime: Ob
     Ok(session.find_objects(&template)?)
 }
 
+/// Public halves under this label whose private halves are nowhere in the token: what a generation that was cut off in the middle
+/// leaves. None if a private key has the label.
+pub(super) fn lone_public_halves(session: &Session, label: &str, lifetime: ObjectLifetime) -> Result<Vec<ObjectHandle>, CallError> {
+    let labelled = |class| session.find_objects(&[Attribute::Class(class), token(lifetime), Attribute::Label(label.as_bytes().to_vec())]);
+    if !labelled(ObjectClass::PRIVATE_KEY)?.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut lone = Vec::new();
+    for object in labelled(ObjectClass::PUBLIC_KEY)? {
+        let Some(public) = read_public(session, object)? else { continue };
+        let template = [Attribute::Class(ObjectClass::PRIVATE_KEY), token(lifetime), Attribute::Modulus(public.modulus().to_vec())];
+        if session.find_objects(&template)?.is_empty() {
+            lone.push(object);
+        }
+    }
+    Ok(lone)
+}
+
 /// What stands in the way of a new key with this label and CKA_ID, in words. Public halves of `expected` itself don't.
 pub(super) fn occupied(
     session: &Session,

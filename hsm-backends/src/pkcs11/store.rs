@@ -27,6 +27,9 @@ use super::sys::Mechanism;
 use super::token;
 use super::uri::Pkcs11Uri;
 
+/// How labels begin that keykit chooses itself: of migrated keys and of new ones.
+const OWN_LABELS: &str = "keykit-";
+
 /// How a token is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pkcs11Options {
@@ -340,6 +343,19 @@ impl KeyStore for Pkcs11Store {
     }
 }
 
+impl Pkcs11Store {
+    /// A process that was killed inside of C_GenerateKeyPair may have left a public half without a key. Under a label that keykit made
+    /// it is ours, and of no use: it goes, so that the generation can be done again.
+    fn clear_half_made(&self, session: &Session, label: &str) -> Result<()> {
+        if !label.starts_with(OWN_LABELS) {
+            return Ok(());
+        }
+        let cleared = key::lone_public_halves(session, label, self.options.objects)
+            .and_then(|lone| lone.into_iter().try_for_each(|object| Ok(session.destroy_object(object)?)));
+        cleared.map_err(|error| self.failed(error, "remove what a generation that was cut off left"))
+    }
+}
+
 impl Generate for Pkcs11Store {
     /// CKM_RSA_PKCS_KEY_PAIR_GEN in the token. Without a CKA_ID in the request, it is set once the modulus is known.
     fn generate(&self, modulus_bits: usize, request: &KeyRequest) -> Result<KeyRecord> {
@@ -348,6 +364,7 @@ impl Generate for Pkcs11Store {
             cryptoki::types::Ulong::try_from(modulus_bits).map_err(|_| Error::usage(format!("a key of {modulus_bits} bits is not possible")))?;
         let record = self.with_session(|session| {
             let fixed_id = request.local_id.as_deref();
+            self.clear_half_made(session, &request.label)?;
             self.refuse_occupied(session, &request.label, fixed_id, None)?;
             let mut public = key::public_template(&request.label, fixed_id, self.options.objects);
             public.extend([Attribute::ModulusBits(bits), Attribute::PublicExponent(vec![1, 0, 1])]);

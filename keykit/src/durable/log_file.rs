@@ -118,12 +118,14 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(parent(path))?.sync_all()
 }
 
-/// Whether what follows the last whole line is what a crash leaves of one line: no end, or holes and remains of other files in it,
-/// which no line of ours has. A whole line behind it speaks against a crash, for each is on the disk before the next is written.
+/// Whether what follows the last whole line is what a crash leaves of one line: no end, or holes and remains of other files in it.
+/// Remains may be text, and even have ends of lines; a line of ours they are not. What reads as one, and is not as it was written, was
+/// changed by somebody; and a whole line behind it speaks against a crash, for each is on the disk before the next is written.
 /// `member` stands once in every line and nowhere else.
 pub(crate) fn is_torn(rest: &[u8], member: &[u8], is_line: impl Fn(&[u8]) -> bool) -> bool {
     let is_text = |part: &[u8]| str::from_utf8(part).is_ok_and(|text| !text.chars().any(char::is_control));
     let parts = || rest.split(|&byte| byte == b'\n');
     let is_one_line = rest.windows(member.len()).filter(|window| *window == member).count() <= 1;
-    is_one_line && (!rest.contains(&b'\n') || (!parts().all(is_text) && !parts().skip(1).any(is_line)))
+    let is_changed = || parts().next().is_some_and(&is_line) && parts().all(is_text);
+    is_one_line && (!rest.contains(&b'\n') || (!is_changed() && !parts().skip(1).any(&is_line)))
 }

@@ -186,7 +186,6 @@ impl Migration<'_> {
         domains.iter().try_for_each(|domain| domain.check_path(path))?;
         let templates: Vec<TemplateAddition> = domains.iter().flat_map(|domain| domain.templates().iter().cloned()).collect();
         self.tenant.check_room_for(&templates)?;
-        let at_source = self.source.keys()?;
         let at_target = self.target.keys()?;
         let mut groups: Vec<KeyGroup<'d>> = Vec::new();
         let mut proofs: Vec<Vec<Proof>> = Vec::new();
@@ -196,10 +195,10 @@ impl Migration<'_> {
                 group.domains.push(domain);
                 continue;
             }
-            if !at_source.iter().any(|key| key.id() == id) {
-                return Err(rules::not_the_key_of(domain.file(), &id, &self.source.identity().uri));
-            }
-            let source = self.source.find(&id)?;
+            let source = self.source.find(&id).map_err(|error| match error {
+                Error::NotFound { .. } => rules::not_the_key_of(domain.file(), &id, &self.source.identity().uri),
+                error => error,
+            })?;
             let present = at_target.iter().find(|key| key.id() == id).cloned();
             self.check_other_tenants(&id, present.as_ref())?;
             proofs.push(check_source(self, domain, &source)?);

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use super::TenantKeyring;
 use super::file::{TenantFile, TenantTemplate};
 use super::journal::{Moment, hash};
-use crate::durable::{self, Access, Existing};
+use crate::durable::{self, Access};
 use crate::error::Result;
 use crate::key::KeyId;
 
@@ -42,9 +42,7 @@ impl TenantKeyring {
             return Ok(false);
         }
         self.journal.intend(change.action, change.key_id, &change.note, &change.file.to_bytes()?)?;
-        for (path, bytes) in &change.writes {
-            durable::write(&self.folder.join(path), bytes, Access::OwnerOnly, Existing::Replace)?;
-        }
+        durable::write_many(&self.folder, change.writes, Access::OwnerOnly)?;
         self.write_file(&change.file)?;
         self.view.file = change.file;
         self.journal.record(Moment::Done, change.action, change.key_id, "")?;

@@ -323,9 +323,10 @@ impl TenantKeyring {
 
     fn add_templates(&self, file: &mut TenantFile, additions: &[TemplateAddition], writes: &mut Vec<(PathBuf, Vec<u8>)>) -> Result<()> {
         self.check_room_for(additions)?;
+        let mut known: BTreeSet<String> = file.templates.iter().map(|template| template.id.clone()).collect();
         for template in additions {
             let id = template.canonical_id();
-            if file.templates.iter().any(|known| known.id == id) {
+            if !known.insert(id.clone()) {
                 continue;
             }
             let name = format!("{}.xml", file_stem(&id));

@@ -94,6 +94,23 @@ pub(super) struct State {
     pub(super) source: BTreeSet<String>,
 }
 
+/// What a sector holds that was given to a file and never written: bytes of no text, lines of text, JSON, or a piece of the file itself
+/// as another place of the disk has it.
+fn stale(rng: &mut Rng, own: &[u8], length: usize) -> Vec<u8> {
+    const LINES: &[u8] = b"What somebody wrote yesterday.\nIt has lines\n\nand an end.\n";
+    const JSON: &[u8] = b"{\"keys\":{\"a\":\"archived\"},\"active\":null}\n{}\n\"text\"\n";
+    let pieces = match rng.below(5) {
+        0 => return (0..length).map(|_| (rng.number() & 0x7f) as u8 | 0x80).collect(),
+        1 => return (0..length).map(|_| b' ' + rng.below(95) as u8).collect(),
+        2 => LINES,
+        3 => JSON,
+        _ if own.is_empty() => LINES,
+        _ => own,
+    };
+    let from = rng.below(pieces.len() as u64) as usize;
+    pieces.iter().copied().cycle().skip(from).take(length).collect()
+}
+
 /// What a call is to do.
 enum Go {
     Whole,
@@ -208,7 +225,10 @@ impl Computer {
                     // Not written.
                     2 => {}
                     // New bytes hold what was on the disk before.
-                    _ => (start..end).filter(|index| *index >= file.durable.len()).for_each(|index| disk[index] = (rng.number() & 0x7f) as u8 | 0x80),
+                    _ => {
+                        let stale = stale(rng, &file.durable, end - start);
+                        (start..end).zip(stale).filter(|(index, _)| *index >= file.durable.len()).for_each(|(index, byte)| disk[index] = byte);
+                    }
                 }
             }
             file.durable.clone_from(&disk);
@@ -217,6 +237,15 @@ impl Computer {
         }
         state.durable_names.clone_from(&names);
         state.names = names;
+    }
+
+    /// A person cuts a file to a length.
+    pub fn cut(&self, path: &Path, length: usize) {
+        let mut state = self.0.borrow_mut();
+        let file = state.file(path);
+        file.cached.truncate(length);
+        file.dirty.truncate(length);
+        file.durable.truncate(length);
     }
 
     /// What programs read of a file.
@@ -250,12 +279,6 @@ impl Computer {
     /// Somebody takes all keys out of the target.
     pub fn forget_target_keys(&self) {
         self.0.borrow_mut().target.clear();
-    }
-
-    /// The keys at the source.
-    #[must_use]
-    pub fn source_keys(&self) -> BTreeSet<String> {
-        self.0.borrow().source.clone()
     }
 
     /// Puts a key into the source, before everything.

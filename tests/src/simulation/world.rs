@@ -118,12 +118,6 @@ impl SimulatedWorld {
         Path::new(FOLDER).join("tenant.json")
     }
 
-    /// What a secret key is in this world: bytes that must be in no file but an encrypted one.
-    #[must_use]
-    pub fn secret_of(key: &str) -> String {
-        format!("SECRET-{}", canonical::sha256_hex(format!("secret of {key}").as_bytes()))
-    }
-
     fn token<T>(&self, name: &'static str, work: impl FnOnce(&mut super::computer::State) -> T) -> Result<T> {
         self.computer.token(name, work).map_err(|failure| match failure {
             Failure::Token("CKR_PIN_LOCKED") => Error::WrongPin { store: "pkcs11:token=simulated".into(), tries: "the PIN is locked".into() },
@@ -180,8 +174,6 @@ impl SimulatedWorld {
             self.token("C_GenerateKeyPair", |_| ())?;
         }
         self.require_intent(step);
-        // The secret is in the memory of the process only. `WrapRoute` stands for what may be said of it.
-        let _secret = Self::secret_of(&name);
         self.token("C_UnwrapKey", |state| *state.target.entry(name.clone()).or_default() += 1)?;
         self.token("C_GetAttributeValue", |_| WrapRoute::RsaAesKeyWrap.to_string())?;
         Ok(())

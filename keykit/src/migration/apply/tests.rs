@@ -66,8 +66,11 @@ fn a_torn_last_line_is_cut_off_wherever_it_was_torn() {
         journal.record(Event::Resumed { open: Some("b".into()), cut_bytes: journal.cut_bytes() }).unwrap();
         assert_eq!(parse_journal(&fs::read(&path).unwrap()).unwrap().0.len(), 5);
     }
-    // Holes and remains of other files, as a disk leaves them, with a line feed among them.
-    for damage in [&b"\0\0\0\0\n"[..], b"{\"event\"\0\0\0}\n", b"\xff\xfe\n\xfd\n", b"\0\n\0"] {
+    // Holes and remains of other files, as a disk leaves them, with a line feed among them; the remains of text files are text.
+    let remains = [&b"\0\0\0\0\n"[..], b"{\"event\"\0\0\0}\n", b"\xff\xfe\n\xfd\n", b"\0\n\0", b"a letter\nof two lines\n", b"{}\n", b"\n\n"];
+    let middle = |text: &str| [&bytes[last..last + 90], text.as_bytes(), &bytes[last + 90 + text.len()..]].concat();
+    let torn = [middle("dear all,\nhow are you\n"), middle("{\"keys\":{}}\n"), middle("without any end of a line")];
+    for damage in remains.into_iter().chain(torn.iter().map(Vec::as_slice)) {
         fs::write(&path, [&bytes[..last], damage].concat()).unwrap();
         let mut machine = Machine;
         assert_eq!(RunJournal::open(&mut machine, folder.path()).unwrap().records().len(), 4);
@@ -91,7 +94,9 @@ fn what_somebody_changed_is_refused_with_its_line() {
     refused(&text.replace("there", "where"), "line 3: its content is not what was written");
     refused(&text.replace("CKR", "OK"), "line 5: its content");
     refused(&text.replacen("{\"hash\"", "{ \"hash\"", 1), "line 1: it is not in canonical form");
-    refused(&format!("{text}more\n"), "line 6:");
+    // Parts of two lines, and a record that is another's: what is torn is one line, and no whole one.
+    refused(&format!("{text}{}more\n", &lines[1..3].concat().replace("}\n{", "{")), "line 6:");
+    refused(&format!("{text}{}", lines[3]), "line 6: it does not follow the line before");
     // A byte that no line holds, before whole lines: no crash does that.
     refused(&text.replacen("program", "pro\0ram", 1), "line 1:");
 }

@@ -1,0 +1,193 @@
+//! `cargo xtask coverage` and `cargo xtask mutants`: how far the tests of journal, quorum, rules and plan reach.
+//!
+//! Only the crate `keykit` is instrumented, by this program as its compiler's wrapper, so that its dependencies are not built anew.
+//! Branches are counted by an option of rustc that is not stable yet.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use crate::Result;
+use crate::process::{cargo, output, root, run};
+
+/// Set where this program is the compiler's wrapper.
+const INSIDE: &str = "KEYKIT_XTASK_COVERAGE";
+const INSTRUMENTED: &str = "keykit";
+const FLAGS: [&str; 4] = ["-C", "instrument-coverage", "-Z", "coverage-options=branch"];
+/// Branches of a part that must be covered, in percent.
+const WANTED: f64 = 95.0;
+/// The parts, by their sources in `keykit/src`: a file, or a folder. Tests are not among them.
+const PARTS: [(&str, &[&str]); 5] = [
+    ("journal", &["migration/apply/journal.rs", "migration/apply.rs"]),
+    ("quorum", &["ceremony/quorum.rs", "ceremony/approval.rs"]),
+    ("rules", &["migration/rules.rs", "migration/rules/"]),
+    ("plan", &["migration/plan.rs", "migration/plan/"]),
+    ("canonical form", &["canonical.rs"]),
+];
+
+/// As the compiler's wrapper: the compiler, with the flags if it is for the crate that is looked at. `None` if this is no wrapper.
+pub(crate) fn as_wrapper() -> Option<ExitCode> {
+    std::env::var_os(INSIDE)?;
+    let mut arguments = std::env::args_os().skip(1);
+    let mut compiler = Command::new(arguments.next()?);
+    let arguments: Vec<OsString> = arguments.collect();
+    let is_meant = arguments.windows(2).any(|pair| matches!(pair, [name, value] if name == "--crate-name" && value == INSTRUMENTED));
+    compiler.args(arguments);
+    if is_meant {
+        compiler.args(FLAGS).env("RUSTC_BOOTSTRAP", INSTRUMENTED);
+    }
+    // It does not come back if it succeeds.
+    eprintln!("xtask: {}", compiler.exec());
+    Some(ExitCode::FAILURE)
+}
+
+/// What was counted in a part.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Counts {
+    branches: u64,
+    branches_covered: u64,
+    lines: u64,
+    lines_covered: u64,
+}
+
+/// Runs the tests of the library and the crash simulation, and prints what they cover of each part.
+pub(crate) fn coverage() -> Result<()> {
+    let tools = llvm_tools()?;
+    let folder = root().join("target/coverage");
+    drop(fs::remove_dir_all(&folder));
+    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let wrapper = std::env::current_exe().map_err(|error| error.to_string())?;
+    let mut binaries = Vec::new();
+    for arguments in [&["-p", "keykit", "--lib"][..], &["-p", "keykit-tests", "--test", "crash"]] {
+        let instrumented = |command: &mut Command| {
+            command.env("RUSTC_WORKSPACE_WRAPPER", &wrapper).env(INSIDE, "1").env("LLVM_PROFILE_FILE", folder.join("%p-%m.profraw"));
+        };
+        let mut build = cargo();
+        instrumented(build.args(["test", "--locked", "--no-run", "--message-format=json"]).args(arguments));
+        binaries.extend(executables(&output(&mut build)?));
+        let mut tests = cargo();
+        instrumented(tests.args(["test", "--locked"]).args(arguments));
+        run(&mut tests)?;
+    }
+    let profiles = fs::read_dir(&folder).map_err(|error| error.to_string())?.filter_map(|entry| Some(entry.ok()?.path()));
+    let merged = folder.join("all.profdata");
+    run(Command::new(tools.join("llvm-profdata")).args(["merge", "-sparse", "-o"]).arg(&merged).args(profiles))?;
+    let mut export = Command::new(tools.join("llvm-cov"));
+    export.args(["export", "-format=lcov", "-instr-profile"]).arg(&merged);
+    for binary in &binaries {
+        export.arg("-object").arg(binary);
+    }
+    let report = output(&mut export)?;
+    fs::write(folder.join("lcov.info"), &report).map_err(|error| error.to_string())?;
+    let parts = of_parts(&report);
+    let mut missed = Vec::new();
+    println!("part             branches              lines");
+    for (name, counts) in &parts {
+        let percent = |covered: u64, all: u64| if all == 0 { 100.0 } else { covered as f64 * 100.0 / all as f64 };
+        let branches = percent(counts.branches_covered, counts.branches);
+        println!(
+            "{name:<16} {:>4} of {:>4}, {branches:>5.1} %  {:>5} of {:>5}, {:>5.1} %",
+            counts.branches_covered,
+            counts.branches,
+            counts.lines_covered,
+            counts.lines,
+            percent(counts.lines_covered, counts.lines)
+        );
+        if branches < WANTED {
+            missed.push(*name);
+        }
+    }
+    println!("which ones: {}", folder.join("lcov.info").display());
+    if missed.is_empty() { Ok(()) } else { Err(format!("less than {WANTED} % of the branches of {}", missed.join(", "))) }
+}
+
+/// Changes the sources of the parts in every way that cargo-mutants knows, and runs the tests of the library against each change.
+pub(crate) fn mutants(rest: &[&str]) -> Result<()> {
+    let mut command = cargo();
+    command.args(["mutants", "-p", "keykit", "--no-shuffle"]);
+    for (_, sources) in PARTS {
+        for source in sources {
+            let pattern = if source.ends_with('/') { format!("keykit/src/{source}**") } else { format!("keykit/src/{source}") };
+            command.args(["-f", &pattern]);
+        }
+    }
+    command.args(rest).args(["--", "--lib"]);
+    run(&mut command).map_err(|error| format!("{error} (`cargo install --locked cargo-mutants` brings it)"))
+}
+
+/// The folder of rustc's own LLVM tools, which know its format.
+fn llvm_tools() -> Result<PathBuf> {
+    let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]).current_dir(root()))?;
+    let about = output(Command::new("rustc").arg("-vV").current_dir(root()))?;
+    let host = about.lines().find_map(|line| line.strip_prefix("host: ")).ok_or("rustc does not say what it runs on")?;
+    let tools = Path::new(sysroot.trim()).join("lib/rustlib").join(host).join("bin");
+    if !tools.join("llvm-cov").exists() {
+        run(Command::new("rustup").args(["component", "add", "llvm-tools"]).current_dir(root()))?;
+    }
+    Ok(tools)
+}
+
+/// The test binaries that cargo names.
+fn executables(messages: &str) -> Vec<PathBuf> {
+    let name = |line: &str| line.split_once("\"executable\":\"").and_then(|(_, rest)| Some(rest.split_once('"')?.0.to_owned()));
+    messages.lines().filter_map(name).map(PathBuf::from).collect()
+}
+
+/// Adds a report of llvm-cov up (`lcov`: SF is a file; BRF, BRH, LF, LH are counts of it).
+fn of_parts(report: &str) -> Vec<(&'static str, Counts)> {
+    let mut files = BTreeMap::<&str, Counts>::new();
+    let mut file = "";
+    for line in report.lines() {
+        let (kind, value) = line.split_once(':').unwrap_or((line, ""));
+        let count = || value.parse::<u64>().unwrap_or_default();
+        match kind {
+            "SF" => file = value,
+            "BRF" => files.entry(file).or_default().branches += count(),
+            "BRH" => files.entry(file).or_default().branches_covered += count(),
+            "LF" => files.entry(file).or_default().lines += count(),
+            "LH" => files.entry(file).or_default().lines_covered += count(),
+            _ => {}
+        }
+    }
+    let sum = |sources: &[&str]| {
+        let mut sum = Counts::default();
+        for (file, counts) in &files {
+            let Some((_, source)) = file.split_once("keykit/src/") else { continue };
+            let is_test = source.ends_with("/tests.rs") || source.contains("/tests/");
+            let is_meant = sources.iter().any(|meant| *meant == source || (meant.ends_with('/') && source.starts_with(meant)));
+            if is_meant && !is_test {
+                sum.branches += counts.branches;
+                sum.branches_covered += counts.branches_covered;
+                sum.lines += counts.lines;
+                sum.lines_covered += counts.lines_covered;
+            }
+        }
+        sum
+    };
+    PARTS.iter().map(|(name, sources)| (*name, sum(sources))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_added_up_by_part() {
+        let report = "SF:/x/keykit/src/migration/plan.rs\nBRF:4\nBRH:3\nLF:10\nLH:9\nend_of_record\n\
+                      SF:/x/keykit/src/migration/plan/build.rs\nBRF:2\nBRH:2\nLF:5\nLH:5\nend_of_record\n\
+                      SF:/x/keykit/src/migration/plan/tests.rs\nBRF:2\nBRH:0\nLF:5\nLH:0\nend_of_record\n\
+                      SF:/x/keykit/src/other.rs\nBRF:2\nBRH:0\nend_of_record\n";
+        let parts = of_parts(report);
+        assert_eq!(parts[3], ("plan", Counts { branches: 6, branches_covered: 5, lines: 15, lines_covered: 14 }));
+        assert_eq!(parts[1].1, Counts::default());
+    }
+
+    #[test]
+    fn cargo_names_binaries() {
+        let text = "{\"reason\":\"compiler-artifact\",\"executable\":null}\n{\"executable\":\"/t/debug/deps/keykit-1\",\"fresh\":true}\nmore";
+        assert_eq!(executables(text), [PathBuf::from("/t/debug/deps/keykit-1")]);
+    }
+}
