@@ -39,10 +39,10 @@ mod issue;
 mod judges;
 #[path = "command_line/killed.rs"]
 mod killed;
-#[path = "command_line/killed_rekey.rs"]
-mod killed_rekey;
 #[path = "command_line/killed_plans.rs"]
 mod killed_plans;
+#[path = "command_line/killed_rekey.rs"]
+mod killed_rekey;
 #[path = "command_line/killed_runs.rs"]
 mod killed_runs;
 #[path = "command_line/killed_tenant.rs"]

@@ -158,7 +158,7 @@ pub(crate) fn registry_file() -> Vec<Vec<u8>> {
         vec![value(Some("Server"), Data::Text("https://rms.example/_wmcs".into())), value(Some("Old"), Data::Deleted), value(None, Data::Number(1))];
     let path = "HKEY_LOCAL_MACHINE\\SOFTWARE\\Microsoft\\MSDRM\\ServiceLocation";
     let keys = vec![Key::with(path, values).expect("a key"), Key::deleted(path).expect("a key")];
-    vec![RegistryFile { keys }.to_bytes(), RegistryFile::default().to_bytes()]
+    vec![RegistryFile::new(keys).to_bytes(), RegistryFile::default().to_bytes()]
 }
 
 pub(crate) fn rpmsg() -> Vec<Vec<u8>> {

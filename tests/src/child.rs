@@ -56,7 +56,9 @@ fn judge(name: &str, output: &Output) {
     // What the body printed (counts of suites, skipped cases) is worth seeing. Its first line stands behind the name of the test.
     let begins = format!("test {name} ... ");
     let lines = text.lines().map(|line| line.strip_prefix(&begins).unwrap_or(line));
-    lines.filter(|line| !["", "ok"].contains(line) && !["running ", "test "].iter().any(|word| line.starts_with(word))).for_each(|line| println!("{line}"));
+    lines
+        .filter(|line| !["", "ok"].contains(line) && !["running ", "test "].iter().any(|word| line.starts_with(word)))
+        .for_each(|line| println!("{line}"));
 }
 
 /// Whether this is the child process.
