@@ -139,7 +139,7 @@ impl Migration<'_> {
             warnings.push(Warning::plain(format!("an earlier run was interrupted during '{what}'; this run goes on from there")));
         }
         let (groups, source_proofs) = self.check(path, domains, check_source)?;
-        let mut versions = versions_among(domains.iter().flat_map(|domain| domain.templates()));
+        let mut versions = versions_among(domains.iter().flat_map(SourceDomain::templates));
         for domain in domains {
             versions.extend(self.tenant.other_versions(domain.templates())?);
         }

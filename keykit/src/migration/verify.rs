@@ -15,7 +15,7 @@ use super::proof::{BeforeImage, sample_opens, token_attributes};
 use super::{MigrationPath, ProtectedSample, SourceDomain, rules};
 use crate::canonical;
 use crate::error::{Error, Result};
-use crate::key::KeyId;
+use crate::key::{CryptographicMode, KeyId};
 use crate::store::{KeyRecord, KeyStore, Transferability};
 use crate::tenant::{KeyStatus, Managed, TemplateStatus, TenantKey, TenantTemplate, TenantView, terms};
 use crate::xrml;
@@ -146,7 +146,7 @@ pub(super) fn key(findings: &mut Findings, place: &KeyInPlace<'_>) {
     let source = place
         .source
         .as_ref()
-        .map_err(|error| error.to_string())
+        .map_err(ToString::to_string)
         .and_then(|source| source.find(&id).map(|at_source| (*source, at_source)).map_err(|error| error.to_string()));
     match source {
         Err(problem) if place.source_may_be_gone => {
@@ -207,7 +207,7 @@ pub(super) fn other_key(findings: &mut Findings, tenant: &TenantView, entry: &Te
     };
     findings.note("other-key-of-the-keyring-is-in-its-store", &about, true, entry.store.clone());
     let bits = record.public.modulus_bits();
-    let mode = rules::mode_of(&record.public).map_or(0, |mode| mode.number());
+    let mode = rules::mode_of(&record.public).map_or(0, CryptographicMode::number);
     let is_in_token = entry.store != OWN_FOLDER;
     let managed = if is_in_token { Managed::Customer } else { Managed::Service };
     let as_said = entry.modulus_bits == bits && entry.mode == mode && entry.managed == managed && (is_in_token || !entry.transferable);

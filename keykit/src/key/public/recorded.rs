@@ -5,8 +5,10 @@
 //! of the private key finds the message in it, and nothing else.
 //!
 //! [`RsaPublicKey::confirm_all`] looks at many ciphertexts at once: the product of all encoded messages, to the power of `e`, must be the
-//! product of all ciphertexts (Bellare, Garay and Rabin, 1998, section 2.1: "screening"). Two faults would have to cancel each other
-//! out to get past that. It finds faults of a machine or of a library, not forgeries: nobody chooses the ciphertexts but this process.
+//! product of all ciphertexts (Bellare, Garay and Rabin, 1998, section 2.1: "screening"). Each counts with a weight of its own, its
+//! distance from the end, so that two that changed places are seen too; running products give the weights for one more
+//! multiplication each. Two faults would have to cancel each other out to get past that. It finds faults of a machine or of a
+//! library, not forgeries: nobody chooses the ciphertexts but this process.
 //! Ciphertexts are made by squaring and multiplying, and confirmed by the windows of `rsa`, on other numbers: a fault that depends on the
 //! numbers does not come twice.
 
@@ -53,15 +55,19 @@ impl RsaPublicKey {
         self.products(scheme, encryptions).is_some_and(|(confirmed, product)| confirmed == product)
     }
 
-    /// The product of the encoded messages to the power of `e`, and that of the ciphertexts. `None` for what is no encryption.
+    /// The weighted product of the encoded messages to the power of `e`, and that of the ciphertexts: of so many, the first counts with
+    /// their number as its power, the last with 1. `None` for what is no encryption.
     fn products(&self, scheme: &EncryptionScheme, encryptions: &[Encryption<'_>]) -> Option<(BoxedUint, BoxedUint)> {
         let key = self.portable()?;
-        let mut messages = Zeroizing::new(BoxedMontyForm::one(key.n_params()));
-        let mut ciphertexts = BoxedMontyForm::one(key.n_params());
+        let one = || BoxedMontyForm::one(key.n_params());
+        let (mut running_messages, mut messages) = (Zeroizing::new(one()), Zeroizing::new(one()));
+        let (mut running_ciphertexts, mut ciphertexts) = (one(), one());
         for Encryption { message, recorded, ciphertext } in encryptions {
             let encoded = encode(scheme, message, recorded, self.modulus_bytes())?;
-            *messages = messages.mul(&*Zeroizing::new(form(key, &encoded)?));
-            ciphertexts = ciphertexts.mul(&form(key, ciphertext)?);
+            *running_messages = running_messages.mul(&Zeroizing::new(form(key, &encoded)?));
+            *messages = messages.mul(&running_messages);
+            running_ciphertexts = running_ciphertexts.mul(&form(key, ciphertext)?);
+            ciphertexts = ciphertexts.mul(&running_ciphertexts);
         }
         let confirmed = rsa_encrypt(key, &Zeroizing::new(messages.retrieve())).ok()?;
         Some((confirmed, ciphertexts.retrieve()))
@@ -215,6 +221,20 @@ mod tests {
                 assert!(!key.public().confirm_all(&scheme, &encryptions(&other, &made)));
                 made[2].1 = Recorded(SecretBytes::copy_of(&made[1].1.0.expose().iter().map(|byte| byte ^ 1).collect::<Vec<_>>()));
                 assert!(!key.public().confirm_all(&scheme, &encryptions(&messages, &made)));
+            }
+        }
+    }
+
+    #[test]
+    fn two_that_changed_places_are_seen() {
+        for key in keys() {
+            let messages = [b"one".to_vec(), b"two".to_vec(), b"three".to_vec()];
+            let made = messages.each_ref().map(|message| key.public().encrypt_recorded(&EncryptionScheme::Pkcs1v15, message).unwrap());
+            for (one, other) in [(0, 1), (1, 2), (0, 2)] {
+                let mut swapped = encryptions(&messages, &made);
+                assert!(key.public().confirm_all(&EncryptionScheme::Pkcs1v15, &swapped));
+                (swapped[one].ciphertext, swapped[other].ciphertext) = (swapped[other].ciphertext, swapped[one].ciphertext);
+                assert!(!key.public().confirm_all(&EncryptionScheme::Pkcs1v15, &swapped));
             }
         }
     }

@@ -369,7 +369,7 @@ fn a_content_key_that_was_sealed_wrongly_does_not_leave() {
                 signed.push(Some(body));
             }
             rekey.check_results(&mut results, &signed).unwrap();
-            let codes: Vec<_> = results.iter().map(|result| result.as_ref().map_or_else(|error| error.code(), |_| "ok")).collect();
+            let codes: Vec<_> = results.iter().map(|result| result.as_ref().map_or_else(Error::code, |_| "ok")).collect();
             let middle = match damaged {
                 None => "ok",
                 Some(place) if place < 100 => "negative",

@@ -240,9 +240,8 @@ impl<'e> TenantWorld<'e> {
 
     /// Makes a key the active one again, by the store that holds it.
     fn activate_again(&mut self, plan: &Plan, id: &KeyId) -> Result<TakenBack> {
-        let store = match self.open_tenant(plan)?.and_then(|tenant| tenant.key(id).map(|key| key.store.clone())) {
-            Some(store) => store,
-            None => return Ok(TakenBack::Kept(format!("the key {id}, which was active before, is not in the keyring any more"))),
+        let Some(store) = self.open_tenant(plan)?.and_then(|tenant| tenant.key(id).map(|key| key.store.clone())) else {
+            return Ok(TakenBack::Kept(format!("the key {id}, which was active before, is not in the keyring any more")));
         };
         self.open_other(plan, &store)?;
         let missing = || Error::Internal("a store is not open".into());
@@ -354,7 +353,7 @@ impl<'e> TenantWorld<'e> {
         let planned = |id: &str| key.templates.iter().any(|template| template.id == id);
         let domains = self.domains.iter().flat_map(|domains| domains.get(&key.key_id)).flatten();
         let templates: Vec<TemplateAddition> =
-            domains.flat_map(|domain| domain.templates()).filter(|template| planned(&template.canonical_id())).cloned().collect();
+            domains.flat_map(SourceDomain::templates).filter(|template| planned(&template.canonical_id())).cloned().collect();
         // Of two files of one key the first counts, which the plan says too.
         let mut seen = BTreeSet::new();
         let first: Vec<TemplateAddition> = templates.into_iter().filter(|template| seen.insert(template.canonical_id())).collect();

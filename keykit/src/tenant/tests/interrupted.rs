@@ -324,7 +324,8 @@ fn a_left_over_key_is_taken_up_only_if_it_is_what_the_store_would_make() {
         keyring.rekey(&TenantRekey { store: &maker, store_name: "pkcs11:token=t".into(), managed: Managed::Customer, key })
     };
     assert!(attempt(&wanted, "tpd/key.pem", 1).unwrap().taken_up);
-    let changes: [(fn(&mut KeyAttributes), &str); 6] = [
+    type Change = fn(&mut KeyAttributes);
+    let changes: [(Change, &str); 6] = [
         (|attributes| attributes.local = Some(false), "not made in this store"),
         (|attributes| attributes.sensitive = None, "can or could be read"),
         (|attributes| attributes.always_sensitive = Some(false), "can or could be read"),

@@ -53,6 +53,7 @@ struct StepList {
 }
 
 impl StepList {
+    #[expect(clippy::too_many_arguments, reason = "the parts of a step, each of them once")]
     fn push(&mut self, documented: Documented, rules: &[u16], id: String, action: Action, inputs: Vec<String>, effects: Vec<String>, undo: Undo) {
         let approval = self.approval.clone();
         self.steps.push(Step { id, documented, rules: rules.to_vec(), action, inputs, effects, undo, approval });
