@@ -13,6 +13,7 @@ use keykit::key::{Hash, KeyId};
 use keykit::migration::MigrationPath;
 use keykit::migration::apply::{Event, parse_journal, segment_of};
 use keykit::migration::plan::{Action, Phase, Plan, Step, Undo};
+use keykit::migration::rules::Step as Documented;
 use keykit::secret::Password;
 use keykit::store::{KeyRequest, KeyStore as _, Transferability};
 use keykit::tpd::KeyDerivation;
@@ -237,22 +238,25 @@ fn into(bench: &Bench<'_>, migration: &str) -> String {
 
 /// The plan with a step of every kind that changes something.
 fn with_every_effect(mut plan: Plan) -> Plan {
-    let step = |id: &str, action: Action, undo: Undo| Step {
+    let step = |id: &str, documented: Documented, action: Action, undo: Undo| Step {
         id: id.into(),
+        documented,
+        rules: Vec::new(),
         action,
         inputs: Vec::new(),
         effects: Vec::new(),
         undo,
         approval: "nobody".into(),
     };
-    assert!(plan.steps.iter().all(|step| !matches!(step.action, Action::Manual { .. })));
+    plan.steps.retain(|step| !matches!(step.action, Action::Manual { .. } | Action::PublishTemplates { .. } | Action::Rekey { .. }));
     let template = plan.keys[0].templates.iter().find(|template| template.name == "Confidential").unwrap().id.clone();
-    let publish =
-        step("publish-templates", Action::PublishTemplates { templates: vec![template] }, Undo::Automatic("they are archived again".into()));
+    let archived = Undo::Automatic("they are archived again".into());
+    let publish = step("publish-templates", Documented::Templates, Action::PublishTemplates { templates: vec![template] }, archived);
     let activation = plan.steps.iter().position(|step| matches!(step.action, Action::Activate { .. })).unwrap();
     plan.steps.insert(activation + 1, publish);
-    plan.steps.push(step("rekey", Action::Rekey { bits: 2048 }, Undo::Automatic("the key before is activated again".into())));
-    plan.steps.push(step("verify/end", Action::Verify { phase: Phase::End }, Undo::Nothing));
+    let rekey = step("rekey", Documented::Rekey, Action::Rekey { bits: 2048 }, Undo::Automatic("the key before is activated again".into()));
+    let end = plan.steps.iter().position(|step| matches!(step.action, Action::Verify { phase: Phase::End })).unwrap();
+    plan.steps.insert(end, rekey);
     plan
 }
 
