@@ -210,7 +210,13 @@ impl<'a> AccessSurvey<'a> {
             let content_key = ContentKey::generate(ContentCipher::Cbc4k, PROBE_BITS)?;
             let sealed = enabling_bits::seal(&content_key, &public, mode, PROBE)?;
             let opened = enabling_bits::open(*store, key_id, SealAlgorithm::for_mode(mode), &sealed);
-            if !opened.is_ok_and(|opened| opened.key == content_key && opened.is_bound_to(PROBE)) {
+            let holds = match opened {
+                Ok(opened) => opened.key == content_key && opened.is_bound_to(PROBE),
+                Err(Error::Crypto) => false,
+                // A store that does not answer says nothing of the key.
+                Err(error) => return Err(error),
+            };
+            if !holds {
                 return Err(Error::Negative {
                     what: format!("the key {} does not open what was just sealed to it", key_id.short()),
                     hint: Some("see to the store of the key (`keykit store doctor`); nothing is proven".into()),

@@ -55,8 +55,8 @@ pub(crate) fn access_proof() -> Vec<Vec<u8>> {
     let proof = r#"{"schema":"keykit/prove-access/1","tenant_id":"t","made":"2026-11-23T10:00:00Z","folders":["share"],"proven":false,
         "files":4,"not_protected":1,"opens":2,"lost":1,"unknown":0,"bytes":4096,"keys":[],"sample":null,"ledger":null,"withheld":0,
         "bad":[{"id":"a.docx","verdict":"lost","problems":[{"inside":"","verdict":"key-missing","key_id":null,"problem":"no key"}]}]}"#;
-    let proven = r#"{"schema":"keykit/prove-access/1","tenant_id":"t","proven":true,"files":0,"not_protected":0,"opens":0,"lost":0,"unknown":0,
-        "bytes":0,"keys":[],"bad":[],"sample":null}"#;
+    let proven = r#"{"schema":"keykit/prove-access/1","tenant_id":"t","proven":true,"files":1,"not_protected":0,"opens":1,"lost":0,"unknown":0,
+        "bytes":1,"keys":[],"bad":[],"sample":null}"#;
     vec![proof.into(), proven.into()]
 }
 

@@ -94,7 +94,8 @@ impl Work<'_> {
         for limit in limits {
             let what = format!("{}: no file above {limit} bytes", self.name);
             start.put_back();
-            let script = format!("trap '' XFSZ; exec prlimit --fsize={limit} {} {}", env!("CARGO_BIN_EXE_keykit"), self.command);
+            let words: Vec<String> = self.command.split_whitespace().map(|word| format!("'{word}'")).collect();
+            let script = format!("trap '' XFSZ; exec prlimit --fsize={limit} {} {}", env!("CARGO_BIN_EXE_keykit"), words.join(" "));
             let ran = self.desk.finish(Command::new("sh").arg("-c").arg(script));
             short += usize::from(self.is_whole_after(&ran, true, &what) != 0);
         }

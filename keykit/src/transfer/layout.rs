@@ -31,8 +31,10 @@ pub(super) fn damaged_length(bytes: usize) -> Option<usize> {
     if bytes.is_multiple_of(8) {
         return None;
     }
-    let near = bytes.next_multiple_of(8);
-    [near, near - 8].into_iter().find(|length| !possible_sizes(*length).is_empty())
+    let above = bytes.next_multiple_of(8);
+    let mut near = [above, above - 8];
+    near.sort_by_key(|length| length.abs_diff(bytes));
+    near.into_iter().find(|length| !possible_sizes(*length).is_empty())
 }
 
 /// The size of the RSA key in AES-KWP of this length.

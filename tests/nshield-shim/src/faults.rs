@@ -13,7 +13,7 @@ use cryptoki_sys::{self as sys, CK_FUNCTION_LIST, CK_RV};
 macro_rules! functions {
     ($($name:ident)*) => {
         /// A function's place in [`INNER`] and [`NAMES`].
-        #[expect(non_camel_case_types, reason = "the names of PKCS#11")]
+        #[expect(non_camel_case_types, clippy::enum_variant_names, reason = "the names of PKCS#11")]
         #[derive(Clone, Copy)]
         enum Function { $($name),* }
 

@@ -415,6 +415,7 @@ impl<'e> TenantWorld<'e> {
                         known.name, template.id
                     )));
                 }
+                Err(error @ Error::Read { .. }) => return Err(error),
                 Err(error) => return Ok(Observed::Other(format!("the template '{}' ({}): {error}", known.name, template.id))),
             }
         }
