@@ -385,12 +385,11 @@ fn a_rekey_that_was_rolled_back_or_lost_is_named() {
     verified(&desk);
     let keys = desk.run("--format json tenant show --tenant tenant").exits(0).json("tenant")["keys"].as_array().unwrap().clone();
     let new = keys.iter().find(|key| key["status"] == "active").unwrap()["key_id"].as_str().unwrap().to_owned();
-    let file = fs::read_dir(desk.path("tenant/keys"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .find(|path| path.to_string_lossy().contains(&new) || path.to_string_lossy().contains(&new[..16]))
-        .unwrap();
-    fs::remove_file(file).unwrap();
+    // The key, and what stands beside it.
+    let files = fs::read_dir(desk.path("tenant/keys")).unwrap().map(|entry| entry.unwrap().path());
+    let files: Vec<_> = files.filter(|path| path.to_string_lossy().contains(&new[..16])).collect();
+    assert_eq!(files.len(), 2, "{files:?}");
+    files.iter().for_each(|file| fs::remove_file(file).unwrap());
     let wrong = wrong_now(&desk, "");
     assert!(wrong.contains("other-key-of-the-keyring-is-in-its-store"), "{wrong:?}");
 }
