@@ -2,7 +2,7 @@
 //!
 //! They are searched in a child process with a bound on its address space, which would not live if one of them unpacked as it says.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 use std::fs::{self, File};
 use std::io::{Cursor, Write as _};
@@ -53,7 +53,7 @@ fn most_resident() -> u64 {
 
 /// What the child said of its memory. The harness writes the name of the test before the first line.
 fn most_resident_of(said: &str) -> &str {
-    said.lines().find_map(|line| line.split_once("most resident: ")).unwrap_or_else(|| panic!("{said}")).1
+    said.lines().find_map(|line| line.split_once("most resident: ")).expect(said).1
 }
 
 /// An entry of a directory of a compound file.
@@ -93,8 +93,8 @@ fn compound(entries: &[Entry]) -> Vec<u8> {
     let sectors = directory.len().div_ceil(SECTOR);
     let tables = (sectors + 8).div_ceil(SECTOR / 4);
     let mut table = vec![NONE; tables * SECTOR / 4];
-    for sector in 0..sectors {
-        table[sector] = if sector + 1 == sectors { END } else { u32::try_from(sector + 1).unwrap() };
+    for (sector, next) in table.iter_mut().enumerate().take(sectors) {
+        *next = if sector + 1 == sectors { END } else { u32::try_from(sector + 1).unwrap() };
     }
     table[sectors..sectors + tables].fill(0xffff_fffd);
     let mut header = vec![0; SECTOR];

@@ -86,9 +86,9 @@ fn one_operation_is_one_call_and_its_initialisation() {
         let (signatures, cost) = calls_of(|| store.sign(&key.id(), &digests[..count]).unwrap());
         assert_eq!(cost, expected(&[("C_SignInit", count), ("C_Sign", count)]));
         assert!(digests.iter().zip(&signatures).all(|(digest, signature)| key.verify(digest, signature)));
-        for scheme in 0..schemes.len() {
+        for (scheme, name) in schemes.iter().enumerate() {
             let ((), cost) = calls_of(|| decrypt(scheme, count));
-            assert_eq!(cost, expected(&[("C_DecryptInit", count), ("C_Decrypt", count)]), "{}", schemes[scheme]);
+            assert_eq!(cost, expected(&[("C_DecryptInit", count), ("C_Decrypt", count)]), "{name}");
         }
     }
     // Batches from many threads share the sessions: each has one, and what is left of the store's own.

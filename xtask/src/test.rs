@@ -18,11 +18,7 @@ pub(crate) fn run_all_checks(long: bool) -> Result<()> {
     // The fuzz targets are programs only with this feature; without libFuzzer they compile, but do not link.
     lints.args(["clippy", "--workspace", "--all-targets", "--features", "keykit-fuzz/targets", "--locked", "--", "-D", "warnings"]);
     documentation.args(["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings");
-    // Lints are reported and do not fail the run until the tree is clean of them.
-    for reported in [run(&mut lints), run(&mut comparison())].into_iter().filter_map(Result::err) {
-        eprintln!("xtask: reported only: {reported}");
-    }
-    let checks = [run(&mut format), run(&mut documentation), tests(long)];
+    let checks = [run(&mut format), run(&mut lints), run(&mut comparison()), run(&mut documentation), tests(long)];
     let failed: Vec<String> = checks.into_iter().filter_map(Result::err).collect();
     if failed.is_empty() { Ok(()) } else { Err(failed.join("\nxtask: ")) }
 }
@@ -38,6 +34,7 @@ fn comparison() -> Command {
     command.args(["--", "-D", "warnings"]);
     command
 }
+
 /// Compound runs of the crash simulation in a long run (`tests/tests/crash.rs`).
 const LONG_CRASH_RUNS: &str = "20000";
 
@@ -63,14 +60,19 @@ fn tests(long: bool) -> Result<()> {
     eprintln!("xtask: {name}");
     let mut child = command.spawn().map_err(|error| format!("{name}: {error}"))?;
     let mut counts = Counts::default();
+    let mut failures = Failures::default();
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).lines() {
             let line = line.map_err(|error| format!("{name}: {error}"))?;
             println!("{line}");
             counts.add(&line);
+            failures.add(&line);
         }
     }
     let status = child.wait().map_err(|error| format!("{name}: {error}"))?;
+    for line in &failures.lines {
+        println!("{line}");
+    }
     println!("\n{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
     match (status.success(), counts.passed) {
         (true, 1..) => Ok(()),
@@ -100,6 +102,27 @@ impl Counts {
     }
 }
 
+/// What failed tests printed, to be read again at the end: between it and the counts lie the outputs of many programs.
+#[derive(Debug, Default)]
+struct Failures {
+    lines: Vec<String>,
+    inside: bool,
+}
+
+impl Failures {
+    /// A test program prints `failures:`, the output of each failed test, and `failures:` once more with their names.
+    fn add(&mut self, line: &str) {
+        match line {
+            "failures:" => self.inside = true,
+            _ if line.starts_with("test result: ") => self.inside = false,
+            _ => {}
+        }
+        if self.inside {
+            self.lines.push(line.to_owned());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,5 +140,13 @@ mod tests {
             counts.add(line);
         }
         assert_eq!(counts, Counts { passed: 6, failed: 2, skipped: 2 });
+    }
+
+    #[test]
+    fn failures_are_kept_for_the_end() {
+        let mut failures = Failures::default();
+        let text = "test a ... FAILED\n\nfailures:\n\n---- a stdout ----\nboth differ\n\nfailures:\n    a\n\ntest result: FAILED. 0 passed; 1 failed\nrunning 0 tests";
+        text.lines().for_each(|line| failures.add(line));
+        assert_eq!(failures.lines.join("\n"), "failures:\n\n---- a stdout ----\nboth differ\n\nfailures:\n    a\n");
     }
 }

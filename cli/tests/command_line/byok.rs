@@ -170,7 +170,7 @@ fn a_transfer_file_is_padded_where_that_is_asked_for() {
     wrap(&desk, "contoso.xml", "--profile azure-key-vault -o plain.byok").exits(0);
     for (name, pads) in [("padded.byok", true), ("plain.byok", false)] {
         let file = AzureTransferFile::parse(&desk.read(name)).unwrap();
-        assert_eq!(file.padding, pads && file.blob.len() % 3 != 0, "{name}");
+        assert_eq!(file.padding, pads && !file.blob.len().is_multiple_of(3), "{name}");
     }
     wrap(&desk, "contoso.xml", "--profile aws-kms-sha256 --pad-b64 -o raw.bin").exits(2).says("no base64url to pad");
 }

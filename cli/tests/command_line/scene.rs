@@ -45,12 +45,12 @@ pub(crate) struct Scene<'a> {
 impl<'a> Scene<'a> {
     /// From a file into a folder.
     pub(crate) fn in_software(desk: &'a Desk) -> Self {
-        Self::make(desk, None, MigrationPath::SoftwareToSoftware, SMALL.to_owned())
+        Self::make(desk, None, MigrationPath::SoftwareToSoftware, SMALL)
     }
 
     /// From a file into a token.
     pub(crate) fn into_token(bench: &'a Bench<'a>) -> Self {
-        Self::make(&bench.desk, Some(bench), MigrationPath::SoftwareToHsm, into(bench, SMALL))
+        Self::make(&bench.desk, Some(bench), MigrationPath::SoftwareToHsm, &into(bench, SMALL))
     }
 
     /// From a token into a token. The key is one that this process knows, so that its secret can be looked for.
@@ -66,11 +66,11 @@ impl<'a> Scene<'a> {
         bench.desk.write("contoso.xml", keyless);
         let nshield = format!("protection = \"nshield\"\nexportable = true\nsource = \"{}\"", bench.uri("accelerator"));
         let migration = into(bench, SMALL).replace("protection = \"database\"", &nshield);
-        Self::make(&bench.desk, Some(bench), MigrationPath::HsmToHsm, migration)
+        Self::make(&bench.desk, Some(bench), MigrationPath::HsmToHsm, &migration)
     }
 
-    fn make(desk: &'a Desk, bench: Option<&'a Bench<'a>>, path: MigrationPath, migration: String) -> Self {
-        desk.write("migration.toml", strip_approvals(&migration));
+    fn make(desk: &'a Desk, bench: Option<&'a Bench<'a>>, path: MigrationPath, migration: &str) -> Self {
+        desk.write("migration.toml", strip_approvals(migration));
         desk.run("plan migration.toml -o plan.json").exits(0);
         let plan = with_every_effect(Plan::read(&desk.path("plan.json")).unwrap());
         assert_eq!(plan.keys[0].path, path);

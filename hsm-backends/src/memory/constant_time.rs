@@ -5,6 +5,8 @@
 //! looked at: the caller learns that, and the length of what is given out, anyway. And `subtle` asserts that a `Choice` is 0 or 1,
 //! where assertions are on, as they are in tests and not in the release; it always is.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+
 use std::process::{Command, Output};
 
 use keykit::key::Hash;

@@ -247,8 +247,6 @@ codes! {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
     use super::*;
 
     fn strikes(rule: &str, calls: &[&str]) -> Vec<bool> {
