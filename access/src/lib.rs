@@ -8,9 +8,11 @@
 //! | [`search`](mod@search) | where licences lie: protected files, Office documents, mail, and all of these inside archives and mail |
 //! | [`prove`] | licences under keys, in batches; what became of each file |
 //! | [`summary`] | the result per key, the files that would be lost, CSV |
+//! | [`accepted`] | files that a custodian accepts unread, by name and with a reason |
 //! | [`sample`] | a part of a share that is too large, and what the part says of the whole |
 #![forbid(unsafe_code)]
 
+pub mod accepted;
 pub mod prove;
 pub mod sample;
 pub mod search;

@@ -1,6 +1,6 @@
 //! Licences in files of any kind.
 //!
-//! A file is known by its first bytes, never by its name. Archives (.zip) and mail (.eml, .mbox, .msg) are looked into, and what
+//! A file is known by its first bytes, never by its name. Archives (.zip, .tar, .gz) and mail (.eml, .mbox, .msg) are looked into, and what
 //! lies in them again, up to [`Limits`]. What can't be looked into is a problem with a name, never left out: so are archives and
 //! stores of kinds that are not read ([`foreign`]).
 
@@ -10,6 +10,7 @@ mod mail;
 mod memory;
 mod outlook;
 mod text;
+mod unix;
 
 use std::fs::File;
 use std::io::{Cursor, Read, Seek, SeekFrom};
@@ -138,6 +139,8 @@ impl<T: Read + Seek> Input for T {}
 enum Kind {
     Container(ContainerKind),
     Zip,
+    Gzip,
+    Tar,
     Mail,
     Mailbox,
     Foreign(Foreign),
@@ -148,6 +151,8 @@ fn kind_of(head: &[u8]) -> Option<Kind> {
         Some(ContainerKind::Text) => text::may_be_licence(head, false).then_some(Kind::Container(ContainerKind::Text)),
         Some(kind) => Some(Kind::Container(kind)),
         None if archive::is_zip(head) => Some(Kind::Zip),
+        None if unix::is_gzip(head) => Some(Kind::Gzip),
+        None if unix::is_tar(head) => Some(Kind::Tar),
         None if mail::header(head) == Header::OfMail => Some(Kind::Mail),
         None if mail::is_mailbox(head) => Some(Kind::Mailbox),
         None => foreign::of(head).map(Kind::Foreign),
@@ -200,6 +205,8 @@ impl<'a> Search<'a> {
                 self.not_read(inside, too_much(format!("it lies more than {} archives or mails deep", self.limits.depth), None));
             }
             Some(Kind::Zip) => self.look_into_zip(input, inside, depth),
+            Some(Kind::Gzip) => self.look_into_gzip(input, inside, depth),
+            Some(Kind::Tar) => self.look_into_tar(input, length, inside, depth),
             Some(Kind::Mail) => self.with_whole(input, length, inside, |search, bytes| search.look_into_mail(bytes, inside, depth)),
             Some(Kind::Mailbox) => self.look_into_mailbox(input, inside, depth),
             Some(Kind::Container(ContainerKind::OfficeCompound)) => self.look_into_compound(input, length, inside, depth),

@@ -7,6 +7,7 @@ use keykit::key::KeyId;
 use keykit::{Error, Result};
 use serde::Serialize;
 
+use crate::accepted::AcceptedFiles;
 use crate::prove::{FileFinding, FileVerdict, NamedServer};
 
 /// So many bytes are given to the writer at a time.
@@ -27,6 +28,8 @@ pub struct Summary {
     pub unknown: u64,
     /// Files that are or hold archives or stores of kinds that are not looked into.
     pub not_looked_into: u64,
+    /// Files of the last two that a custodian accepted, by name.
+    pub accepted: u64,
     /// Bytes of all files.
     pub bytes: u64,
     /// Licences by key, those that open and those that do not.
@@ -46,17 +49,18 @@ pub struct KeySummary {
 }
 
 impl Summary {
-    /// Sums a ledger up, and gives every bad file to `each`.
+    /// Sums a ledger up, and gives every bad file to `each`, also those that are accepted.
     ///
     /// # Errors
     /// As [`Ledger::lines`]; what `each` says.
-    pub fn of(ledger: &Ledger, mut each: impl FnMut(&LedgerLine<FileFinding>) -> Result<()>) -> Result<Self> {
+    pub fn of(ledger: &Ledger, accepted: &AcceptedFiles, mut each: impl FnMut(&LedgerLine<FileFinding>) -> Result<()>) -> Result<Self> {
         let mut summary = Self::default();
         ledger.lines::<FileFinding>(|line, counts| {
             if !counts {
                 return Ok(());
             }
             summary.add(&line);
+            summary.accepted += u64::from(accepted.of(&line).is_some());
             if line.settled { Ok(()) } else { each(&line) }
         })?;
         Ok(summary)
@@ -90,11 +94,11 @@ impl Summary {
         self.lost + self.unknown + self.not_looked_into
     }
 
-    /// Whether there are protected files, every file was read, and every licence opens. Where nothing was found nothing is proven:
-    /// the share may not have been there.
+    /// Whether there are protected files, every file was read but those that are accepted, and every licence opens. Where nothing was
+    /// found nothing is proven: the share may not have been there.
     #[must_use]
     pub fn proves_access(&self) -> bool {
-        self.bad() == 0 && self.opens > 0
+        self.bad() == self.accepted && self.opens > 0
     }
 }
 

@@ -14,6 +14,7 @@ use keykit::key::KeyId;
 use keykit::store::{KeyRequest, KeyStore as _};
 use keykit::xml::{self, Encoding};
 use keykit::{Error, Result};
+use keykit_access::accepted::AcceptedFiles;
 use keykit_access::prove::HeldKey;
 use keykit_access::summary::CsvOfProblems;
 use keykit_access::{AccessSurvey, FileVerdict, LicenceVerdict, Limits, Summary};
@@ -116,7 +117,7 @@ fn file(world: &World, number: usize) -> (String, Vec<u8>, Option<LicenceVerdict
             (format!("{number}.docx"), whole[..whole.len() / 4].to_vec(), Some(LicenceVerdict::NotRead))
         }
         91 => (format!("{number}.eml"), mail("lost.pfile", world.pfile(2, number)), Some(LicenceVerdict::KeyMissing)),
-        93 => (format!("{number}.tar.gz"), b"\x1f\x8b\x08 and so on".to_vec(), Some(LicenceVerdict::NotLookedInto)),
+        93 => (format!("{number}.7z"), b"7z\xbc\xaf\x27\x1c and so on".to_vec(), Some(LicenceVerdict::NotLookedInto)),
         // What is well.
         33 => (format!("{number}.eml"), mail("a.pfile", world.pfile(cluster, number)), None),
         37 => (format!("{number}.msg"), outlook(&licence.document), None),
@@ -172,7 +173,7 @@ fn named(ledger: &Ledger) -> Result<(Summary, BTreeMap<String, LicenceVerdict>, 
         csv.extend_from_slice(bytes);
         Ok(())
     })?;
-    let summary = Summary::of(ledger, |line| {
+    let summary = Summary::of(ledger, &AcceptedFiles::default(), |line| {
         assert_eq!((line.finding.problem_count, line.finding.problems.len()), (1, 1), "{line:?}");
         losses.insert(line.id.clone(), line.finding.problems[0].verdict);
         writer.add(line)
@@ -281,7 +282,7 @@ fn real_files_belong_to_keys_that_are_not_there() {
     let mut ledger = open(&folder.path().join("ledger.jsonl")).unwrap();
     bulk::survey(Files::walk(&[vectors]).unwrap(), &mut ledger, &survey, &Options::default(), &mut ()).into_result().unwrap();
     let mut verdicts = BTreeMap::new();
-    let summary = Summary::of(&ledger, |line| {
+    let summary = Summary::of(&ledger, &AcceptedFiles::default(), |line| {
         verdicts.insert(line.id.clone(), line.finding.problems.iter().map(|problem| problem.verdict).collect::<Vec<_>>());
         Ok(())
     })

@@ -159,6 +159,10 @@ pub(crate) struct ProveAccessArguments {
     /// Write the files that would be lost, with the reason, as CSV; the file must not be there yet
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) csv: Option<PathBuf>,
+    /// Files that may stay unread (archives of other kinds, files under a password): a line for each, its path as the result names it,
+    /// a tab, and the reason. All are listed in the result; a file that is lost can't be accepted
+    #[arg(long, value_name = "LIST", value_hint = ValueHint::FilePath)]
+    pub(crate) accept: Option<PathBuf>,
     /// Look at so many files only, drawn at random, and say what they prove
     #[arg(long, value_name = "N")]
     pub(crate) sample: Option<NonZero<usize>>,

@@ -19,17 +19,15 @@ impl fmt::Display for Foreign {
 }
 
 /// Where a kind shows itself: offset, bytes, name.
-const MARKS: [(usize, &[u8], &str); 30] = [
+const MARKS: [(usize, &[u8], &str); 28] = [
     (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
     (0, b"Rar!\x1a\x07", "a RAR archive"),
-    (0, b"\x1f\x8b\x08", "a gzip file"),
     (0, b"BZh", "a bzip2 file"),
     (0, b"\xfd7zXZ\0", "an xz file"),
     (0, b"\x28\xb5\x2f\xfd", "a Zstandard file"),
     (0, b"\x04\x22\x4d\x18", "an LZ4 file"),
     (0, b"\x1f\x9d", "a compressed file (.Z)"),
     (0, b"LZIP", "an lzip file"),
-    (257, b"ustar", "a tar archive"),
     (0, b"MSCF", "a cabinet file"),
     (0, b"PK\x07\x08", "a part of a split ZIP archive"),
     (0, b"PK00PK", "a part of a split ZIP archive"),

@@ -173,6 +173,81 @@ fn every_mail_of_a_mailbox_is_looked_into() {
     assert!(matches!(hits.as_slice(), [(first, Ok(_)), (second, Err(_))] if first == "mail 1 / one.xml" && second == "mail 2"), "{hits:?}");
 }
 
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, bytes) in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, name, *bytes).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+#[test]
+fn archives_of_unix_are_looked_into() {
+    let long = "d/".repeat(80) + "two.xml";
+    let archive = tar(&[("one.xml", LICENCE), (&long, LICENCE), ("three.zip", &zip(&[("in.xml", LICENCE)]))]);
+    let cut = long[..100].to_owned();
+    let places = ["one.xml".to_owned(), cut, "three.zip / in.xml".to_owned()];
+    let hits = |before: &str| places.iter().map(|place| licence_at(&format!("{before}{place}"))).collect::<Vec<_>>();
+    assert_eq!(found(&archive, &Limits::default()), hits(""));
+    assert_eq!(found(&gzip(&archive), &Limits::default()), hits("unpacked / "));
+    assert_eq!(found(&gzip(LICENCE), &Limits::default()), [licence_at("unpacked")]);
+    assert_eq!(found(&zip(&[("a.tgz", &gzip(&archive))]), &Limits::default()), hits("a.tgz / unpacked / "));
+    // Two that were put together are both read.
+    let two = [gzip(&archive), gzip(&archive)].concat();
+    assert_eq!(found(&two, &Limits::default()), [hits("unpacked / "), hits("unpacked / ")].concat());
+    let seven_zip = tar(&[("a.7z", b"7z\xbc\xaf\x27\x1c\0\x04rest")]);
+    assert!(matches!(search_bytes(&seven_zip, &Limits::default()).as_slice(), [Hit { found: Found::Foreign(_), .. }]));
+}
+
+#[test]
+fn archives_of_unix_that_are_not_whole_are_problems() {
+    let archive = tar(&[("one.xml", LICENCE), ("two.xml", LICENCE)]);
+    for length in 1..archive.len() - 1024 {
+        let hits = found(&archive[..length], &Limits::default());
+        let whole = usize::from(length >= 512 + LICENCE.len()) + usize::from(length >= 1536 + LICENCE.len());
+        assert_eq!(hits.iter().filter(|(_, licence)| licence.is_ok()).count(), whole, "{length}: {hits:?}");
+        // Before its mark it is no archive at all; between members it could have been meant so.
+        let is_problem = length >= 262 && !(512 + LICENCE.len()..=1024).contains(&length) && length < 1536 + LICENCE.len();
+        assert_eq!(hits.iter().any(|(_, licence)| licence.is_err()), is_problem, "{length}: {hits:?}");
+    }
+    let packed = gzip(&archive);
+    for length in 18..packed.len() {
+        assert!(found(&packed[..length], &Limits::default()).iter().any(|(_, licence)| licence.is_err()), "{length}");
+    }
+    // Members whose parts lie elsewhere are named.
+    for kind in [tar::EntryType::GNUSparse, tar::EntryType::new(b'M'), tar::EntryType::new(b'V')] {
+        let mut header = tar::Header::new_gnu();
+        header.set_path("sparse").unwrap();
+        header.set_size(3);
+        header.set_entry_type(kind);
+        header.set_cksum();
+        let bytes = [header.as_bytes().as_slice(), b"abc", &[0; 509 + 1024]].concat();
+        assert!(found(&bytes, &Limits::default())[0].1.is_err(), "{kind:?}");
+    }
+    let mut builder = tar::Builder::new(Vec::new());
+    builder.append_pax_extensions([("GNU.sparse.major", b"1".as_slice())]).unwrap();
+    assert!(found(&builder.into_inner().unwrap(), &Limits::default())[0].1.as_ref().unwrap_err().contains("sparse"));
+}
+
+#[test]
+fn a_stream_that_unpacks_without_end_is_cut() {
+    let bomb = gzip(&vec![0; 3 << 20]);
+    let hits = found(&gzip(&tar(&[("bomb.gz", &bomb)])), &Limits { unpacked: 1 << 20, ..Limits::default() });
+    assert_eq!(hits, [], "nothing of a file of zeros is read on after its head");
+    let mail = [b"From: a\r\nSubject: b\r\n\r\n".as_slice(), &vec![b'x'; 3 << 20]].concat();
+    let hits = found(&gzip(&mail), &Limits { unpacked: 1 << 20, ..Limits::default() });
+    assert!(hits[0].1.as_ref().unwrap_err().contains("unpacks to more than"), "{hits:?}");
+}
+
 #[test]
 fn archives_of_kinds_that_are_not_read_are_named() {
     let seven_zip = b"7z\xbc\xaf\x27\x1c\0\x04rest".as_slice();

@@ -8,6 +8,7 @@ use keykit::durable::{self, Access, Existing};
 use keykit::key::KeyId;
 use keykit::tenant::{KeyStatus, TenantKeyring};
 use keykit::{Error, Result};
+use keykit_access::accepted::{AcceptedFile, AcceptedFiles};
 use keykit_access::prove::HeldKey;
 use keykit_access::sample::{Sample, UpperBound};
 use keykit_access::summary::{CsvOfProblems, Summary};
@@ -34,7 +35,7 @@ struct Proof {
     folders: Vec<String>,
     /// Those of them in which no file is.
     empty_folders: Vec<String>,
-    /// Whether there are protected files, every file was read, and every licence opens.
+    /// Whether there are protected files, every file was read but those that are accepted, and every licence opens.
     proven: bool,
     #[serde(flatten)]
     summary: Totals,
@@ -42,6 +43,8 @@ struct Proof {
     bad: Vec<LedgerLine<FileFinding>>,
     /// Whether there are more bad files than are named here: the ledger and the CSV file have all.
     truncated: bool,
+    /// Those of them that were accepted unread, with the reasons that were given; the first of them, if there are many.
+    accepted_files: Vec<AcceptedFile>,
     sample: Option<UpperBound>,
     ledger: Option<PathBuf>,
     /// Results of private keys that failed their check on this machine, were withheld, and were computed again.
@@ -56,6 +59,8 @@ struct Totals {
     lost: u64,
     unknown: u64,
     not_looked_into: u64,
+    /// Files of the last two that are accepted.
+    accepted: u64,
     bytes: u64,
 }
 
@@ -86,6 +91,7 @@ pub(super) fn run(arguments: &ProveAccessArguments, output: Output) -> Result<u8
     if let Some(path) = &arguments.csv {
         check_csv(path)?;
     }
+    let accepted = accepted(arguments.accept.as_deref())?;
     let empty_folders = empty_folders(&arguments.folders)?;
     survey.check_keys()?;
 
@@ -112,7 +118,8 @@ pub(super) fn run(arguments: &ProveAccessArguments, output: Output) -> Result<u8
     // What was found out, also before a stop, is true as long as the keys are there.
     survey.check_keys()?;
 
-    let (summary, bad) = sum_up(&ledger, arguments.csv.as_deref())?;
+    let Sum { summary, bad, accepted_files } = sum_up(&ledger, &accepted, arguments.csv.as_deref())?;
+    tell_of_list(&accepted, &summary);
     let begun = ledger.begun();
     let made = now();
     ledger.finish(made)?;
@@ -133,9 +140,11 @@ pub(super) fn run(arguments: &ProveAccessArguments, output: Output) -> Result<u8
             lost: summary.lost,
             unknown: summary.unknown,
             not_looked_into: summary.not_looked_into,
+            accepted: summary.accepted,
             bytes: summary.bytes,
         },
         bad,
+        accepted_files,
         ledger: arguments.output.clone(),
         withheld,
     };
@@ -184,21 +193,30 @@ fn job(tenant: &TenantKeyring, arguments: &ProveAccessArguments, seed: &str) -> 
     Ok(format!("access under the tenant {} to {}{sample}", tenant.tenant_id(), folders.join(", ")))
 }
 
-fn sum_up(ledger: &Ledger, csv: Option<&Path>) -> Result<(Summary, Vec<LedgerLine<FileFinding>>)> {
-    let mut bad = Vec::new();
+struct Sum {
+    summary: Summary,
+    bad: Vec<LedgerLine<FileFinding>>,
+    accepted_files: Vec<AcceptedFile>,
+}
+
+fn sum_up(ledger: &Ledger, accepted: &AcceptedFiles, csv: Option<&Path>) -> Result<Sum> {
+    let (mut bad, mut accepted_files) = (Vec::new(), Vec::new());
     let mut name = |line: &LedgerLine<FileFinding>| {
         if bad.len() < NAMED {
             bad.push(line.clone());
         }
+        if accepted_files.len() < NAMED {
+            accepted_files.extend(accepted.of(line));
+        }
     };
     let summary = match csv {
-        None => Summary::of(ledger, |line| {
+        None => Summary::of(ledger, accepted, |line| {
             name(line);
             Ok(())
         })?,
         Some(path) => durable::write_with(path, Access::Shared, Existing::Keep, |sink| {
             let mut writer = CsvOfProblems::new(|bytes: &[u8]| sink.put(bytes))?;
-            let summary = Summary::of(ledger, |line| {
+            let summary = Summary::of(ledger, accepted, |line| {
                 name(line);
                 writer.add(line)
             })?;
@@ -206,7 +224,24 @@ fn sum_up(ledger: &Ledger, csv: Option<&Path>) -> Result<(Summary, Vec<LedgerLin
             Ok(summary)
         })?,
     };
-    Ok((summary, bad))
+    Ok(Sum { summary, bad, accepted_files })
+}
+
+/// The files that may stay unread.
+fn accepted(path: Option<&Path>) -> Result<AcceptedFiles> {
+    let Some(path) = path else { return Ok(AcceptedFiles::default()) };
+    let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    AcceptedFiles::parse(&text).map_err(|error| error.in_file(path))
+}
+
+fn tell_of_list(accepted: &AcceptedFiles, summary: &Summary) {
+    let others = (accepted.len() as u64).saturating_sub(summary.accepted);
+    if others > 0 {
+        warn(format!(
+            "{others} of the {} files of the list of accepted files were not accepted: no such file was among those that could not be read. A lost file can't be accepted",
+            accepted.len()
+        ));
+    }
 }
 
 /// Every key of the tenant, used or not, and every key that licences name beside.
@@ -235,9 +270,9 @@ fn tell(proof: &Proof) {
     for folder in &proof.empty_folders {
         warn(format!("no file is below {folder}: is the share mounted? Nothing found proves nothing"));
     }
-    if proof.summary.not_looked_into > 0 {
+    if proof.summary.not_looked_into > 0 && proof.summary.accepted == 0 {
         warn(format!(
-            "{} files are or hold archives or stores of kinds that are not looked into (7-Zip, RAR, tar, Outlook data files…): take out what is in them and go through that",
+            "{} files are or hold archives or stores of kinds that are not looked into (7-Zip, RAR, Outlook data files…): take out what is in them and go through that, or accept them by name (--accept)",
             proof.summary.not_looked_into
         ));
     }
@@ -256,13 +291,14 @@ fn tell(proof: &Proof) {
 
 fn table(proof: &Proof) -> String {
     let mut text = format!(
-        "files looked at   {:>10}\nnot protected     {:>10}\nopen              {:>10}\nLOST              {:>10}\nunknown           {:>10}\nnot looked into   {:>10}\n",
+        "files looked at   {:>10}\nnot protected     {:>10}\nopen              {:>10}\nLOST              {:>10}\nunknown           {:>10}\nnot looked into   {:>10}\naccepted unread   {:>10}\n",
         proof.summary.files,
         proof.summary.not_protected,
         proof.summary.opens,
         proof.summary.lost,
         proof.summary.unknown,
-        proof.summary.not_looked_into
+        proof.summary.not_looked_into,
+        proof.summary.accepted
     );
     for key in &proof.keys {
         let status = match key.status {
@@ -278,11 +314,15 @@ fn table(proof: &Proof) -> String {
             text.push_str(&format!("{}{inside}: {}\n", line.id.escape_debug(), problem.problem));
         }
     }
+    for file in &proof.accepted_files {
+        text.push_str(&format!("accepted unread: {}: {}\n", file.id.escape_debug(), file.reason.escape_debug()));
+    }
     if proof.truncated {
         text.push_str("more files are not named here: give -o or --csv for all of them\n");
     }
     text.push_str(match proof.proven {
         true if proof.sample.is_some() => "every licence of the sample opens",
+        true if proof.summary.accepted > 0 => "every licence opens that is in files that could be read; the others were accepted by name",
         true => "every licence opens",
         false if !proof.bad.is_empty() => "NOT PROVEN: see the files above",
         false if proof.summary.files == 0 => "NOT PROVEN: no file was found, and nothing found proves nothing",

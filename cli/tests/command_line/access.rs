@@ -122,6 +122,37 @@ fn nothing_found_proves_nothing() {
 }
 
 #[test]
+fn files_that_nobody_can_read_are_accepted_by_name_only() {
+    let desk = desk();
+    desk.write("share/deep/a.7z", b"7z\xbc\xaf\x27\x1c");
+    desk.write("share/lost.pfile", &fabrikam().cluster.licences[0].pfile);
+    desk.write("list", "# after talking to the owner\ndeep/a.7z\tlooked into by hand, no protected file\nlost.pfile\tnever mind\n");
+    let ran = desk.run(&format!("{PROVE} share --accept list")).exits(1).says("1 of the 2 files of the list of accepted files were not accepted");
+    let proof = ran.json("prove-access");
+    assert_eq!((&proof["lost"], &proof["accepted"], &proof["proven"]), (&1.into(), &1.into(), &false.into()));
+    fs::remove_file(desk.path("share/lost.pfile")).unwrap();
+    desk.run("prove-access --tenant tenant share").exits(1).says("--accept");
+    let ran = desk.run("prove-access --tenant tenant share --accept list").exits(0);
+    assert!(ran.stdout().contains("accepted unread: deep/a.7z: looked into by hand, no protected file"), "{}", ran.stdout());
+    let proof = desk.run(&format!("{PROVE} share --accept list")).exits(0).json("prove-access");
+    assert_eq!((&proof["proven"], &proof["accepted_files"][0]["id"]), (&true.into(), &"deep/a.7z".into()));
+    desk.write("list", "deep/a.7z\n");
+    desk.run(&format!("{PROVE} share --accept list")).exits(3).says("line 1");
+}
+
+#[test]
+fn archives_of_unix_are_looked_into() {
+    let desk = desk();
+    fs::create_dir(desk.path("old")).unwrap();
+    fs::copy(desk.path("share/deep/contoso.pfile"), desk.path("old/contoso.pfile")).unwrap();
+    let tar = |words: &[&str]| assert!(Command::new("tar").args(words).current_dir(desk.path("")).status().unwrap().success());
+    tar(&["-czf", "share/old.tar.gz", "old"]);
+    tar(&["-cf", "share/old.tar", "--format=pax", "old"]);
+    let proof = desk.run(&format!("{PROVE} share")).exits(0).json("prove-access");
+    assert_eq!((&proof["proven"], &proof["files"], &proof["opens"]), (&true.into(), &6.into(), &5.into()));
+}
+
+#[test]
 fn limits_are_those_of_the_options_that_their_messages_name() {
     let desk = desk();
     let licence = contoso().cluster.licences[0].text.as_bytes();

@@ -27,7 +27,7 @@ pub struct AccessProof {
     /// Those of them in which no file was.
     #[serde(default)]
     pub empty_folders: Vec<String>,
-    /// Whether there are protected files, every file was read, and every licence opens.
+    /// Whether there are protected files, every file was read but those that are accepted, and every licence opens.
     pub proven: bool,
     /// Files that were looked at.
     pub files: u64,
@@ -42,6 +42,12 @@ pub struct AccessProof {
     /// Files that are or hold archives or stores of kinds that are not looked into.
     #[serde(default)]
     pub not_looked_into: u64,
+    /// Files of the last two that a custodian accepted unread, by name and with a reason.
+    #[serde(default)]
+    pub accepted: u64,
+    /// The first of them.
+    #[serde(default)]
+    pub accepted_files: Vec<AcceptedFile>,
     /// Bytes of all files.
     pub bytes: u64,
     /// Licences by key.
@@ -99,6 +105,15 @@ pub struct LostFile {
     pub problems: Vec<LostFileProblem>,
 }
 
+/// A file that was accepted unread.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptedFile {
+    /// Its path.
+    pub id: String,
+    /// Why.
+    pub reason: String,
+}
+
 /// What is wrong in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LostFileProblem {
@@ -148,8 +163,12 @@ impl AccessProof {
         if sum != Some(proof.files) {
             return Err(malformed(format!("its counts do not add up to its {} files", proof.files)));
         }
-        if proof.proven != (proof.lost == 0 && proof.unknown == 0 && proof.not_looked_into == 0 && proof.opens > 0 && proof.empty_folders.is_empty())
-        {
+        // The sum is one of a part of the files, which do not overflow.
+        let unread = proof.unknown + proof.not_looked_into;
+        if proof.accepted > unread || (proof.accepted_files.len() as u64) > proof.accepted {
+            return Err(malformed("more files are accepted than could not be read".into()));
+        }
+        if proof.proven != (proof.lost == 0 && unread == proof.accepted && proof.opens > 0 && proof.empty_folders.is_empty()) {
             return Err(malformed("it says something else than its counts".into()));
         }
         match proof.sample {
@@ -204,6 +223,8 @@ mod tests {
             ("lost", json!(u64::MAX)),
             ("proven", json!(true)),
             ("not_looked_into", json!(1)),
+            ("accepted", json!(1)),
+            ("accepted_files", json!([{"id": "a.7z", "reason": "looked into by hand"}])),
             ("schema", json!("keykit/prove-access/2")),
             ("sample", json!({"sampled": 9, "bad": 1, "population": 40, "confidence": 0.95, "share": 0.4, "files": 16})),
             ("sample", json!({"sampled": 10, "bad": 1, "population": 40, "confidence": 0.95, "share": 4.0, "files": 16})),
@@ -228,6 +249,14 @@ mod tests {
         let mut half = empty;
         (half["files"], half["opens"]) = (json!(3), json!(3));
         assert!(parse(&half).unwrap().proven);
+        // Files that nobody looked into are proven if somebody took that on himself, and only they.
+        let mut unread = half.clone();
+        (unread["files"], unread["not_looked_into"]) = (json!(5), json!(2));
+        assert!(parse(&unread).is_err());
+        unread["accepted"] = json!(1);
+        assert!(parse(&unread).is_err());
+        unread["accepted"] = json!(2);
+        assert!(parse(&unread).unwrap().proven);
         half["empty_folders"] = json!(["/shares/two"]);
         assert!(parse(&half).is_err());
     }

@@ -132,18 +132,7 @@ fn weigh_access(case: &mut Case, proof: &AccessProof) {
             ),
         );
     }
-    if proof.unknown > 0 {
-        case.against(Status::Open, format!("{} below {place} could not be read whole.", counted(proof.unknown, "file", "files")));
-    }
-    if proof.not_looked_into > 0 {
-        case.against(
-            Status::Open,
-            format!(
-                "{} below {place} hold archives or stores of kinds that are not looked into (7-Zip, RAR, tar, Outlook data files…): nothing is known of what is in them.",
-                counted(proof.not_looked_into, "file", "files")
-            ),
-        );
-    }
+    weigh_unread(case, proof, &place);
     for folder in &proof.empty_folders {
         case.against(Status::Open, format!("No file was found below {folder}: was it there when the proof was made? Nothing found proves nothing."));
     }
@@ -172,6 +161,28 @@ fn weigh_access(case: &mut Case, proof: &AccessProof) {
             proof.opens, proof.files
         )),
         None => {}
+    }
+}
+
+/// Files that nobody could look into: open, but for those that somebody took on himself by name.
+fn weigh_unread(case: &mut Case, proof: &AccessProof, place: &str) {
+    let all_accepted = proof.accepted == proof.unknown.saturating_add(proof.not_looked_into);
+    let mut unread = |text: String| if all_accepted { case.shown(text) } else { case.against(Status::Open, text) };
+    if proof.unknown > 0 {
+        unread(format!("{} below {place} could not be read whole.", counted(proof.unknown, "file", "files")));
+    }
+    if proof.not_looked_into > 0 {
+        unread(format!(
+            "{} below {place} hold archives or stores of kinds that are not looked into (7-Zip, RAR, Outlook data files…): nothing is known of what is in them.",
+            counted(proof.not_looked_into, "file", "files")
+        ));
+    }
+    if proof.accepted > 0 {
+        let which = if all_accepted { "All of these" } else { "Of these, only" };
+        case.shown(format!(
+            "{which}: {} accepted unread by name, with the reasons that the part on protected files lists. What is in them was not proven.",
+            counted(proof.accepted, "file was", "files were")
+        ));
     }
 }
 

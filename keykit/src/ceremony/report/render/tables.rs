@@ -101,7 +101,8 @@ fn of_proof(proof: &AccessProof) -> Html {
         ("not protected", proof.not_protected, "no licence is in them"),
         ("lost", proof.lost, "a licence in them does not open: their readers lose access"),
         ("unknown", proof.unknown, "they could not be read whole"),
-        ("not looked into", proof.not_looked_into, "archives or stores of kinds that are not read: 7-Zip, RAR, tar, Outlook data files…"),
+        ("not looked into", proof.not_looked_into, "archives or stores of kinds that are not read: 7-Zip, RAR, Outlook data files…"),
+        ("accepted", proof.accepted, "files of the last two that a custodian accepted unread, by name"),
         ("all", proof.files, "files that were looked at"),
     ];
     let rows = counts.iter().map(|(word, count, meaning)| vec![text(word), text(&count.to_string()), text(meaning)]).collect();
@@ -116,6 +117,10 @@ fn of_proof(proof: &AccessProof) -> Html {
     html.push_line(&table("Licences by key", &columns, rows.collect()));
     if !proof.bad.is_empty() {
         html.push_line(&bad_files(proof));
+    }
+    if !proof.accepted_files.is_empty() {
+        let rows = proof.accepted_files.iter().take(LISTED).map(|file| vec![code(&file.id), text(&file.reason)]).collect();
+        html.push_line(&table("Files that were accepted unread", &[column("File"), column("Reason that was given")], rows));
     }
     html
 }
