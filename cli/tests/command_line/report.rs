@@ -198,6 +198,6 @@ fn an_interrupted_run_of_two_forests_is_shown_as_it_was_and_looks_well() {
         look_at(&desk.path("report.html"), "report", &[(360, 1500), (800, 1100), (1440, 1000)], &[Scheme::Light, Scheme::Dark], NAME);
         desk.run("--format html script plan.json -o script.html").exits(0);
         // The script is for paper, which is white.
-        look_at(&desk.path("script.html"), "script", &[(800, 1100)], &[Scheme::Light], NAME);
+        look_at(&desk.path("script.html"), "script", &[(360, 1500), (800, 1100)], &[Scheme::Light], NAME);
     });
 }
