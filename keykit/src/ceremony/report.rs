@@ -16,7 +16,7 @@ mod verdict;
 use jiff::Timestamp;
 use serde::Serialize;
 
-pub use access::{AccessKey, AccessProof, AccessVerdict, LostFile, LostFileProblem, SampleBound};
+pub use access::{AcceptedFile, AccessKey, AccessProof, AccessVerdict, LostFile, LostFileProblem, SampleBound};
 pub use record::{Deviation, ReportedSession, ReportedTranscript};
 pub use timeline::{Moment, MomentKind, RunState, Timeline};
 

@@ -145,6 +145,8 @@ impl Room {
             lost: 0,
             unknown: 0,
             not_looked_into: 0,
+            accepted: 0,
+            accepted_files: Vec::new(),
             bytes: 100,
             keys: vec![AccessKey {
                 key_id: plan.keys[0].key_id,
@@ -201,6 +203,23 @@ fn what_was_shown_in_full_holds() {
     assert!(!serde_json::to_string(&report).unwrap().contains("/pin"), "sources of PINs are nobody's business");
     assert_eq!((report.findings[0].rule, report.timeline.state), (Some(33), RunState::Finished));
     assert!(report.not_proven.iter().any(|text| text.contains("rest on the word of the person")));
+}
+
+#[test]
+fn files_that_were_accepted_unread_are_said_and_do_not_keep_the_promise_open() {
+    let mut room = Room::new();
+    let proof = &mut room.access[0];
+    (proof.files, proof.unknown, proof.not_looked_into, proof.accepted) = (13, 1, 2, 2);
+    proof.accepted_files = vec![AcceptedFile { id: "deep/a.7z".into(), reason: "looked into by <hand>".into() }];
+    let report = room.report();
+    assert_eq!(report.statements[0].status, Status::Open, "one of three was not accepted");
+    room.access[0].accepted = 3;
+    let report = room.report();
+    assert_eq!(report.statements[0].status, Status::Holds);
+    let page = report.to_html();
+    for words in ["3 files were accepted unread by name", "What is in them was not proven", "deep/a.7z", "looked into by &lt;hand&gt;"] {
+        assert!(page.contains(words), "{words}");
+    }
 }
 
 /// A change, the statement that it touches, what becomes of it, and a part of the reason.

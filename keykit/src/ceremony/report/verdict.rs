@@ -178,9 +178,8 @@ fn weigh_unread(case: &mut Case, proof: &AccessProof, place: &str) {
         ));
     }
     if proof.accepted > 0 {
-        let which = if all_accepted { "All of these" } else { "Of these, only" };
         case.shown(format!(
-            "{which}: {} accepted unread by name, with the reasons that the part on protected files lists. What is in them was not proven.",
+            "{} accepted unread by name, with the reasons that the part on protected files lists. What is in them was not proven.",
             counted(proof.accepted, "file was", "files were")
         ));
     }
