@@ -29,8 +29,8 @@ mod tests;
 mod view;
 
 pub use activate::Activation;
-pub use history::RecordedChange;
 pub use file::{Era, KeyStatus, Managed, TemplateStatus, TenantKey, TenantTemplate};
+pub use history::RecordedChange;
 pub use journal::{Entry, Journal, Moment};
 pub(crate) use keyring::MAX_TEMPLATES;
 pub use keyring::{KeyAddition, Recovery, TenantKeyring};

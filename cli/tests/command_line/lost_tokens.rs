@@ -132,7 +132,8 @@ fn a_verification_says_what_it_could_not_check_and_calls_nothing_failed() {
         assert!(bench.desk.run("verify plan.json").exits(5).stdout().contains("NOT CHECKED"));
         let report = bench.desk.run("--format json report plan.json").exits(1).json("report");
         modules.set_faults("");
-        let points: Vec<&Value> = report["statements"].as_array().unwrap().iter().flat_map(|statement| statement["but"].as_array().unwrap()).collect();
+        let points: Vec<&Value> =
+            report["statements"].as_array().unwrap().iter().flat_map(|statement| statement["but"].as_array().unwrap()).collect();
         assert!(points.iter().any(|point| point["what"].as_str().unwrap().contains("could not be made")), "{points:?}");
         assert!(points.iter().all(|point| point["status"] != "fails"), "{points:?}");
         let (sound, unknown, failed, _) = verify("", 0);

@@ -60,7 +60,8 @@ fn nobody_enters_a_key_while_another_process_may() {
     let held = NeighbourLock::take(&desk.path("third"), &[]).unwrap();
     let children = TENANTS.map(|tenant| begin(&desk, &format!("apply {tenant}.json")));
     // Both have come as far as the key, and have seen that no other tenant has it.
-    let intends = |tenant: &str| fs::read_to_string(desk.path(&format!("{tenant}/migration/journal.jsonl"))).is_ok_and(|text| text.contains("import-key/"));
+    let intends =
+        |tenant: &str| fs::read_to_string(desk.path(&format!("{tenant}/migration/journal.jsonl"))).is_ok_and(|text| text.contains("import-key/"));
     let begun = Instant::now();
     while !TENANTS.iter().all(|tenant| intends(tenant)) {
         assert!(begun.elapsed() < LONG, "the runs do not come to the key");
@@ -86,8 +87,8 @@ fn of_two_plans_at_once_one_brings_the_key() {
 #[test]
 fn of_two_migrations_at_once_one_brings_the_key() {
     let desk = Desk::new();
-    let outcome = ends(TENANTS.map(|tenant| {
-        begin(&desk, &format!("migrate software-to-software contoso.xml --tenant {tenant} --password-source file:password"))
-    }));
+    let outcome = ends(
+        TENANTS.map(|tenant| begin(&desk, &format!("migrate software-to-software contoso.xml --tenant {tenant} --password-source file:password"))),
+    );
     one_has_it(&desk, outcome);
 }

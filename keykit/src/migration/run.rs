@@ -14,7 +14,9 @@ use crate::key::{KeyId, RsaPublicKey};
 use crate::licence::SealAlgorithm;
 use crate::store::protection::Signal;
 use crate::store::{KeyRecord, KeyRequest, KeyStore, Transferability};
-use crate::tenant::{Era, KeyAddition, KeyStatus, Managed, Recovery, TemplateAddition, TenantKeyring, NeighbourLock, holder_elsewhere, versions_among};
+use crate::tenant::{
+    Era, KeyAddition, KeyStatus, Managed, NeighbourLock, Recovery, TemplateAddition, TenantKeyring, holder_elsewhere, versions_among,
+};
 
 /// A real licence that is to open under the migrated key.
 #[derive(Debug, Clone)]

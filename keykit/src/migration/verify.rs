@@ -217,7 +217,10 @@ pub(super) fn tenant(
             Expected::Planned(id) if !is_expected => format!("; wanted is {}", id.short()),
             _ => String::new(),
         };
-        let change = active.first().filter(|_| !is_expected && active.len() == 1).and_then(|key| later.of_active_key(plan, &key.key_id, is_own_key(tenant, key)));
+        let change = active
+            .first()
+            .filter(|_| !is_expected && active.len() == 1)
+            .and_then(|key| later.of_active_key(plan, &key.key_id, is_own_key(tenant, key)));
         let seen = format!("{listed}{wanted}");
         match change {
             Some(change) => findings.note_later("active-key-is-the-planned-one", about, &seen, &change),
@@ -258,7 +261,12 @@ fn custodians(findings: &mut Findings, plan: &Plan, tenant: &TenantView, later: 
     } else if let Some(change) = later.of_custodians(plan) {
         findings.note_later(NAME, about, &seen, &change);
     } else {
-        findings.note(NAME, about, false, format!("{seen}; the plan has {} of {}{}", plan.approval.threshold, plan.approval.people.len(), later.unexplained()));
+        findings.note(
+            NAME,
+            about,
+            false,
+            format!("{seen}; the plan has {} of {}{}", plan.approval.threshold, plan.approval.people.len(), later.unexplained()),
+        );
     }
 }
 
