@@ -1,6 +1,6 @@
 //! How the work for a plan grows with its exported domains: what is done for each of them stays the same.
 //!
-//! Counted are calls, which no other program on the machine disturbs: syncs and bytes written for a plan in software, calls of the
+//! Counted are calls, which no other program on the machine disturbs: syncs and opens of a plan in software, calls of the
 //! module for one into a token. `KEYKIT_LONG_TESTS` takes up to 100 domains with 500 templates each and prints times: the table in
 //! docs/plan.md. All domains offer templates with the same GUIDs, as those of one organisation do: a tenant has room for 500 (rule 141).
 

@@ -133,6 +133,8 @@ impl Room {
             checks.push(Check { name, about: "tenant".into(), ok: true, reason: None, detail: "seen".into() });
         }
         let access = AccessProof {
+            accepted: 0,
+            accepted_files: Vec::new(),
             tenant_id: "ab".into(),
             begun: Some(at(49)),
             made: Some(at(50)),
