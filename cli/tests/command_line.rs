@@ -47,12 +47,16 @@ mod killed_rekey;
 mod killed_runs;
 #[path = "command_line/killed_tenant.rs"]
 mod killed_tenant;
+#[path = "command_line/later_changes.rs"]
+mod later_changes;
 #[path = "command_line/licences.rs"]
 mod licences;
 #[path = "command_line/lost_tokens.rs"]
 mod lost_tokens;
 #[path = "command_line/manual.rs"]
 mod manual;
+#[path = "command_line/neighbours.rs"]
+mod neighbours;
 #[path = "command_line/nshield.rs"]
 mod nshield;
 #[path = "command_line/plan.rs"]

@@ -63,10 +63,17 @@ impl FileLock {
     /// # Errors
     /// As [`Self::take`], and if the file can't be opened.
     pub fn take_within(path: &Path, patience: Duration) -> io::Result<Option<Self>> {
+        Self::take_opened_within(patience, || File::options().create(true).read(true).append(true).open(path))
+    }
+
+    /// As [`Self::take_within`] of what `open` opens, anew for every try.
+    ///
+    /// # Errors
+    /// As [`Self::take`], and what `open` says.
+    pub fn take_opened_within(patience: Duration, open: impl Fn() -> io::Result<File>) -> io::Result<Option<Self>> {
         let deadline = Instant::now().checked_add(patience);
         loop {
-            let file = File::options().create(true).read(true).append(true).open(path)?;
-            match Self::take(file)? {
+            match Self::take(open()?)? {
                 Some(lock) => return Ok(Some(lock)),
                 None if deadline.is_none_or(|deadline| Instant::now() < deadline) => thread::sleep(PAUSE),
                 None => return Ok(None),

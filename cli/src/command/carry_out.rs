@@ -11,7 +11,7 @@ use keykit::ceremony::{Approval, ApprovalPolicy};
 use keykit::durable::{self, Access, Existing};
 use keykit::migration::apply::{AbortedStep, Opening, Run, RunLock, TenantWorld, read_journal};
 use keykit::migration::plan::{Phase, Plan};
-use keykit::migration::verify::Check;
+use keykit::migration::verify::{Check, Findings};
 use keykit::tenant::TenantView;
 use keykit::{Error, Result};
 use serde::Serialize;
@@ -79,6 +79,11 @@ impl Place {
 
     /// The approvals that a run of this plan was begun with.
     pub(super) fn kept_approvals(&self, hash: &str) -> Result<Vec<Approval>> {
+        Ok(self.all_kept_approvals()?.into_iter().filter(|approval| approval.statement().plan == hash).collect())
+    }
+
+    /// The approvals of all runs of the tenant.
+    fn all_kept_approvals(&self) -> Result<Vec<Approval>> {
         let folder = self.approvals();
         let Ok(entries) = fs::read_dir(&folder) else { return Ok(Vec::new()) };
         let mut paths: Vec<PathBuf> = entries
@@ -87,8 +92,14 @@ impl Place {
             .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
             .collect();
         paths.sort();
-        let approvals = paths.iter().map(|path| Approval::read(path)).collect::<Result<Vec<_>>>()?;
-        Ok(approvals.into_iter().filter(|approval| approval.statement().plan == hash).collect())
+        paths.iter().map(|path| Approval::read(path)).collect()
+    }
+
+    /// Derives everything again; what was changed after the run on purpose is told as such.
+    pub(super) fn verify(&self, world: &mut TenantWorld<'_>, phase: Phase) -> Result<Findings> {
+        // An approval that can't be read explains nothing.
+        let approvals = self.all_kept_approvals().unwrap_or_default();
+        world.verify_afterwards(&self.plan, phase, &self.runs, &approvals)
     }
 
     fn keep_approvals(&self, approvals: &[Approval]) -> Result<()> {
@@ -228,12 +239,12 @@ impl From<PhaseArgument> for Phase {
     }
 }
 
-/// Runs `keykit verify`.
+/// Runs `keykit verify`. The exit code is 1 if a check failed, and that of the store's error if none did and a store did not answer.
 pub(super) fn verify(arguments: &VerifyArguments, output: Output) -> Result<u8> {
     let place = Place::of(&arguments.plan)?;
     let environment = ProgramEnvironment { keyring: &arguments.keyring, base: &place.base };
     let steps = Steps::begin(1, "deriving everything again from stores and files");
-    let findings = TenantWorld::new(&environment, &place.base).verify(&place.plan, arguments.phase.into())?;
+    let findings = place.verify(&mut TenantWorld::new(&environment, &place.base), arguments.phase.into())?;
     drop(steps);
     let verified = Verified { plan: &place.plan.hash()?, sound: findings.is_sound(), checks: &findings.checks };
     output.result("verify", &verified, || {
@@ -242,10 +253,18 @@ pub(super) fn verify(arguments: &VerifyArguments, output: Output) -> Result<u8> 
             .iter()
             .map(|check| {
                 let about = if check.about.len() == 64 { check.about.chars().take(16).collect() } else { check.about.clone() };
-                vec![if check.ok { "held" } else { "FAILED" }.to_owned(), check.name.to_owned(), about, check.detail.clone()]
+                vec![check.outcome().to_owned(), check.name.to_owned(), about, check.detail.clone()]
             })
             .collect();
         table(&["", "CHECK", "OF", "SEEN"], &rows)
     })?;
-    Ok(if findings.is_sound() { exit::DONE } else { exit::NEGATIVE })
+    let unknown = findings.checks.iter().filter(|check| check.is_unknown()).count();
+    if let Some(error) = &findings.unavailable {
+        say(format!("{unknown} of {} checks could not be made: {error}", findings.checks.len()));
+    }
+    Ok(match &findings.unavailable {
+        _ if findings.has_failures() => exit::NEGATIVE,
+        Some(error) => exit::code_of(error),
+        None => exit::DONE,
+    })
 }

@@ -69,7 +69,7 @@ fn look(arguments: &ReportArguments, place: &Place, approvals: &[Approval], acce
         (None, Vec::new())
     } else {
         let steps = Steps::begin(2, "deriving everything again from stores and files");
-        let findings = world.verify(plan, phase_of(place)?)?;
+        let findings = place.verify(&mut world, phase_of(place)?)?;
         steps.step(2, 2, "looking at the keys where they are");
         (Some(findings), world.look_at_keys(plan)?)
     };

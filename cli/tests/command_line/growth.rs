@@ -1,7 +1,7 @@
 //! How the work for a plan grows with its exported domains: what is done for each of them stays the same.
 //!
-//! Counted are calls, which no other program on the machine disturbs: syncs and opens of a plan in software. Not so for a plan into a
-//! token: each verification looks at every key again, and the calls of the module grow faster than the domains. `KEYKIT_LONG_TESTS` takes up to 100 domains with 500 templates each and prints times: the table in
+//! Counted are calls, which no other program on the machine disturbs: syncs and opens of a plan in software, calls of the
+//! module for one into a token. `KEYKIT_LONG_TESTS` takes up to 100 domains with 500 templates each and prints times: the table in
 //! docs/plan.md. All domains offer templates with the same GUIDs, as those of one organisation do: a tenant has room for 500 (rule 141).
 
 use std::collections::BTreeMap;
@@ -13,10 +13,13 @@ use keykit::store::{KeyRequest, KeyStore as _, Transferability};
 use keykit::tpd::KeyDerivation;
 use keykit::xrml::Guid;
 use keykit_hsm_backends::memory::MemoryStore;
+use keykit_tests::nshield::on_nshield;
 use keykit_tests::samples::SampleCluster;
+use keykit_tests::softhsm::PIN;
 
 use crate::ceremony::{SMALL, strip_approvals};
 use crate::support::{Desk, PASSWORD};
+use crate::tokens::Bench;
 use crate::traced::{can_trace, is_long};
 
 /// How much more a domain may cost among many than among few.
@@ -108,4 +111,35 @@ fn a_plan_in_software() {
         let added = added(costs);
         assert!(added[1] <= added[0] * MARGIN + 1.0, "{what} that a further domain adds: {added:?} of {costs:?}");
     }
+}
+
+#[test]
+fn a_plan_into_a_token() {
+    on_nshield("growth::a_plan_into_a_token", &["target"], |modules| {
+        let (sizes, templates) = sizes();
+        let sizes: Vec<usize> = if is_long() { vec![1, 5, 25] } else { sizes };
+        let mut calls = BTreeMap::new();
+        for domains in sizes {
+            let desk = Desk::new();
+            desk.write("pin", format!("{PIN}\n"));
+            desk.make_private("pin");
+            modules.set_faults("");
+            let bench = Bench { desk, module: &modules.shim };
+            bench.empty("target");
+            prepare(&bench.desk, domains, templates, Some(&bench.uri("target")));
+            let log = bench.desk.path("calls");
+            let mut command = Command::new(env!("CARGO_BIN_EXE_keykit"));
+            let applied = timed(|| drop(bench.desk.finish(command.args(["apply", "plan.json"]).env("KEYKIT_SHIM_CALLS", &log)).exits(0)));
+            let count = String::from_utf8(std::fs::read(log).unwrap()).unwrap().lines().count();
+            calls.insert(domains, count as f64);
+            println!(
+                "software to HSM, {domains} domains of {templates} templates: apply {:.2} s, {:.0} ms a domain; {count} calls of the module, {:.0} a domain",
+                applied.as_secs_f64(),
+                applied.as_secs_f64() * 1000.0 / domains as f64,
+                count as f64 / domains as f64
+            );
+        }
+        let added = added(&calls);
+        assert!(added[1] <= added[0] * MARGIN + 1.0, "calls that a further domain adds: {added:?} of {calls:?}");
+    });
 }

@@ -5,7 +5,9 @@ use std::fs;
 
 use keykit_tests::nshield::{Modules, on_nshield};
 use keykit_tests::softhsm::PIN;
+use serde_json::Value;
 
+use crate::scene::Scene;
 use crate::support::{Desk, contoso, fabrikam};
 use crate::tokens::Bench;
 
@@ -100,5 +102,47 @@ fn a_migration_leaves_the_target_as_it_was_or_goes_on() {
                 fs::remove_dir_all(bench.desk.path("tenant")).unwrap();
             }
         }
+    });
+}
+
+#[test]
+fn a_verification_says_what_it_could_not_check_and_calls_nothing_failed() {
+    on_tokens("a_verification_says_what_it_could_not_check_and_calls_nothing_failed", |bench, modules| {
+        let scene = Scene::into_token(bench);
+        scene.goes_on_to_the_end("a plan");
+        let verify = |fault: &str, code: i32| {
+            modules.set_faults(fault);
+            let ran = bench.desk.run("--format json verify plan.json");
+            modules.set_faults("");
+            let ran = ran.exits(code);
+            let value = ran.json("verify");
+            let checks = value["checks"].as_array().unwrap().clone();
+            let unknown: Vec<Value> = checks.iter().filter(|check| check["reason"] == "could-not-be-checked").cloned().collect();
+            let failed: Vec<Value> = checks.iter().filter(|check| check["ok"] == false && check.get("reason").is_none()).cloned().collect();
+            (value["sound"] == true, unknown, failed, ran)
+        };
+        let faults = ["C_FindObjectsInit:1:CKR_DEVICE_ERROR:lost", "C_Sign:1:CKR_DEVICE_REMOVED:lost", "C_Decrypt:1:CKR_TOKEN_NOT_PRESENT:forever"];
+        for fault in faults {
+            let (sound, unknown, failed, ran) = verify(fault, 5);
+            assert!(!sound && !unknown.is_empty() && failed.is_empty(), "{fault}: {unknown:?} {failed:?}");
+            assert!(unknown.iter().all(|check| check["ok"] == false && check["detail"].as_str().unwrap().contains("CKR_")), "{fault}: {unknown:?}");
+            ran.says("could not be made");
+        }
+        modules.set_faults(faults[0]);
+        assert!(bench.desk.run("verify plan.json").exits(5).stdout().contains("NOT CHECKED"));
+        let report = bench.desk.run("--format json report plan.json").exits(1).json("report");
+        modules.set_faults("");
+        let points: Vec<&Value> =
+            report["statements"].as_array().unwrap().iter().flat_map(|statement| statement["but"].as_array().unwrap()).collect();
+        assert!(points.iter().any(|point| point["what"].as_str().unwrap().contains("could not be made")), "{points:?}");
+        assert!(points.iter().all(|point| point["status"] != "fails"), "{points:?}");
+        let (sound, unknown, failed, _) = verify("", 0);
+        assert!(sound && unknown.is_empty() && failed.is_empty());
+        // What did fail is said before what could not be checked.
+        let name = contoso().key.id().to_string();
+        let chain = bench.desk.path(&format!("tenant/chains/{name}.xml"));
+        fs::write(&chain, "<XrML/>").unwrap();
+        let (_, unknown, failed, _) = verify(faults[0], 1);
+        assert!(!unknown.is_empty() && failed.iter().any(|check| check["name"] == "chain-is-the-exported-one"), "{failed:?}");
     });
 }

@@ -1,5 +1,7 @@
 //! Keys of a token: their records, read back from the token, and the templates of new ones.
 
+use std::num::NonZeroUsize;
+
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use keykit::key::RsaPublicKey;
@@ -22,14 +24,22 @@ pub(super) struct FoundKey {
     pub(super) record: KeyRecord,
 }
 
-/// Every RSA key of the token with a private half, and a sentence for each that is left out because its public half
-/// cannot be read.
-pub(super) fn read_keys(session: &Session, facts: &TokenFacts, lifetime: ObjectLifetime) -> Result<(Vec<FoundKey>, Vec<String>), CallError> {
+/// Handles that one call is asked for: tokens rarely hold more keys, so that a list costs the same number of calls.
+const HANDLES_OF_A_CALL: NonZeroUsize = NonZeroUsize::MIN.saturating_add(511);
+
+/// The RSA private keys of the token.
+pub(super) fn handles(session: &Session, lifetime: ObjectLifetime) -> Result<Vec<ObjectHandle>, CallError> {
     let mut template = vec![Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::KeyType(KeyType::RSA), token(lifetime)];
     // Key encryption keys of transfers and self-tests live in sessions too; they do not sign.
     template.extend((lifetime == ObjectLifetime::Session).then_some(Attribute::Sign(true)));
+    Ok(session.iter_objects_with_cache_size(&template, HANDLES_OF_A_CALL)?.collect::<Result<_, _>>()?)
+}
+
+/// Every RSA key of the token with a private half, and a sentence for each that is left out because its public half
+/// cannot be read.
+pub(super) fn read_keys(session: &Session, facts: &TokenFacts, lifetime: ObjectLifetime) -> Result<(Vec<FoundKey>, Vec<String>), CallError> {
     let (mut keys, mut left_out) = (Vec::new(), Vec::new());
-    for private in session.find_objects(&template)? {
+    for private in handles(session, lifetime)? {
         match read_key(session, private, facts)? {
             Ok(record) => keys.push(FoundKey { private, record }),
             Err(sentence) => left_out.push(sentence),

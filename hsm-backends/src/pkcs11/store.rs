@@ -64,6 +64,20 @@ impl Default for Pkcs11Options {
     }
 }
 
+/// Keys by their handles, as they were last read; a key that is there twice has two handles.
+#[derive(Default)]
+struct KnownKeys {
+    keys: Vec<(ObjectHandle, RsaPublicKey)>,
+    /// Whether nothing was made or destroyed here since.
+    is_current: bool,
+}
+
+impl KnownKeys {
+    fn places_of(&self, id: &KeyId) -> Vec<(ObjectHandle, RsaPublicKey)> {
+        self.keys.iter().filter(|(_, public)| public.id() == *id).cloned().collect()
+    }
+}
+
 /// A key store on a PKCS#11 token.
 ///
 /// All RSA private keys that live in the token (CKA_TOKEN) are its keys. One whose public half cannot be read, neither
@@ -77,8 +91,7 @@ pub struct Pkcs11Store {
     /// Closed before the login ends: fields are dropped in order.
     pub(super) pool: SessionPool,
     login: Option<LoginGuard>,
-    /// Handles by identity; a key that is there twice has two.
-    handles: Mutex<HashMap<KeyId, Vec<(ObjectHandle, RsaPublicKey)>>>,
+    known: Mutex<KnownKeys>,
     left_out: Mutex<Vec<String>>,
     pub(super) kwp: OnceLock<Vec<KwpAbility>>,
     pub(super) rsa_aes_key_wrap: OnceLock<bool>,
@@ -118,7 +131,7 @@ impl Pkcs11Store {
             slot,
             options,
             login,
-            handles: Mutex::default(),
+            known: Mutex::default(),
             left_out: Mutex::default(),
             kwp: OnceLock::new(),
             rsa_aes_key_wrap: OnceLock::new(),
@@ -162,7 +175,7 @@ impl Pkcs11Store {
     pub(super) fn failed(&self, error: CallError, doing: &str) -> Error {
         if matches!(error.code(), Some(RvError::KeyHandleInvalid | RvError::ObjectHandleInvalid)) || error.is_loss() {
             // What was known of the objects no longer holds.
-            lock(&self.handles).clear();
+            *lock(&self.known) = KnownKeys::default();
         }
         self.pool.forget(&error);
         error.into_error(&self.identity.uri, doing)
@@ -177,18 +190,15 @@ impl Pkcs11Store {
         self.login.is_some()
     }
 
-    /// All keys, read anew; the handles are kept.
+    /// All keys, read anew; what they are is kept with their handles.
     pub(super) fn read_keys(&self, session: &Session) -> Result<Vec<FoundKey>, CallError> {
         let (keys, left_out) = key::read_keys(session, &self.facts, self.options.objects)?;
         if keys.is_empty() {
             // A token that was taken away may show no objects, without an error: that must not pass for an empty token.
             self.check_presence()?;
         }
-        let mut handles = HashMap::<_, Vec<_>>::new();
-        for key in &keys {
-            handles.entry(key.record.id()).or_default().push((key.private, key.record.public.clone()));
-        }
-        *lock(&self.handles) = handles;
+        let read = keys.iter().map(|key| (key.private, key.record.public.clone())).collect();
+        *lock(&self.known) = KnownKeys { keys: read, is_current: true };
         *lock(&self.left_out) = left_out;
         Ok(keys)
     }
@@ -213,27 +223,74 @@ impl Pkcs11Store {
         self.check_presence().map(|()| error)
     }
 
+    /// Objects were made or destroyed: the token is asked again before what is known of it counts.
     pub(super) fn forget_handles(&self) {
-        lock(&self.handles).clear();
+        lock(&self.known).is_current = false;
+    }
+
+    /// Which keys are there now. Only those are read whose handles were not there before, so that a look costs the same however many
+    /// keys there are: the modulus of an object never changes (PKCS#11 3.1 §4.9), and a handle means the same object as long as the
+    /// object lives (§4.4).
+    fn look_again(&self, session: &Session) -> Result<(), CallError> {
+        let handles = key::handles(session, self.options.objects)?;
+        if handles.is_empty() {
+            self.check_presence()?;
+        }
+        let known = std::mem::take(&mut lock(&self.known).keys);
+        let mut known: HashMap<_, _> = known.into_iter().map(|(handle, public)| (handle.handle(), public)).collect();
+        let (mut keys, mut left_out) = (Vec::new(), Vec::new());
+        for handle in handles {
+            match known.remove(&handle.handle()) {
+                Some(public) => keys.push((handle, public)),
+                None => match key::read_key(session, handle, &self.facts)? {
+                    Ok(record) => keys.push((handle, record.public)),
+                    Err(sentence) => left_out.push(sentence),
+                },
+            }
+        }
+        *lock(&self.known) = KnownKeys { keys, is_current: true };
+        *lock(&self.left_out) = left_out;
+        Ok(())
+    }
+
+    /// The key as the token shows it now; what was known of it only says where to look.
+    fn read_again(&self, session: &Session, id: &KeyId) -> Result<Vec<KeyRecord>, CallError> {
+        self.look_again(session)?;
+        let places = lock(&self.known).places_of(id);
+        let mut found = Vec::new();
+        for (handle, _) in places {
+            match key::read_key(session, handle, &self.facts)? {
+                Ok(record) if record.id() == *id => found.push(record),
+                // The handle means another object now: nothing that was known counts.
+                _ => return Ok(self.read_keys(session)?.into_iter().map(|key| key.record).filter(|record| record.id() == *id).collect()),
+            }
+        }
+        Ok(found)
+    }
+
+    fn more_than_once(&self, id: &KeyId) -> Error {
+        Error::Conflict {
+            what: format!("{} holds the key {} more than once", self.identity.uri, id.short()),
+            hint: Some("remove the copy that does not belong there".into()),
+        }
     }
 
     /// The handle of a key, from what is known or else from the token.
     pub(super) fn handle(&self, id: &KeyId) -> Result<(ObjectHandle, RsaPublicKey)> {
-        let known = lock(&self.handles).get(id).cloned();
-        let found = match known {
-            Some(found) => found,
-            None => {
-                self.pool.with(|session| self.read_keys(session)).map_err(|error| self.failed(error, "list the keys"))?;
-                lock(&self.handles).get(id).cloned().unwrap_or_default()
-            }
+        let known = {
+            let known = lock(&self.known);
+            if known.is_current { known.places_of(id) } else { Vec::new() }
+        };
+        let found = if known.is_empty() {
+            self.pool.with(|session| self.look_again(session)).map_err(|error| self.failed(error, "list the keys"))?;
+            lock(&self.known).places_of(id)
+        } else {
+            known
         };
         match found.as_slice() {
             [only] => Ok(only.clone()),
             [] => Err(self.no_such_key(id)),
-            _ => Err(Error::Conflict {
-                what: format!("{} holds the key {} more than once", self.identity.uri, id.short()),
-                hint: Some("remove the copy that does not belong there".into()),
-            }),
+            _ => Err(self.more_than_once(id)),
         }
     }
 
@@ -305,6 +362,15 @@ impl KeyStore for Pkcs11Store {
     fn keys(&self) -> Result<Vec<KeyRecord>> {
         let keys = self.pool.with(|session| self.read_keys(session)).map_err(|error| self.failed(error, "list the keys"))?;
         Ok(keys.into_iter().map(|key| key.record).collect())
+    }
+
+    fn find(&self, id: &KeyId) -> Result<KeyRecord> {
+        let mut found = self.pool.with(|session| self.read_again(session, id)).map_err(|error| self.failed(error, "list the keys"))?;
+        match (found.pop(), found.is_empty()) {
+            (Some(key), true) => Ok(key),
+            (None, _) => Err(self.no_such_key(id)),
+            (Some(_), false) => Err(self.more_than_once(id)),
+        }
     }
 
     /// CKM_RSA_PKCS over the digest's DER DigestInfo: one C_Sign for each digest.

@@ -14,7 +14,9 @@ use crate::key::{KeyId, RsaPublicKey};
 use crate::licence::SealAlgorithm;
 use crate::store::protection::Signal;
 use crate::store::{KeyRecord, KeyRequest, KeyStore, Transferability};
-use crate::tenant::{Era, KeyAddition, KeyStatus, Managed, Recovery, TemplateAddition, TenantKeyring, holder_elsewhere, versions_among};
+use crate::tenant::{
+    Era, KeyAddition, KeyStatus, Managed, NeighbourLock, Recovery, TemplateAddition, TenantKeyring, holder_elsewhere, versions_among,
+};
 
 /// A real licence that is to open under the migrated key.
 #[derive(Debug, Clone)]
@@ -186,7 +188,6 @@ impl Migration<'_> {
         domains.iter().try_for_each(|domain| domain.check_path(path))?;
         let templates: Vec<TemplateAddition> = domains.iter().flat_map(|domain| domain.templates().iter().cloned()).collect();
         self.tenant.check_room_for(&templates)?;
-        let at_target = self.target.keys()?;
         let mut groups: Vec<KeyGroup<'d>> = Vec::new();
         let mut proofs: Vec<Vec<Proof>> = Vec::new();
         for domain in domains {
@@ -199,23 +200,33 @@ impl Migration<'_> {
                 Error::NotFound { .. } => rules::not_the_key_of(domain.file(), &id, &self.source.identity().uri),
                 error => error,
             })?;
-            let present = at_target.iter().find(|key| key.id() == id).cloned();
-            self.check_other_tenants(&id, present.as_ref())?;
+            let present = match self.target.find(&id) {
+                Ok(key) => Some(key),
+                Err(Error::NotFound { .. }) => None,
+                Err(error) => return Err(error),
+            };
+            self.check_owner(&id, present.as_ref())?;
+            self.check_other_tenants(&id, self.other_tenants)?;
             proofs.push(check_source(self, domain, &source)?);
             groups.push(KeyGroup { public: domain.licensor(), domains: vec![domain], source, at_target: present });
         }
         Ok((groups, proofs))
     }
 
-    /// Rule 4, as far as this machine and the target can tell.
-    fn check_other_tenants(&self, id: &KeyId, at_target: Option<&KeyRecord>) -> Result<()> {
+    /// Rule 4, as far as the target can tell: a key that another tenant brought there has a label of that one.
+    fn check_owner(&self, id: &KeyId, at_target: Option<&KeyRecord>) -> Result<()> {
         if let Some(key) = at_target
             && let Some(owner) = owner_of(&key.attributes.label)
             && owner != short_tenant(self.tenant)
         {
             return Err(rules::in_another_tenant(id, &format!("tenant {owner}, by the label '{}' in the target", key.attributes.label)));
         }
-        match holder_elsewhere(id, self.tenant, self.other_tenants)? {
+        Ok(())
+    }
+
+    /// Rule 4, as far as this machine can tell.
+    fn check_other_tenants(&self, id: &KeyId, others: &[PathBuf]) -> Result<()> {
+        match holder_elsewhere(id, self.tenant, others)? {
             Some(folder) => Err(rules::in_another_tenant(id, &folder.display().to_string())),
             None => Ok(()),
         }
@@ -236,7 +247,10 @@ impl Migration<'_> {
         let before = BeforeImage::take(self.source, group.public, mode, licensor_name)?;
         let request = self.request_for(path, &id);
         let was_known = self.tenant.key(&id).is_some() && group.at_target.is_some();
-        if !was_known {
+        // From here until the keyring has the key no other process brings one into a tenant beside this one.
+        let neighbours = if was_known { None } else { Some(NeighbourLock::take(self.tenant.folder(), self.other_tenants)?) };
+        if let Some(neighbours) = &neighbours {
+            self.check_other_tenants(&id, &neighbours.others())?;
             self.tenant.intend_import(id, format!("{} to {}", path.name(), self.target_name))?;
         }
         let moved = self.carry_and_prove(path, group, &before, &request, carry);
@@ -292,6 +306,7 @@ impl Migration<'_> {
             Some(record) => self.complete(path, record)?,
             None => carry(self, &group.source, request)?,
         };
+        self.check_owner(&id, Some(&carried.record))?;
         let mut proofs = before.prove(self.target, &carried.record, group.public)?;
         if path != MigrationPath::SoftwareToSoftware {
             proofs.push(token_attributes(&carried.record, request.transferability));

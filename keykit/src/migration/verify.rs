@@ -1,12 +1,15 @@
-//! Verification from the ground up: what is in stores and files now, against the plan. Nothing is taken from a journal.
+//! Verification from the ground up: what is in stores and files now, against the plan. Nothing is taken from a journal, but which
+//! differences were made on purpose after the plan was carried out (`later.rs`).
 
+mod findings;
+mod later;
 mod meaning;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde::Serialize;
-
+pub use findings::{Check, Findings, Reason};
+pub use later::LaterChanges;
 pub use meaning::{Subject, meaning};
 
 use super::apply::OWN_FOLDER;
@@ -17,63 +20,8 @@ use crate::canonical;
 use crate::error::{Error, Result};
 use crate::key::{CryptographicMode, KeyId};
 use crate::store::{KeyRecord, KeyStore, Transferability};
-use crate::tenant::{KeyStatus, Managed, TemplateStatus, TenantKey, TenantTemplate, TenantView, terms};
+use crate::tenant::{KeyStatus, Licensor, Managed, TemplateStatus, TenantKey, TenantTemplate, TenantView, terms};
 use crate::xrml;
-
-/// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Check {
-    /// Stable name, for example `key-is-at-its-target-once`.
-    pub name: &'static str,
-    /// The key, template, file or folder that it is about.
-    pub about: String,
-    /// Whether it is as planned.
-    pub ok: bool,
-    /// What was seen.
-    pub detail: String,
-}
-
-/// Everything that was looked at.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Findings {
-    /// In the order in which it was looked at.
-    pub checks: Vec<Check>,
-}
-
-impl Findings {
-    /// Whether all is as planned.
-    #[must_use]
-    pub fn is_sound(&self) -> bool {
-        self.checks.iter().all(|check| check.ok)
-    }
-
-    /// Writes down what was seen.
-    pub(super) fn note(&mut self, name: &'static str, about: &str, ok: bool, detail: impl Into<String>) {
-        self.checks.push(Check { name, about: about.to_owned(), ok, detail: detail.into() });
-    }
-
-    /// How many checks were made, or what the first that failed says.
-    ///
-    /// # Errors
-    /// [`Error::Negative`].
-    pub fn require(&self) -> Result<String> {
-        let failed: Vec<&Check> = self.checks.iter().filter(|check| !check.ok).collect();
-        match failed.first() {
-            None => Ok(format!("{} checks held", self.checks.len())),
-            Some(first) => Err(Error::Negative {
-                what: format!(
-                    "{} of {} checks failed; the first is '{}' of {}: {}",
-                    failed.len(),
-                    self.checks.len(),
-                    first.name,
-                    first.about,
-                    first.detail
-                ),
-                hint: Some("`keykit verify PLAN` lists all of them; switch nothing off before they hold".into()),
-            }),
-        }
-    }
-}
 
 /// A planned key and where it should be.
 pub(super) struct KeyInPlace<'a> {
@@ -90,7 +38,7 @@ pub(super) struct KeyInPlace<'a> {
 }
 
 /// Looks at one key.
-pub(super) fn key(findings: &mut Findings, place: &KeyInPlace<'_>) {
+pub(super) fn key(findings: &mut Findings, place: KeyInPlace<'_>) {
     let (key, id) = (place.key, place.key.key_id);
     let about = id.to_string();
     let is_in_token = key.path != MigrationPath::SoftwareToSoftware;
@@ -136,24 +84,22 @@ pub(super) fn key(findings: &mut Findings, place: &KeyInPlace<'_>) {
             record
         }
         // Not there, or there twice.
-        Err(error) => return findings.note("key-is-at-its-target-once", &about, false, error.to_string()),
+        Err(error) => return findings.note_error("key-is-at-its-target-once", &about, error),
     };
     if is_in_token {
         let wanted = if place.keep_transferable { Transferability::UnderTrustedKey } else { Transferability::Never };
         let proof = token_attributes(&record, wanted);
         findings.note(proof.name, &about, proof.ok, proof.detail);
     }
-    let source = place
-        .source
-        .as_ref()
-        .map_err(ToString::to_string)
-        .and_then(|source| source.find(&id).map(|at_source| (*source, at_source)).map_err(|error| error.to_string()));
+    let is_open = place.source.is_ok();
+    let source = place.source.and_then(|source| source.find(&id).map(|at_source| (source, at_source)));
     match source {
         Err(problem) if place.source_may_be_gone => {
-            findings.note("source-was-taken-out-of-service", &about, true, problem);
+            findings.note("source-was-taken-out-of-service", &about, true, problem.to_string());
             works(findings, place.tenant, &id, place.target, &record);
         }
-        Err(problem) => findings.note("source-key-still-works", &about, false, problem),
+        Err(problem) if !is_open => findings.note_not_opened("source-key-still-works", &about, problem),
+        Err(problem) => findings.note_error("source-key-still-works", &about, problem),
         Ok((source, at_source)) => {
             let proved = rules::mode_of(&at_source.public).and_then(|mode| {
                 let before = BeforeImage::take(source, &at_source.public, mode, &key.licensor_name)?;
@@ -162,17 +108,17 @@ pub(super) fn key(findings: &mut Findings, place: &KeyInPlace<'_>) {
             });
             match proved {
                 Ok(proofs) => proofs.into_iter().for_each(|proof| findings.note(proof.name, &about, proof.ok, proof.detail)),
-                Err(error) => findings.note("licence-sealed-before-opens-after", &about, false, error.to_string()),
+                Err(error) => findings.note_error("licence-sealed-before-opens-after", &about, error),
             }
         }
     }
-    match &place.samples {
-        Err(error) => findings.note("given-licence-opens", &about, false, error.to_string()),
+    match place.samples {
+        Err(error) => findings.note_error("given-licence-opens", &about, error),
         Ok(samples) => {
-            for sample in samples {
+            for sample in &samples {
                 match sample_opens(place.target, &id, &sample.name, &sample.sealed) {
                     Ok(proof) => findings.note(proof.name, &about, proof.ok, proof.detail),
-                    Err(error) => findings.note("given-licence-opens", &about, false, error.to_string()),
+                    Err(error) => findings.note_error("given-licence-opens", &about, error),
                 }
             }
         }
@@ -192,7 +138,7 @@ fn works(findings: &mut Findings, tenant: &TenantView, id: &KeyId, store: &dyn K
             None => (true, format!("in {}", store.identity().uri)),
             Some(failed) => (false, format!("{}: {}", failed.name, failed.detail)),
         },
-        Err(error) => (false, error.to_string()),
+        Err(error) => return findings.note_error("key-signs-and-opens-under-its-certificate", &id.to_string(), error),
     };
     findings.note("key-signs-and-opens-under-its-certificate", &id.to_string(), ok, detail);
 }
@@ -200,10 +146,13 @@ fn works(findings: &mut Findings, tenant: &TenantView, id: &KeyId, store: &dyn K
 /// Looks at a key of the keyring that the plan does not name; `store` is the one that the keyring names.
 pub(super) fn other_key(findings: &mut Findings, tenant: &TenantView, entry: &TenantKey, store: Result<&dyn KeyStore>) {
     let about = entry.key_id.to_string();
-    let found = store.and_then(|store| store.find(&entry.key_id).map(|record| (store, record)));
-    let (store, record) = match found {
-        Err(error) => return findings.note("other-key-of-the-keyring-is-in-its-store", &about, false, error.to_string()),
-        Ok(found) => found,
+    let store = match store {
+        Ok(store) => store,
+        Err(error) => return findings.note_not_opened("other-key-of-the-keyring-is-in-its-store", &about, error),
+    };
+    let record = match store.find(&entry.key_id) {
+        Err(error) => return findings.note_error("other-key-of-the-keyring-is-in-its-store", &about, error),
+        Ok(record) => record,
     };
     findings.note("other-key-of-the-keyring-is-in-its-store", &about, true, entry.store.clone());
     let bits = record.public.modulus_bits();
@@ -242,7 +191,13 @@ impl Expected {
 }
 
 /// Looks at the tenant as a whole.
-pub(super) fn tenant(findings: &mut Findings, plan: &Plan, phase: Phase, tenant: &TenantView, target: &dyn KeyStore, target_name: &str) {
+pub(super) fn tenant(
+    findings: &mut Findings,
+    (plan, phase): (&Plan, Phase),
+    tenant: &TenantView,
+    (target, target_name): (&dyn KeyStore, &str),
+    later: &LaterChanges,
+) {
     let about = plan.tenant.folder.as_str();
     let active: Vec<&TenantKey> = tenant.keys().iter().filter(|key| key.status == KeyStatus::Active).collect();
     let listed: Vec<String> = active.iter().map(|key| key.key_id.short()).collect();
@@ -262,20 +217,26 @@ pub(super) fn tenant(findings: &mut Findings, plan: &Plan, phase: Phase, tenant:
             Expected::Planned(id) if !is_expected => format!("; wanted is {}", id.short()),
             _ => String::new(),
         };
-        findings.note("active-key-is-the-planned-one", about, is_expected, format!("{listed}{wanted}"));
+        let change = active
+            .first()
+            .filter(|_| !is_expected && active.len() == 1)
+            .and_then(|key| later.of_active_key(plan, &key.key_id, is_own_key(tenant, key)));
+        let seen = format!("{listed}{wanted}");
+        match change {
+            Some(change) => findings.note_later("active-key-is-the-planned-one", about, &seen, &change),
+            None if is_expected => findings.note("active-key-is-the-planned-one", about, true, seen),
+            None => findings.note("active-key-is-the-planned-one", about, false, format!("{seen}{}", later.unexplained())),
+        }
     }
     if let Some(before) = tenant.previous_active() {
         let is_sound = tenant.key(&before).is_some_and(|key| key.status == KeyStatus::Archived);
         findings.note("rollback-goes-to-a-key-of-the-tenant", about, is_sound, before.short());
     }
-    if let Some(policy) = tenant.custodians() {
-        let detail = format!("{} of {}", policy.threshold, policy.people.len());
-        findings.note("custodians-are-those-of-the-plan", about, *policy == plan.approval, detail);
-    }
+    custodians(findings, plan, tenant, later);
     let mut at_target: BTreeMap<KeyId, usize> = BTreeMap::new();
     match target.keys() {
         Ok(records) => records.iter().for_each(|record| *at_target.entry(record.id()).or_default() += 1),
-        Err(error) => findings.note("target-lists-its-keys", &target.identity().uri, false, error.to_string()),
+        Err(error) => findings.note_error("target-lists-its-keys", &target.identity().uri, error),
     }
     for (id, count) in at_target.iter().filter(|(_, count)| **count > 1) {
         findings.note("no-key-is-there-twice", &id.to_string(), false, format!("{count} times in {}", target.identity().uri));
@@ -284,42 +245,73 @@ pub(super) fn tenant(findings: &mut Findings, plan: &Plan, phase: Phase, tenant:
         let known = if tenant.key(id).is_some() { "and in the keyring" } else { "and not in the keyring" };
         findings.note("key-that-the-plan-does-not-have", &id.to_string(), true, format!("in {} {known}", target.identity().uri));
     }
+    templates(findings, plan, tenant, active.first().map(|key| &key.key_id), later);
+}
+
+/// The people who must approve what changes the tenant. A plan that names nobody leaves those of the tenant.
+fn custodians(findings: &mut Findings, plan: &Plan, tenant: &TenantView, later: &LaterChanges) {
+    const NAME: &str = "custodians-are-those-of-the-plan";
+    let about = plan.tenant.folder.as_str();
+    let Some(policy) = tenant.custodians() else { return };
+    let seen = format!("{} of {}", policy.threshold, policy.people.len());
+    if *policy == plan.approval {
+        findings.note(NAME, about, true, seen);
+    } else if plan.approval.people.is_empty() {
+        findings.note(NAME, about, true, format!("{seen}; the plan names nobody"));
+    } else if let Some(change) = later.of_custodians(plan) {
+        findings.note_later(NAME, about, &seen, &change);
+    } else {
+        findings.note(
+            NAME,
+            about,
+            false,
+            format!("{seen}; the plan has {} of {}{}", plan.approval.threshold, plan.approval.people.len(), later.unexplained()),
+        );
+    }
+}
+
+/// The templates of the plan are in the keyring and say what was exported; all templates are signed by the right key.
+fn templates(findings: &mut Findings, plan: &Plan, tenant: &TenantView, active: Option<&KeyId>, later: &LaterChanges) {
+    const SAYS: &str = "template-says-what-was-exported";
     let planned: BTreeMap<&str, &PlannedTemplate> =
         plan.keys.iter().flat_map(|key| &key.templates).map(|template| (template.id.as_str(), template)).collect();
-    for id in planned.keys() {
-        if !tenant.templates().iter().any(|template| template.id == **id) {
-            findings.note("template-is-in-the-keyring", id, false, "the keyring does not have it");
-        }
+    let there: BTreeSet<&str> = tenant.templates().iter().map(|template| template.id.as_str()).collect();
+    for id in planned.keys().filter(|id| !there.contains(**id)) {
+        findings.note("template-is-in-the-keyring", id, false, "the keyring does not have it");
     }
+    let by_hand: BTreeSet<&str> = plan.steps.iter().filter_map(|step| step.id.strip_prefix("manual/template/")).collect();
     for template in tenant.templates() {
-        let exported = planned.get(template.id.as_str()).copied();
-        let seen = look_at_template(tenant, template, exported, active.first().map(|key| &key.key_id));
-        match seen {
-            Ok(seen) => {
-                findings.note("template-is-signed-by-a-key-of-the-tenant", &template.id, true, seen.to_string());
-                let by_hand = plan.step(&format!("manual/template/{}", template.id)).is_some();
-                match seen.text {
-                    SeenText::Other(_) if by_hand => {}
-                    SeenText::Other(_) => findings.note(
-                        "template-says-what-was-exported",
-                        &template.id,
-                        false,
-                        "its rights, names or terms are not those of the exported one (rules 137 and 143)",
-                    ),
-                    SeenText::Exported | SeenText::SignedAnew => findings.note("template-says-what-was-exported", &template.id, true, "the same"),
-                    SeenText::NotPlanned => {}
-                }
+        let id = template.id.as_str();
+        let seen = match look_at_template(tenant, template, planned.get(id).copied(), active) {
+            Ok(seen) => seen,
+            Err(error) => {
+                findings.note("template-is-signed-by-a-key-of-the-tenant", id, false, error.to_string());
+                continue;
             }
-            Err(error) => findings.note("template-is-signed-by-a-key-of-the-tenant", &template.id, false, error.to_string()),
+        };
+        findings.note("template-is-signed-by-a-key-of-the-tenant", id, true, seen.to_string());
+        match (seen.text, later.of_template(id)) {
+            (SeenText::NotPlanned, _) => {}
+            (SeenText::Other(_), _) if by_hand.contains(id) => {}
+            (SeenText::Other(_), Some(change)) => findings.note_later(SAYS, id, "its rights, names or terms are others than exported", &change),
+            (SeenText::Other(_), None) => {
+                let detail = "its rights, names or terms are not those of the exported one (rules 137 and 143)";
+                findings.note(SAYS, id, false, format!("{detail}{}", later.unexplained()));
+            }
+            (SeenText::Exported | SeenText::SignedAnew, _) => findings.note(SAYS, id, true, "the same"),
         }
     }
 }
 
 /// Whether a key is what the plan's re-key makes: not one that came, made in the tenant's store, with the tenant's own certificate.
 fn is_new_key(plan: &Plan, tenant: &TenantView, key: &TenantKey, bits: usize, target_name: &str) -> bool {
-    let certified =
-        tenant.licensor(&key.key_id).is_ok_and(|licensor| licensor.server.security_level("Tenant-ID").is_some_and(|id| id == tenant.tenant_id()));
-    plan.key(&key.key_id).is_none() && key.path == "rekey" && key.modulus_bits == bits && key.store == target_name && certified
+    plan.key(&key.key_id).is_none() && key.modulus_bits == bits && key.store == target_name && is_own_key(tenant, key)
+}
+
+/// Whether a re-key of this tenant made a key: its certificate names the tenant.
+fn is_own_key(tenant: &TenantView, key: &TenantKey) -> bool {
+    let names_it = |licensor: &Licensor| licensor.server.security_level("Tenant-ID").is_some_and(|id| id == tenant.tenant_id());
+    key.path == "rekey" && tenant.licensor(&key.key_id).is_ok_and(|licensor| names_it(&licensor))
 }
 
 /// What a template's text is, beside the exported one.

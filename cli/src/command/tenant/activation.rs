@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use keykit::key::KeyId;
 use keykit::store::{KeyRequest, KeyStore, Transferability};
-use keykit::tenant::{Activation, Managed, NewKey, Rekeyed, TenantKeyring, TenantRekey, refuse_second_tenant};
+use keykit::tenant::{Activation, Managed, NeighbourLock, NewKey, Rekeyed, TenantKeyring, TenantRekey, refuse_second_tenant};
 use keykit::{Error, Result};
 use keykit_hsm_backends::folder::FolderStore;
 use keykit_hsm_backends::pkcs11::Pkcs11Uri;
@@ -114,8 +114,13 @@ pub(super) fn rekey(arguments: &RekeyTenantArguments, output: Output) -> Result<
     confirm("a new key becomes the active one, and all templates are signed anew", arguments.yes)?;
     let request = TenantRekey { store: place.store.as_ref(), store_name: place.name, managed: place.managed, key };
     steps.step(2, 2, "the new key: made, proven, certified; the templates signed by it");
+    let neighbours = NeighbourLock::take(&arguments.tenant, &arguments.other_tenant)?;
+    if let NewKey::Given(id) = &request.key {
+        // Another process may have brought it into another tenant in the meantime.
+        refuse_second_tenant(id, &keyring, &neighbours.others())?;
+    }
     let done = keyring.rekey(&request)?;
-    drop(steps);
+    drop((neighbours, steps));
     if done.taken_up {
         say(format!("an earlier run had made the key '{}' already; it was taken up", done.label));
     }

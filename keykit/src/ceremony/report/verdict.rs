@@ -75,15 +75,24 @@ fn subject_of(check: &Check) -> Subject {
 }
 
 fn failed_check(check: &Check) -> String {
-    let about = if check.about.len() == 64 { check.about.chars().take(16).collect() } else { check.about.clone() };
-    let what = meaning(check.name).map_or(check.name, |(_, text)| text).trim_end_matches('.');
-    format!("A check failed for {about}: \"{what}\". Seen: {}.", check.detail)
+    format!("A check failed for {}. Seen: {}.", named(check), check.detail)
 }
 
-/// Notes the failed checks of a subject; says how many there were.
+fn unknown_check(check: &Check) -> String {
+    format!("A check could not be made for {}. The store said: {}.", named(check), check.detail)
+}
+
+fn named(check: &Check) -> String {
+    let about = if check.about.len() == 64 { check.about.chars().take(16).collect() } else { check.about.clone() };
+    let what = meaning(check.name).map_or(check.name, |(_, text)| text).trim_end_matches('.');
+    format!("{about}: \"{what}\"")
+}
+
+/// Notes the checks of a subject that failed or could not be made; says how many there were.
 fn weigh_checks(case: &mut Case, report: &Report, subject: Subject) -> usize {
     let about: Vec<&Check> = report.checks.iter().filter(|check| subject_of(check) == subject).collect();
-    about.iter().filter(|check| !check.ok).for_each(|check| case.against(Status::Fails, failed_check(check)));
+    about.iter().filter(|check| check.is_failure()).for_each(|check| case.against(Status::Fails, failed_check(check)));
+    about.iter().filter(|check| check.is_unknown()).for_each(|check| case.against(Status::Open, unknown_check(check)));
     about.len()
 }
 

@@ -5,18 +5,20 @@ mod seen;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use seen::{SeenKey, SeenPlace};
 
 use super::{Observed, TakenBack, World};
+use crate::ceremony::Approval;
 use crate::durable;
 use crate::error::{Error, Result};
 use crate::key::KeyId;
 use crate::migration::paths::{hsm_to_hsm, software_to_hsm, software_to_software};
 use crate::migration::plan::{Action, FileKind, Phase, Plan, PlannedKey, PlannedTemplate, Step};
 use crate::migration::proof::{BeforeImage, Proof, sample_opens};
-use crate::migration::verify::{self, Findings, SeenText};
+use crate::migration::verify::{self, Findings, LaterChanges, SeenText};
 use crate::migration::{Migration, MigrationPath, ProtectedSample, SilentProgress, SourceDomain, rules};
 use crate::secret::Password;
 use crate::store::protection::Signal;
@@ -81,7 +83,9 @@ pub struct TenantWorld<'e> {
     environment: &'e dyn Environment,
     base: PathBuf,
     domains: Option<BTreeMap<KeyId, Vec<SourceDomain>>>,
-    sources: BTreeMap<KeyId, Box<dyn KeyStore>>,
+    sources: BTreeMap<KeyId, Arc<dyn KeyStore>>,
+    /// Tokens among the sources, by their names in the plan: keys of one token share it, and it is opened once.
+    source_tokens: BTreeMap<String, Arc<dyn KeyStore>>,
     target: Option<Box<dyn KeyStore>>,
     /// Stores of the tenant that are not the plan's, by their names in the keyring.
     others: BTreeMap<String, Box<dyn KeyStore>>,
@@ -104,6 +108,7 @@ impl<'e> TenantWorld<'e> {
             base: base.to_owned(),
             domains: None,
             sources: BTreeMap::new(),
+            source_tokens: BTreeMap::new(),
             target: None,
             others: BTreeMap::new(),
             tenant: None,
@@ -159,15 +164,22 @@ impl<'e> TenantWorld<'e> {
             return Ok(());
         }
         self.open_domains(plan)?;
-        let store = match (&key.source, key.path) {
-            (Some(uri), MigrationPath::HsmToHsm) => self.environment.token(uri)?,
+        let store: Arc<dyn KeyStore> = match (&key.source, key.path) {
+            (Some(uri), MigrationPath::HsmToHsm) => match self.source_tokens.get(uri) {
+                Some(token) => Arc::clone(token),
+                None => {
+                    let token: Arc<dyn KeyStore> = self.environment.token(uri)?.into();
+                    self.source_tokens.insert(uri.clone(), Arc::clone(&token));
+                    token
+                }
+            },
             _ => {
                 let store = self.environment.memory_store()?;
                 let secret = self.domains.iter().flat_map(|domains| domains.get(&key.key_id)).flatten().find_map(SourceDomain::key);
                 let secret = secret.ok_or_else(|| Error::Internal("a software domain without a key".into()))?;
                 let request = KeyRequest { label: key.key_id.short(), local_id: None, transferability: Transferability::Wrapped };
                 store.as_import_plaintext()?.import_plaintext(secret, &request)?;
-                store
+                store.into()
             }
         };
         self.sources.insert(key.key_id, store);
@@ -258,6 +270,13 @@ impl<'e> TenantWorld<'e> {
             self.tenant(plan)?.fix_custodians(&plan.approval)?;
         }
         Ok(())
+    }
+
+    /// Whether a verification is reached with all effects before it there already, so that no step has fixed the people yet.
+    fn is_adopted(&mut self, plan: &Plan, step: &Step) -> Result<bool> {
+        let Action::Verify { phase } = step.action else { return Ok(false) };
+        let changes = plan.steps_before(phase).any(|step| step.action.changes_the_tenant());
+        Ok(changes && self.open_tenant(plan)?.is_some())
     }
 
     /// A new key takes over. A run that was cut off after the store had made it takes that one up.
@@ -433,11 +452,25 @@ impl<'e> TenantWorld<'e> {
         Ok(Observed::Present(seen))
     }
 
-    /// Derives everything again; see [`verify`]. Nothing is locked or settled for it, and no journal is read.
+    /// Derives everything again; see [`verify`]. Nothing is locked or settled for it. `runs` is the folder of the journal of runs and
+    /// `approvals` are all that were kept there: what was changed after the plan was carried out, by operations that recorded it, is
+    /// told as changed later.
     ///
     /// # Errors
     /// What stores and files say. What is wrong with them is in the findings.
+    pub fn verify_afterwards(&mut self, plan: &Plan, phase: Phase, runs: &Path, approvals: &[Approval]) -> Result<Findings> {
+        self.verify_with(plan, phase, |tenant| LaterChanges::since(plan, tenant, runs, approvals))
+    }
+
+    /// As [`Self::verify_afterwards`], in the middle of a run: everything must be as planned, and no journal is read.
+    ///
+    /// # Errors
+    /// As [`Self::verify_afterwards`].
     pub fn verify(&mut self, plan: &Plan, phase: Phase) -> Result<Findings> {
+        self.verify_with(plan, phase, |_| LaterChanges::default())
+    }
+
+    fn verify_with(&mut self, plan: &Plan, phase: Phase, later: impl FnOnce(&TenantView) -> LaterChanges) -> Result<Findings> {
         let folder = self.folder(plan);
         let mut findings = Findings::default();
         if phase == Phase::Preparation {
@@ -486,13 +519,14 @@ impl<'e> TenantWorld<'e> {
             let tenant = &tenant;
             let place =
                 verify::KeyInPlace { key, domains, tenant, target, target_name: &name, source, source_may_be_gone, samples, keep_transferable };
-            verify::key(&mut findings, &place);
+            verify::key(&mut findings, place);
         }
         for entry in tenant.keys().iter().filter(|entry| plan.key(&entry.key_id).is_none()) {
             let store = self.open_other(plan, &entry.store);
             verify::other_key(&mut findings, &tenant, entry, store);
         }
-        verify::tenant(&mut findings, plan, phase, &tenant, self.target.as_deref().ok_or_else(missing)?, &name);
+        let target = self.target.as_deref().ok_or_else(missing)?;
+        verify::tenant(&mut findings, (plan, phase), &tenant, (target, &name), &later(&tenant));
         Ok(findings)
     }
 
@@ -503,7 +537,9 @@ impl<'e> TenantWorld<'e> {
             let opened = self.open_domains(plan).map(drop);
             let detail = opened.as_ref().map_or_else(ToString::to_string, |()| key.domains.join(", "));
             findings.note("domain-opens-and-is-as-planned", &about, opened.is_ok(), detail);
-            let found = self.open_source(plan, key).and_then(|()| {
+            let opened = self.open_source(plan, key);
+            let is_open = opened.is_ok();
+            let found = opened.and_then(|()| {
                 let store = self.sources.get(&key.key_id).ok_or_else(|| Error::Internal("a source is not open".into()))?;
                 let record = store.find(&key.key_id)?;
                 BeforeImage::take(store.as_ref(), &record.public, rules::mode_of(&record.public)?, &key.licensor_name)?;
@@ -514,7 +550,8 @@ impl<'e> TenantWorld<'e> {
                 Err(error) if source_may_be_gone && key.path == MigrationPath::HsmToHsm => {
                     findings.note("source-was-taken-out-of-service", &about, true, error.to_string());
                 }
-                Err(error) => findings.note("source-key-still-works", &about, false, error.to_string()),
+                Err(error) if !is_open => findings.note_not_opened("source-key-still-works", &about, error),
+                Err(error) => findings.note_error("source-key-still-works", &about, error),
             }
         }
     }
@@ -586,7 +623,7 @@ impl World for TenantWorld<'_> {
     }
 
     fn perform(&mut self, plan: &Plan, step: &Step) -> Result<String> {
-        if step.action.changes_the_tenant() {
+        if step.action.changes_the_tenant() || self.is_adopted(plan, step)? {
             self.fix_custodians(plan)?;
         }
         match &step.action {

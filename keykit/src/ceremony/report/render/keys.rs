@@ -4,6 +4,7 @@ use super::parts::{classed, el, list, pill, text, worded_badge};
 use crate::ceremony::html::Html;
 use crate::ceremony::report::{KeyPlace, Report, ReportedKey, Status};
 use crate::migration::MigrationPath;
+use crate::migration::verify::Check;
 use crate::tenant::KeyStatus;
 
 pub(super) fn all(report: &Report) -> Html {
@@ -37,9 +38,11 @@ fn card(report: &Report, key: &ReportedKey) -> Html {
         None => pill("plain", "not in the tenant"),
     };
     let about = key.key_id.to_string();
-    let checks = report.checks.iter().filter(|check| check.about == about);
-    let (held, failed) = checks.fold((0_usize, 0_usize), |(held, failed), check| if check.ok { (held + 1, failed) } else { (held, failed + 1) });
+    let count = |counts: fn(&Check) -> bool| report.checks.iter().filter(|check| check.about == about && counts(check)).count();
+    let (held, failed, unknown) = (count(|check| check.ok), count(Check::is_failure), count(Check::is_unknown));
     let proofs = match (held, failed) {
+        (_, 0) if unknown == 1 => worded_badge(Status::Open, "1 proof could not be made"),
+        (_, 0) if unknown > 1 => worded_badge(Status::Open, &format!("{unknown} proofs could not be made")),
         (0, 0) if key.path.is_some() => worded_badge(Status::Open, "no proofs were made"),
         (0, 0) => Html::default(),
         (1, 0) => worded_badge(Status::Holds, "1 proof held"),

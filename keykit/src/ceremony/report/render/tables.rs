@@ -4,7 +4,7 @@ use super::moment;
 use super::parts::{badge, classed, column, el, list, main, narrow, numbers, pill, status_class, table, text, worded_badge};
 use crate::ceremony::html::Html;
 use crate::ceremony::report::{AccessProof, AccessVerdict, Report, ReportedKey, Status};
-use crate::migration::verify::{Check, meaning};
+use crate::migration::verify::{Check, Reason, meaning};
 
 /// So many lost files are listed on the page; the proof of access has all.
 const LISTED: usize = 100;
@@ -22,7 +22,7 @@ pub(super) fn proofs(report: &Report) -> Html {
         return lead("No proofs were made for this report. What follows from the plan and the journal is said above, and rests on them alone.");
     }
     let mut html = lead(
-        "Made for this report from the stores and files themselves, without reading any journal. Each key at its source sealed and signed something new; the key at its target had to open it and sign the same.",
+        "Made for this report from the stores and files themselves; journals were read only to tell what was changed later on purpose. Each key at its source sealed and signed something new; the key at its target had to open it and sign the same.",
     );
     let of_key = |key: &ReportedKey| {
         let about = key.key_id.to_string();
@@ -45,7 +45,12 @@ fn checks_table(caption: &str, checks: &[&Check], about: Option<&Report>) -> Htm
     }
     let rows = checks.iter().map(|check| {
         let what = meaning(check.name).map_or(check.name, |(_, sentence)| sentence);
-        let result = if check.ok { worded_badge(Status::Holds, "held") } else { worded_badge(Status::Fails, "failed") };
+        let result = match (check.ok, check.reason) {
+            (_, Some(Reason::ChangedLater)) => worded_badge(Status::Holds, "changed later"),
+            (_, Some(Reason::CouldNotBeChecked)) => worded_badge(Status::Open, "not checked"),
+            (true, None) => worded_badge(Status::Holds, "held"),
+            (false, None) => worded_badge(Status::Fails, "failed"),
+        };
         let mut row = vec![text(what), result, el("span", &[("class", "small")], [text(seen(check))])];
         if let Some(report) = about {
             let template = report.templates.iter().find(|template| template.id == check.about);
