@@ -7,6 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod runs;
+
 fn started() -> Event {
     Event::Started { plan: "aa".into(), program: "test".into(), approved_by: vec!["Ann (custodian)".into()] }
 }
