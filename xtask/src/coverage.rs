@@ -55,7 +55,7 @@ struct Counts {
 
 /// Runs the tests of the library and the crash simulation, and prints what they cover of each part.
 pub(crate) fn coverage() -> Result<()> {
-    let tools = llvm_tools()?;
+    let tools = LlvmTools::find()?;
     let folder = root().join("target/coverage");
     drop(fs::remove_dir_all(&folder));
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
@@ -74,8 +74,8 @@ pub(crate) fn coverage() -> Result<()> {
     }
     let profiles = fs::read_dir(&folder).map_err(|error| error.to_string())?.filter_map(|entry| Some(entry.ok()?.path()));
     let merged = folder.join("all.profdata");
-    run(Command::new(tools.join("llvm-profdata")).args(["merge", "-sparse", "-o"]).arg(&merged).args(profiles))?;
-    let mut export = Command::new(tools.join("llvm-cov"));
+    run(tools.command("llvm-profdata")?.args(["merge", "-sparse", "-o"]).arg(&merged).args(profiles))?;
+    let mut export = tools.command("llvm-cov")?;
     export.args(["export", "-format=lcov", "-instr-profile"]).arg(&merged);
     for binary in &binaries {
         export.arg("-object").arg(binary);
@@ -118,16 +118,41 @@ pub(crate) fn mutants(rest: &[&str]) -> Result<()> {
     run(&mut command).map_err(|error| format!("{error} (`cargo install --locked cargo-mutants` brings it)"))
 }
 
-/// The folder of rustc's own LLVM tools, which know its format.
-fn llvm_tools() -> Result<PathBuf> {
-    let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]).current_dir(root()))?;
-    let about = output(Command::new("rustc").arg("-vV").current_dir(root()))?;
-    let host = about.lines().find_map(|line| line.strip_prefix("host: ")).ok_or("rustc does not say what it runs on")?;
-    let tools = Path::new(sysroot.trim()).join("lib/rustlib").join(host).join("bin");
-    if !tools.join("llvm-cov").exists() {
-        run(Command::new("rustup").args(["component", "add", "llvm-tools"]).current_dir(root()))?;
+/// LLVM's tools of the version that rustc is built with, which know its format: those of rustc itself, those of the system
+/// (Debian: the package `llvm-VERSION`), or those that rustup brings.
+struct LlvmTools {
+    own: PathBuf,
+    version: String,
+}
+
+impl LlvmTools {
+    fn find() -> Result<Self> {
+        let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]).current_dir(root()))?;
+        let about = output(Command::new("rustc").arg("-vV").current_dir(root()))?;
+        let (host, version) = host_and_llvm(&about).ok_or("rustc does not say what it runs on and which LLVM it is built with")?;
+        let tools = Self { own: Path::new(sysroot.trim()).join("lib/rustlib").join(host).join("bin"), version: version.to_owned() };
+        if tools.path("llvm-cov").is_none() {
+            let hint = |error| format!("{error}; `apt-get install llvm-{version}` brings the tools too");
+            run(Command::new("rustup").args(["component", "add", "llvm-tools"]).current_dir(root())).map_err(hint)?;
+        }
+        Ok(tools)
     }
-    Ok(tools)
+
+    fn path(&self, tool: &str) -> Option<PathBuf> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let of_the_system = std::env::split_paths(&path).map(|folder| folder.join(format!("{tool}-{}", self.version)));
+        std::iter::once(self.own.join(tool)).chain(of_the_system).find(|tool| tool.exists())
+    }
+
+    fn command(&self, tool: &str) -> Result<Command> {
+        self.path(tool).map(Command::new).ok_or_else(|| format!("there is no {tool} of LLVM {}", self.version))
+    }
+}
+
+/// The machine and the major version of LLVM, as `rustc -vV` says them.
+fn host_and_llvm(about: &str) -> Option<(&str, &str)> {
+    let value = |name: &str| about.lines().find_map(|line| line.strip_prefix(name));
+    Some((value("host: ")?, value("LLVM version: ")?.split('.').next()?))
 }
 
 /// The test binaries that cargo names.
@@ -183,6 +208,13 @@ mod tests {
         let parts = of_parts(report);
         assert_eq!(parts[3], ("plan", Counts { branches: 6, branches_covered: 5, lines: 15, lines_covered: 14 }));
         assert_eq!(parts[1].1, Counts::default());
+    }
+
+    #[test]
+    fn rustc_names_its_machine_and_its_llvm() {
+        let about = "rustc 1.95.0\nhost: x86_64-unknown-linux-gnu\nrelease: 1.95.0\nLLVM version: 22.1.2\n";
+        assert_eq!(host_and_llvm(about), Some(("x86_64-unknown-linux-gnu", "22")));
+        assert_eq!(host_and_llvm("host: x86_64-unknown-linux-gnu\n"), None);
     }
 
     #[test]
