@@ -402,3 +402,32 @@ fn a_changed_word_is_a_difference_between_plans() {
     assert!(at.contains(&"steps[manual/users/pilot].action.instruction".to_owned()), "{at:?}");
     assert!(matches!(before.step("rekey").unwrap().undo, Undo::Automatic(_)));
 }
+
+#[test]
+fn rules_see_what_an_exported_domain_says() {
+    use crate::migration::rules::facts::{DomainFacts, TemplateFacts};
+    let migration = MigrationFile::examine(SINGLE).unwrap();
+    let facts: Vec<DomainFacts> = migration
+        .domains()
+        .zip(single())
+        .map(|(placed, export)| DomainFacts::of(placed, &migration, &export.domain(&placed.domain.file.to_string()), true))
+        .collect();
+    let template = |number, grants_anyone| TemplateFacts { id: guid(number), name: format!("Template {number}"), grants_anyone };
+    let first = DomainFacts {
+        file: "headquarters.xml".into(),
+        at: migration.domains().next().unwrap().domain.file.at,
+        cluster: "headquarters".into(),
+        active: true,
+        path: Some(MigrationPath::SoftwareToSoftware),
+        key_id: secret_key(MODE_2).public().id(),
+        modulus_bits: 2048,
+        has_key: true,
+        version_1: false,
+        production_root: false,
+        licensor_name: "headquarters".into(),
+        readable_by_others: true,
+        templates: vec![template(0x11, false), template(0x12, true)],
+    };
+    assert_eq!(facts[0], first);
+    assert_eq!((facts[1].active, facts[1].modulus_bits), (false, 1024));
+}
