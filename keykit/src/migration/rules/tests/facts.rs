@@ -151,6 +151,7 @@ fn rule_48() {
 fn the_friendly_name_is_that_of_the_certificate() {
     assert!(one(58, Severity::Warning, SINGLE, |facts| facts.domains[0].licensor_name = "Contoso RMS".into()).message.contains("'Contoso RMS'"));
     assert_eq!(found(58, SINGLE, |facts| facts.domains[1].licensor_name = "older name".into()), [], "the archived one may differ");
+    assert_eq!(found(58, SINGLE, |facts| (facts.domains[0].cluster, facts.domains[0].licensor_name) = ("other".into(), "Contoso".into())), []);
 }
 
 #[test]

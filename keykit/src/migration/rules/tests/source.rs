@@ -58,6 +58,7 @@ fn rule_31() {
     refused(31, TWO, &[("exportable = true", "exportable = false"), without_domain, active]);
     let mode = ("", "[read-only-mode]\ntested = true");
     still_kept(31, TWO, &[("exportable = true", "exportable = false"), without_domain, active, mode]);
+    refused(31, TWO, &[("exportable = true", "exportable = false"), mode]);
 }
 
 #[test]

@@ -256,6 +256,7 @@ fn rule_123() {
     refused(123, SINGLE, &[("key = \"automatic\"", "key = \"new\"")]);
     kept(123, TWO);
     kept(123, LICENSING);
+    still_kept(123, SINGLE, &[("key = \"automatic\"", "key = \"new\""), ("era = \"current\"", "era = \"2016\"")]);
 }
 
 #[test]

@@ -351,6 +351,9 @@ fn phases_are_verified_that_had_steps_and_the_end_always() {
     assert_eq!(phases(&planned(&activated, &single()).unwrap()).last().map(String::as_str), Some("end"));
     let plan = planned(&activated, &single()).unwrap();
     assert!(!phases(&plan).contains(&"services".to_owned()), "{:?}", ids(&plan));
+    let unprepared = changed(&bare(), &[("url = \"https://5c6bb73b-1038-4eec-863d-49bded473437.rms.eu.aadrm.com\"\n", "")]);
+    let first = ids(&planned(&unprepared, &single()).unwrap())[0].to_owned();
+    assert_eq!(first, "check-sources", "nothing was prepared, so nothing of it is verified");
     assert_eq!(plan.step("verify/end").unwrap().documented, plan.steps[plan.steps.len() - 2].documented);
 }
 
