@@ -82,7 +82,7 @@ pub(crate) fn coverage() -> Result<()> {
     }
     let report = output(&mut export)?;
     fs::write(folder.join("lcov.info"), &report).map_err(|error| error.to_string())?;
-    let parts = of_parts(&report);
+    let parts = of_parts(&report, first_line_of_tests);
     let mut missed = Vec::new();
     println!("part             branches              lines");
     for (name, counts) in &parts {
@@ -161,21 +161,32 @@ fn executables(messages: &str) -> Vec<PathBuf> {
     messages.lines().filter_map(name).map(PathBuf::from).collect()
 }
 
-/// Adds a report of llvm-cov up (`lcov`: SF is a file; BRF, BRH, LF, LH are counts of it).
-fn of_parts(report: &str) -> Vec<(&'static str, Counts)> {
+/// Where the tests at the end of a source begin, as a number of a line; none are in it if that is 0.
+fn first_line_of_tests(source: &str) -> u64 {
+    let line = fs::read_to_string(source).unwrap_or_default().lines().position(|line| line == "mod tests {");
+    line.map_or(0, |line| line as u64 + 1)
+}
+
+/// Adds a report of llvm-cov up (`lcov`: SF is a file; BRDA is a branch and DA a line, with the line and how often it was taken).
+fn of_parts(report: &str, first_line_of_tests: impl Fn(&str) -> u64) -> Vec<(&'static str, Counts)> {
     let mut files = BTreeMap::<&str, Counts>::new();
-    let mut file = "";
+    let (mut file, mut tests) = ("", 0);
     for line in report.lines() {
         let (kind, value) = line.split_once(':').unwrap_or((line, ""));
-        let count = || value.parse::<u64>().unwrap_or_default();
-        match kind {
-            "SF" => file = value,
-            "BRF" => files.entry(file).or_default().branches += count(),
-            "BRH" => files.entry(file).or_default().branches_covered += count(),
-            "LF" => files.entry(file).or_default().lines += count(),
-            "LH" => files.entry(file).or_default().lines_covered += count(),
-            _ => {}
+        if kind == "SF" {
+            (file, tests) = (value, first_line_of_tests(value));
+            continue;
         }
+        let number = value.split(',').next().and_then(|number| number.parse::<u64>().ok()).unwrap_or_default();
+        if !matches!(kind, "BRDA" | "DA") || (tests != 0 && number >= tests) {
+            continue;
+        }
+        let is_taken = value.rsplit(',').next().is_some_and(|count| count.parse::<u64>().is_ok_and(|count| count > 0));
+        let counts = files.entry(file).or_default();
+        let (all, covered) =
+            if kind == "BRDA" { (&mut counts.branches, &mut counts.branches_covered) } else { (&mut counts.lines, &mut counts.lines_covered) };
+        *all += 1;
+        *covered += u64::from(is_taken);
     }
     let sum = |sources: &[&str]| {
         let mut sum = Counts::default();
@@ -200,13 +211,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_is_added_up_by_part() {
-        let report = "SF:/x/keykit/src/migration/plan.rs\nBRF:4\nBRH:3\nLF:10\nLH:9\nend_of_record\n\
-                      SF:/x/keykit/src/migration/plan/build.rs\nBRF:2\nBRH:2\nLF:5\nLH:5\nend_of_record\n\
-                      SF:/x/keykit/src/migration/plan/tests.rs\nBRF:2\nBRH:0\nLF:5\nLH:0\nend_of_record\n\
-                      SF:/x/keykit/src/other.rs\nBRF:2\nBRH:0\nend_of_record\n";
-        let parts = of_parts(report);
-        assert_eq!(parts[3], ("plan", Counts { branches: 6, branches_covered: 5, lines: 15, lines_covered: 14 }));
+    fn a_report_is_added_up_by_part_without_its_tests() {
+        let report = "SF:/x/keykit/src/migration/plan.rs\nDA:1,7\nDA:2,0\nDA:9,1\nBRDA:1,0,0,3\nBRDA:1,0,1,0\nBRDA:9,0,0,1\nBRF:3\nend_of_record\n\
+                      SF:/x/keykit/src/migration/plan/build.rs\nDA:9,1\nBRDA:9,0,0,5\nBRDA:9,0,1,-\nend_of_record\n\
+                      SF:/x/keykit/src/migration/plan/tests.rs\nDA:1,0\nBRDA:1,0,0,0\nend_of_record\n\
+                      SF:/x/keykit/src/other.rs\nDA:1,0\nBRDA:1,0,0,0\nend_of_record\n";
+        let parts = of_parts(report, |file| if file.ends_with("plan.rs") { 9 } else { 0 });
+        assert_eq!(parts[3], ("plan", Counts { branches: 4, branches_covered: 2, lines: 3, lines_covered: 2 }));
         assert_eq!(parts[1].1, Counts::default());
     }
 
