@@ -142,6 +142,9 @@ mod tests {
         let nested = |depth: usize| (0..depth).fold(json!(1), |inner, _| json!([inner]));
         assert!(to_string(&nested(DEEPEST)).is_ok());
         assert!(to_string(&nested(DEEPEST + 1)).is_err());
+        let members = |depth: usize| (0..depth).fold(json!(1), |inner, _| json!({ "a": inner }));
+        assert!(to_string(&members(DEEPEST)).is_ok());
+        assert!(to_string(&members(DEEPEST + 1)).is_err());
     }
 
     fn any_value() -> impl Strategy<Value = Value> {

@@ -55,7 +55,7 @@ struct Counts {
 
 /// Runs the tests of the library and the crash simulation, and prints what they cover of each part.
 pub(crate) fn coverage() -> Result<()> {
-    let tools = llvm_tools()?;
+    let tools = LlvmTools::find()?;
     let folder = root().join("target/coverage");
     drop(fs::remove_dir_all(&folder));
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
@@ -74,15 +74,15 @@ pub(crate) fn coverage() -> Result<()> {
     }
     let profiles = fs::read_dir(&folder).map_err(|error| error.to_string())?.filter_map(|entry| Some(entry.ok()?.path()));
     let merged = folder.join("all.profdata");
-    run(Command::new(tools.join("llvm-profdata")).args(["merge", "-sparse", "-o"]).arg(&merged).args(profiles))?;
-    let mut export = Command::new(tools.join("llvm-cov"));
+    run(tools.command("llvm-profdata")?.args(["merge", "-sparse", "-o"]).arg(&merged).args(profiles))?;
+    let mut export = tools.command("llvm-cov")?;
     export.args(["export", "-format=lcov", "-instr-profile"]).arg(&merged);
     for binary in &binaries {
         export.arg("-object").arg(binary);
     }
     let report = output(&mut export)?;
     fs::write(folder.join("lcov.info"), &report).map_err(|error| error.to_string())?;
-    let parts = of_parts(&report);
+    let parts = of_parts(&report, first_line_of_tests);
     let mut missed = Vec::new();
     println!("part             branches              lines");
     for (name, counts) in &parts {
@@ -118,16 +118,41 @@ pub(crate) fn mutants(rest: &[&str]) -> Result<()> {
     run(&mut command).map_err(|error| format!("{error} (`cargo install --locked cargo-mutants` brings it)"))
 }
 
-/// The folder of rustc's own LLVM tools, which know its format.
-fn llvm_tools() -> Result<PathBuf> {
-    let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]).current_dir(root()))?;
-    let about = output(Command::new("rustc").arg("-vV").current_dir(root()))?;
-    let host = about.lines().find_map(|line| line.strip_prefix("host: ")).ok_or("rustc does not say what it runs on")?;
-    let tools = Path::new(sysroot.trim()).join("lib/rustlib").join(host).join("bin");
-    if !tools.join("llvm-cov").exists() {
-        run(Command::new("rustup").args(["component", "add", "llvm-tools"]).current_dir(root()))?;
+/// LLVM's tools of the version that rustc is built with, which know its format: those of rustc itself, those of the system
+/// (Debian: the package `llvm-VERSION`), or those that rustup brings.
+struct LlvmTools {
+    own: PathBuf,
+    version: String,
+}
+
+impl LlvmTools {
+    fn find() -> Result<Self> {
+        let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]).current_dir(root()))?;
+        let about = output(Command::new("rustc").arg("-vV").current_dir(root()))?;
+        let (host, version) = host_and_llvm(&about).ok_or("rustc does not say what it runs on and which LLVM it is built with")?;
+        let tools = Self { own: Path::new(sysroot.trim()).join("lib/rustlib").join(host).join("bin"), version: version.to_owned() };
+        if tools.path("llvm-cov").is_none() {
+            let hint = |error| format!("{error}; `apt-get install llvm-{version}` brings the tools too");
+            run(Command::new("rustup").args(["component", "add", "llvm-tools"]).current_dir(root())).map_err(hint)?;
+        }
+        Ok(tools)
     }
-    Ok(tools)
+
+    fn path(&self, tool: &str) -> Option<PathBuf> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let of_the_system = std::env::split_paths(&path).map(|folder| folder.join(format!("{tool}-{}", self.version)));
+        std::iter::once(self.own.join(tool)).chain(of_the_system).find(|tool| tool.exists())
+    }
+
+    fn command(&self, tool: &str) -> Result<Command> {
+        self.path(tool).map(Command::new).ok_or_else(|| format!("there is no {tool} of LLVM {}", self.version))
+    }
+}
+
+/// The machine and the major version of LLVM, as `rustc -vV` says them.
+fn host_and_llvm(about: &str) -> Option<(&str, &str)> {
+    let value = |name: &str| about.lines().find_map(|line| line.strip_prefix(name));
+    Some((value("host: ")?, value("LLVM version: ")?.split('.').next()?))
 }
 
 /// The test binaries that cargo names.
@@ -136,21 +161,32 @@ fn executables(messages: &str) -> Vec<PathBuf> {
     messages.lines().filter_map(name).map(PathBuf::from).collect()
 }
 
-/// Adds a report of llvm-cov up (`lcov`: SF is a file; BRF, BRH, LF, LH are counts of it).
-fn of_parts(report: &str) -> Vec<(&'static str, Counts)> {
+/// Where the tests at the end of a source begin, as a number of a line; none are in it if that is 0.
+fn first_line_of_tests(source: &str) -> u64 {
+    let line = fs::read_to_string(source).unwrap_or_default().lines().position(|line| line == "mod tests {");
+    line.map_or(0, |line| line as u64 + 1)
+}
+
+/// Adds a report of llvm-cov up (`lcov`: SF is a file; BRDA is a branch and DA a line, with the line and how often it was taken).
+fn of_parts(report: &str, first_line_of_tests: impl Fn(&str) -> u64) -> Vec<(&'static str, Counts)> {
     let mut files = BTreeMap::<&str, Counts>::new();
-    let mut file = "";
+    let (mut file, mut tests) = ("", 0);
     for line in report.lines() {
         let (kind, value) = line.split_once(':').unwrap_or((line, ""));
-        let count = || value.parse::<u64>().unwrap_or_default();
-        match kind {
-            "SF" => file = value,
-            "BRF" => files.entry(file).or_default().branches += count(),
-            "BRH" => files.entry(file).or_default().branches_covered += count(),
-            "LF" => files.entry(file).or_default().lines += count(),
-            "LH" => files.entry(file).or_default().lines_covered += count(),
-            _ => {}
+        if kind == "SF" {
+            (file, tests) = (value, first_line_of_tests(value));
+            continue;
         }
+        let number = value.split(',').next().and_then(|number| number.parse::<u64>().ok()).unwrap_or_default();
+        if !matches!(kind, "BRDA" | "DA") || (tests != 0 && number >= tests) {
+            continue;
+        }
+        let is_taken = value.rsplit(',').next().is_some_and(|count| count.parse::<u64>().is_ok_and(|count| count > 0));
+        let counts = files.entry(file).or_default();
+        let (all, covered) =
+            if kind == "BRDA" { (&mut counts.branches, &mut counts.branches_covered) } else { (&mut counts.lines, &mut counts.lines_covered) };
+        *all += 1;
+        *covered += u64::from(is_taken);
     }
     let sum = |sources: &[&str]| {
         let mut sum = Counts::default();
@@ -175,14 +211,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_is_added_up_by_part() {
-        let report = "SF:/x/keykit/src/migration/plan.rs\nBRF:4\nBRH:3\nLF:10\nLH:9\nend_of_record\n\
-                      SF:/x/keykit/src/migration/plan/build.rs\nBRF:2\nBRH:2\nLF:5\nLH:5\nend_of_record\n\
-                      SF:/x/keykit/src/migration/plan/tests.rs\nBRF:2\nBRH:0\nLF:5\nLH:0\nend_of_record\n\
-                      SF:/x/keykit/src/other.rs\nBRF:2\nBRH:0\nend_of_record\n";
-        let parts = of_parts(report);
-        assert_eq!(parts[3], ("plan", Counts { branches: 6, branches_covered: 5, lines: 15, lines_covered: 14 }));
+    fn a_report_is_added_up_by_part_without_its_tests() {
+        let report = "SF:/x/keykit/src/migration/plan.rs\nDA:1,7\nDA:2,0\nDA:9,1\nBRDA:1,0,0,3\nBRDA:1,0,1,0\nBRDA:9,0,0,1\nBRF:3\nend_of_record\n\
+                      SF:/x/keykit/src/migration/plan/build.rs\nDA:9,1\nBRDA:9,0,0,5\nBRDA:9,0,1,-\nend_of_record\n\
+                      SF:/x/keykit/src/migration/plan/tests.rs\nDA:1,0\nBRDA:1,0,0,0\nend_of_record\n\
+                      SF:/x/keykit/src/other.rs\nDA:1,0\nBRDA:1,0,0,0\nend_of_record\n";
+        let parts = of_parts(report, |file| if file.ends_with("plan.rs") { 9 } else { 0 });
+        assert_eq!(parts[3], ("plan", Counts { branches: 4, branches_covered: 2, lines: 3, lines_covered: 2 }));
         assert_eq!(parts[1].1, Counts::default());
+    }
+
+    #[test]
+    fn rustc_names_its_machine_and_its_llvm() {
+        let about = "rustc 1.95.0\nhost: x86_64-unknown-linux-gnu\nrelease: 1.95.0\nLLVM version: 22.1.2\n";
+        assert_eq!(host_and_llvm(about), Some(("x86_64-unknown-linux-gnu", "22")));
+        assert_eq!(host_and_llvm("host: x86_64-unknown-linux-gnu\n"), None);
     }
 
     #[test]

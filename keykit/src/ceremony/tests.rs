@@ -79,6 +79,57 @@ fn too_few_a_missing_role_and_the_higher_quorum_are_named() {
 }
 
 #[test]
+fn danger_is_named_only_where_it_needs_more_people() {
+    let room = room();
+    assert!(!room.refusal(&[], false).contains("dangerous"));
+    // Everybody must approve, whatever is allowed.
+    let all = ApprovalPolicy { threshold: 3, danger_threshold: 3, ..room.policy.clone() };
+    let error = all.require(&[room.approval(0)], PLAN, true, now()).unwrap_err().to_string();
+    assert!(error.contains("quorum-too-small: 1 of the 3") && !error.contains("dangerous"), "{error}");
+}
+
+#[test]
+fn those_who_guard_a_tenant_are_as_many_as_their_policy_says_and_in_its_roles() {
+    let room = room();
+    let of_tenant = |people: &[usize], is_dangerous| {
+        let approvals: Vec<Approval> = people.iter().map(|person| room.approval(*person)).collect();
+        room.policy.require_of_tenant(&approvals, PLAN, is_dangerous, now()).map_err(|error| error.to_string())
+    };
+    assert_eq!(of_tenant(&[0, 2], false), Ok(()));
+    assert_eq!(of_tenant(&[0, 1, 2], true), Ok(()));
+    let refused =
+        [(of_tenant(&[0, 1], false), "2 of 2 approved, and nobody in the role 'security-officer'"), (of_tenant(&[0, 2], true), "2 of 3 approved")];
+    for (outcome, said) in refused {
+        let error = outcome.unwrap_err();
+        assert!(error.contains("quorum-of-the-tenant") && error.contains("(Ann, Ben, Cleo)") && error.contains(said), "{error}");
+    }
+    // Both roles, and too few people.
+    let more = ApprovalPolicy { threshold: 3, ..room.policy.clone() };
+    let error = more.require_of_tenant(&[room.approval(0), room.approval(2)], PLAN, false, now()).unwrap_err().to_string();
+    assert!(error.contains("2 of 3 approved") && !error.contains("nobody"), "{error}");
+    // Nobody counts twice, and strangers are left to the plan.
+    assert!(of_tenant(&[0, 0], false).unwrap_err().contains("1 of 2 approved, and nobody in the role"));
+    let stranger = CustodianKey::generate("stranger").unwrap();
+    let foreign = Approval::sign(room.statement(1), &stranger).unwrap();
+    assert!(room.policy.require_of_tenant(&[foreign, room.approval(0), room.approval(2)], PLAN, false, now()).is_ok());
+}
+
+#[test]
+fn approval_files_have_a_largest_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ann.approval");
+    let mut bytes = room().approval(0).to_bytes().unwrap();
+    fs::write(&path, &bytes).unwrap();
+    assert!(Approval::read(&path).is_ok());
+    bytes.resize(64 << 10, b' ');
+    fs::write(&path, &bytes).unwrap();
+    assert!(Approval::read(&path).is_ok());
+    bytes.push(b' ');
+    fs::write(&path, &bytes).unwrap();
+    assert_eq!(Approval::read(&path).unwrap_err().code(), "malformed");
+}
+
+#[test]
 fn one_person_counts_once() {
     let room = room();
     let again = Approval::sign(Statement::new(PLAN, "Ann", "custodian", at("2026-11-23T09:00:00Z"), 7).unwrap(), &room.keys[0]).unwrap();

@@ -355,11 +355,8 @@ impl<'p> Run<Running<'p>> {
 
     fn note_done(&mut self, step: &Step, seen: String, adopted: bool) -> Result<()> {
         self.state.journal.record(Event::Done { step: step.id.clone(), seen, adopted })?;
-        if let Some((open, before)) = self.state.segment.open.take().filter(|(open, _)| *open == step.id) {
-            self.state.segment.done.insert(open, before);
-        } else {
-            self.state.segment.done.insert(step.id.clone(), None);
-        }
+        let before = self.state.segment.open.take().and_then(|(_, before)| before);
+        self.state.segment.done.insert(step.id.clone(), before);
         Ok(())
     }
 

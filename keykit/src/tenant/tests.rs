@@ -96,6 +96,14 @@ fn tenant(folder: &Path) -> TenantKeyring {
     keyring
 }
 
+#[test]
+fn rules_see_the_keys_and_templates_of_a_tenant() {
+    let folder = tempfile::tempdir().unwrap();
+    let facts = crate::migration::rules::facts::TenantFacts::from(&tenant(folder.path()));
+    assert_eq!(facts.keys, [(id(0), KeyStatus::Archived), (id(1), KeyStatus::Archived)]);
+    assert_eq!(facts.templates, [guid(1), guid(2), guid(11), guid(12)]);
+}
+
 /// What must hold of every tenant at every moment.
 fn is_sound(keyring: &TenantKeyring) {
     let active: Vec<_> = keyring.keys().iter().filter(|key| key.status == KeyStatus::Active).collect();

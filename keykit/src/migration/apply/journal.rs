@@ -341,8 +341,13 @@ pub fn read(folder: &Path) -> Result<Vec<Record>> {
 /// # Errors
 /// [`Error::Malformed`] with the number and place of the line that was changed.
 pub fn parse(bytes: &[u8]) -> Result<(Vec<Record>, usize)> {
-    if bytes.len() as u64 > LIMIT {
-        return Err(Error::malformed(FORMAT, format!("larger than {LIMIT} bytes")));
+    parse_within(bytes, LIMIT)
+}
+
+/// The same, of at most this many bytes.
+pub(super) fn parse_within(bytes: &[u8], limit: u64) -> Result<(Vec<Record>, usize)> {
+    if bytes.len() as u64 > limit {
+        return Err(Error::malformed(FORMAT, format!("larger than {limit} bytes")));
     }
     let (mut records, mut whole) = (Vec::<Record>::new(), 0);
     let mut rest = bytes;

@@ -7,6 +7,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod disk;
+mod runs;
+
 fn started() -> Event {
     Event::Started { plan: "aa".into(), program: "test".into(), approved_by: vec!["Ann (custodian)".into()] }
 }
@@ -118,10 +121,84 @@ fn lines_that_contradict_each_other_are_refused() {
     assert!(wrong(&[started(), Event::Finished {}, intent("a")]).contains("after the end"));
     assert!(wrong(&[started(), Event::Failed { step: "a".into(), code: String::new(), message: String::new() }]).contains("not begun"));
     assert!(wrong(&[started(), done("manual/x"), done("manual/x")]).contains("twice"));
+    let giving_up = || Event::AbortStarted { reason: String::new() };
+    assert!(wrong(&[started(), giving_up(), intent("a")]).contains("may not begin"));
+    assert!(wrong(&[started(), giving_up(), done("manual/x")]).contains("twice"));
+    assert!(wrong(&[started(), giving_up(), Event::Finished {}]).contains("in the middle of a step"));
+    assert!(wrong(&[started(), intent("a"), done("manual/x")]).contains("not begun"));
+    for undone in [Event::Undone { step: "a".into(), note: String::new() }, Event::Kept { step: "a".into(), note: String::new() }] {
+        assert!(wrong(&[started(), undone]).contains("nobody aborts"));
+    }
     // One run after the other is fine.
     let (_folder, _, bytes) =
         written(&[started(), Event::Finished {}, started(), Event::AbortStarted { reason: String::new() }, Event::Aborted {}, started()]);
     assert_eq!(segment_of(&parse_journal(&bytes).unwrap().0).unwrap(), Some(Segment { plan: "aa".into(), ..Segment::default() }));
+}
+
+#[test]
+fn a_segment_holds_what_its_lines_say() {
+    let resumed = || Event::Resumed { open: None, cut_bytes: 0 };
+    let events = [
+        started(),
+        Event::Intent { step: "a".into(), before: Some("key 1".into()) },
+        resumed(),
+        done("a"),
+        done("manual/x"),
+        resumed(),
+        Event::AbortStarted { reason: String::new() },
+        Event::Undone { step: "a".into(), note: "key 1 again".into() },
+        Event::Kept { step: "manual/x".into(), note: "by hand".into() },
+    ];
+    let (_folder, _, bytes) = written(&events);
+    let segment = segment_of(&parse_journal(&bytes).unwrap().0).unwrap().unwrap();
+    let expected = Segment {
+        plan: "aa".into(),
+        done: [("a".to_owned(), Some("key 1".to_owned())), ("manual/x".to_owned(), None)].into(),
+        aborting: true,
+        undone: ["a".to_owned()].into(),
+        kept: [("manual/x".to_owned(), "by hand".to_owned())].into(),
+        resumed: 2,
+        ..Segment::default()
+    };
+    assert_eq!(segment, expected);
+}
+
+#[test]
+fn a_line_with_a_sound_hash_in_a_wrong_place_is_refused() {
+    let (_folder, _, bytes) = written(&sample());
+    let records = parse_journal(&bytes).unwrap().0;
+    let with = |number: u64, previous: &str| {
+        let (time, what) = (records[1].time, &records[1].what);
+        let mut line = serde_json::json!({ "number": number, "time": time, "what": what, "previous": previous });
+        line["hash"] = crate::canonical::hash(&line).unwrap().into();
+        let first = crate::canonical::to_string(&records[0]).unwrap();
+        let text = format!("{first}\n{}\n", crate::canonical::to_string(&line).unwrap());
+        parse_journal(text.as_bytes()).map(|(records, _)| records.len()).map_err(|error| error.to_string())
+    };
+    assert_eq!(with(2, &records[0].hash), Ok(2));
+    for wrong in [with(3, &records[0].hash), with(2, &records[1].hash)] {
+        assert!(wrong.unwrap_err().contains("line 2: it does not follow the line before"));
+    }
+}
+
+#[test]
+fn a_journal_has_a_largest_size() {
+    let (_folder, _, bytes) = written(&sample());
+    let length = bytes.len() as u64;
+    assert_eq!(journal::parse_within(&bytes, length).unwrap().0.len(), 5);
+    let error = journal::parse_within(&bytes, length - 1).unwrap_err();
+    assert!(error.to_string().contains(&format!("larger than {} bytes", length - 1)), "{error}");
+}
+
+#[test]
+fn reading_a_journal_changes_nothing_and_finds_none_where_none_is() {
+    let (folder, path, bytes) = written(&sample());
+    fs::write(&path, [&bytes[..], b"{\"hash\""].concat()).unwrap();
+    assert_eq!(read_journal(folder.path()).unwrap().len(), 5);
+    assert_eq!(fs::read(&path).unwrap().len(), bytes.len() + 7);
+    fs::write(&path, [&bytes[..20], &bytes[..]].concat()).unwrap();
+    assert!(read_journal(folder.path()).unwrap_err().to_string().contains("journal.jsonl"));
+    assert_eq!(read_journal(tempfile::tempdir().unwrap().path()).unwrap(), []);
 }
 
 #[test]

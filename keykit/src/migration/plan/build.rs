@@ -2,6 +2,8 @@
 
 mod by_hand;
 mod process;
+#[cfg(test)]
+mod tests;
 
 pub(in crate::migration) use process::SCRIPT_VERSION;
 

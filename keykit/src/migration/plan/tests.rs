@@ -220,6 +220,149 @@ fn a_file_that_changed_is_named_with_both_digests() {
     assert!(error.to_string().contains("a.xml") && error.to_string().contains(&file.sha256));
 }
 
+#[test]
+fn parts_of_a_plan_are_found_by_their_names() {
+    let mut plan = sample();
+    plan.files.insert(1, PlannedFile::of(FileKind::MigrationFile, "migration.toml", b"m", None));
+    plan.dangers = vec!["keep-transferable".into()];
+    assert!(plan.allows("keep-transferable") && !plan.allows("host-visible-ephemeral-key"));
+    for key in &plan.keys {
+        assert_eq!(plan.key(&key.key_id), Some(key));
+    }
+    assert_eq!(plan.key(&KeyId::of_spki(b"strange")), None);
+    assert_eq!(plan.migration_file().map(|file| file.path.as_str()), Some("migration.toml"));
+    assert_eq!(sample().migration_file(), None);
+    assert_eq!(plan.file("b.xml").map(|file| file.path.as_str()), Some("b.xml"));
+    assert_eq!(plan.file("migration.toml"), None, "no step reads it");
+    assert_eq!(plan.step("rekey").map(|step| step.id.as_str()), Some("rekey"));
+    assert_eq!(plan.step("nothing"), None);
+}
+
+#[test]
+fn the_last_activation_decides_which_key_is_active() {
+    let mut plan = sample();
+    assert_eq!(plan.active_key(), Some(plan.keys[0].key_id));
+    let later = Step { id: "activate/2".into(), action: Action::Activate { key_id: plan.keys[1].key_id }, ..plan.steps[5].clone() };
+    plan.steps.push(later);
+    assert_eq!(plan.active_key(), Some(plan.keys[1].key_id));
+    plan.steps.retain(|step| !step.id.starts_with("activate/"));
+    assert_eq!(plan.active_key(), None);
+}
+
+#[test]
+fn steps_before_a_phase_end_at_its_verification() {
+    let plan = sample();
+    let before = |phase| plan.steps_before(phase).count();
+    assert_eq!((before(Phase::Keys), before(Phase::End)), (7, 10));
+}
+
+#[test]
+fn actions_have_the_names_of_the_file_and_say_what_they_change() {
+    let key_id = KeyId::of_spki(b"first");
+    let more = [
+        Action::WriteArtefacts { folder: "a".into(), files: vec![PlannedArtefact { name: "b".into(), sha256: String::new() }] },
+        Action::MakePackage { key_id, file: "c".into() },
+    ];
+    let actions: Vec<Action> = sample().steps.into_iter().map(|step| step.action).chain(more).collect();
+    for action in &actions {
+        assert_eq!(serde_json::to_value(action).unwrap()["kind"], action.kind());
+    }
+    let named = |holds: fn(&Action) -> bool| actions.iter().filter(|action| holds(action)).map(Action::kind).collect::<Vec<_>>();
+    let changing = ["import-key", "import-templates", "import-key", "activate", "publish-templates", "rekey"];
+    assert_eq!(named(Action::changes_the_tenant), changing);
+    assert_eq!(named(Action::only_looks), ["check-sources", "prove-key", "verify"]);
+    let about_a_key = ["import-key", "prove-key", "import-templates", "import-key", "activate", "make-package"];
+    assert_eq!(named(|action| action.key_id().is_some()), about_a_key);
+    let written: Vec<&str> = actions.iter().flat_map(Action::written).collect();
+    assert_eq!(written, ["a", "b", "c"]);
+}
+
+#[test]
+fn the_place_of_the_first_difference_is_told() {
+    let text = String::from_utf8(sample().to_bytes().unwrap()).unwrap();
+    let place = text.find("Contoso").unwrap();
+    let error = Plan::parse(text.replacen("Contoso", "\\u0043ontoso", 1).as_bytes()).unwrap_err();
+    assert!(error.to_string().contains(&format!("(at byte {place})")), "{error}");
+    let longer = Plan::parse(format!("{text}\n").as_bytes()).unwrap_err();
+    assert!(longer.to_string().contains(&format!("(at byte {})", text.len())), "{longer}");
+}
+
+#[test]
+fn a_plan_file_is_read_and_named_in_its_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plan.json");
+    std::fs::write(&path, sample().to_bytes().unwrap()).unwrap();
+    assert_eq!(Plan::read(&path).unwrap(), sample());
+    std::fs::write(&path, "{}").unwrap();
+    assert!(Plan::read(&path).unwrap_err().to_string().contains("plan.json"));
+    assert_eq!(Plan::read(&folder.path().join("none")).unwrap_err().code(), "read");
+}
+
+#[test]
+fn everybody_sees_who_approves_what_is_omitted_and_numbers_of_rules() {
+    let mut plan = sample();
+    plan.omitted = vec![
+        OmittedStep { documented: Documented::Tools, is_open: true, why: "nothing is said".into() },
+        OmittedStep { documented: Documented::Activate, is_open: false, why: "it is active".into() },
+    ];
+    plan.steps[0].rules = vec![4, 41];
+    plan.steps[1].rules = vec![33];
+    plan.steps[5].undo = Undo::Automatic("the one before".into());
+    plan.steps[6].inputs = vec!["one".into(), "two".into()];
+    let text = show(&plan).unwrap();
+    for expected in [
+        "approvals: 1 of 2, among them custodian; each holds for at most 30 days",
+        "  step 1: get the module and the tenant's URL: nothing is said (OPEN)\n",
+        ": it is active\n",
+        "1. check-sources (rules 4, 41)\n",
+        "2. import-key/1 (rule 33)\n",
+        "3. prove-key/1\n",
+        "     undo: the one before\n",
+        "     undo by hand: it stays\n",
+        "     needs: one, two\n",
+        "keys kept by the service, import rules of current\n",
+        "keyring in tenant, keys in the same folder\n",
+        "a.xml (domain, 5 bytes)\n",
+    ] {
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
+    assert_eq!(text.matches("step 4 (2 in 2016)").count(), 2, "the head of the steps, and that of the finding");
+    plan.approval.roles.clear();
+    assert!(show(&plan).unwrap().contains("approvals: 1 of 2; each"));
+    plan.approval.people.clear();
+    (plan.omitted, plan.findings) = (Vec::new(), Vec::new());
+    let bare = show(&plan).unwrap();
+    assert!(bare.contains("approvals: none are needed") && !bare.contains("nothing is done for") && !bare.contains("to know before"));
+}
+
+#[test]
+fn findings_are_shown_by_step_with_their_severity() {
+    let finding = |rule, severity, step, message: &str| PlannedFinding { rule, severity, step, message: message.into() };
+    let text = show_findings(&[
+        finding(Some(1), Severity::Refusal, Documented::Before, "no"),
+        finding(Some(2), Severity::Warning, Documented::Before, "perhaps"),
+        finding(None, Severity::Unstated, Documented::Rekey, "what?"),
+    ]);
+    let expected = "\n  before the first step\n  REFUSED: no (rule 1)\n  warning: perhaps (rule 2)\n\n  step 12 (9 in 2016): make a new key\n  not stated: what?\n";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn lists_are_compared_by_name_only_where_every_name_is_there_once() {
+    let before = sample();
+    let change = |change: &dyn Fn(&mut Plan)| {
+        let mut after = before.clone();
+        change(&mut after);
+        diff(&before, &after).unwrap().into_iter().map(|change| change.at).collect::<Vec<_>>()
+    };
+    assert_eq!(change(&|plan| plan.dangers.push("x".into())), ["dangers"], "texts have no names");
+    assert_eq!(change(&|plan| plan.steps[1].id = "check-sources".into()), ["steps"], "a name twice");
+    assert_eq!(change(&|plan| drop(plan.files.pop())), ["files[b.xml]"]);
+    assert_eq!(change(&|plan| plan.files.push(PlannedFile::of(FileKind::Domain, "c.xml", b"", None))), ["files[c.xml]"]);
+    assert_eq!(change(&|plan| plan.tenant.store = Some("pkcs11:".into())), ["tenant.store"]);
+    assert_eq!(change(&|plan| plan.approval.people[0].name = "Eve".into()).len(), 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]

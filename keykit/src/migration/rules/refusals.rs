@@ -178,9 +178,11 @@ mod tests {
         assert!(text.starts_with("refused by rule 29: the key "), "{text}");
         assert!(text.ends_with("operator card set 'ops' (7c99); evidence: nfkmattest verify says operator card set 'ops' (7c99)"), "{text}");
         assert!(instead.contains("module-protected copy"));
-        assert!(refusal(&assessment(Protection::SoftCard { hash: None, name: None }, true)).0.contains("softcard"));
+        let (text, instead) = refusal(&assessment(Protection::SoftCard { hash: None, name: None }, true));
+        assert!(text.contains("is protected by a softcard") && instead.contains("keys under a softcard are not supported"), "{text}");
         let token = Protection::LogicalToken { hash: Some("7c99".into()), name: None };
-        assert!(refusal(&assessment(token, true)).0.contains("operator card set or softcard (7c99)"));
+        let (text, instead) = refusal(&assessment(token, true));
+        assert!(text.contains("is protected by an operator card set or softcard (7c99)") && instead.starts_with("neither is supported"), "{text}");
         assert!(refusal(&Assessment::software()).1.contains("software to the HSM"));
         assert!(refusal(&Assessment::weigh(vec![])).0.ends_with("(no evidence was given)"));
         let (text, _) = refusal(&assessment(Protection::Module, false));
@@ -194,7 +196,21 @@ mod tests {
             says: Protection::CardSet { hash: None, name: None },
             bound_to_key: true,
         }]);
-        let (text, _) = refusal(&verdict);
+        let (text, instead) = refusal(&verdict);
+        assert!(text.contains("has evidence that contradicts itself") && instead.contains("which piece of evidence is wrong"), "{text}");
         assert!(text.contains("nfkmattest verify says module, nfkminfo -l says operator card set"), "{text}");
+    }
+
+    #[test]
+    fn a_key_that_is_not_extractable_does_not_leave_and_one_of_which_that_is_not_known_may() {
+        let public = crate::xrml::testing::secret_key("keys/xrml-2048.pem").public().clone();
+        let record = |extractable| KeyRecord {
+            public: public.clone(),
+            attributes: crate::store::KeyAttributes { extractable, ..crate::store::KeyAttributes::default() },
+            protection: Assessment::software(),
+        };
+        let error = not_extractable(&record(Some(false))).unwrap();
+        assert!(error.to_string().contains(&format!("the key {} can't leave its module", public.id().short())), "{error}");
+        assert!(not_extractable(&record(Some(true))).is_none() && not_extractable(&record(None)).is_none());
     }
 }

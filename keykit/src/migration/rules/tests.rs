@@ -141,6 +141,54 @@ fn findings_stand_by_step_and_the_first_refusal_is_the_error() {
     assert!(examine(&Facts::of_file(&read(&three))).require_none_refused().unwrap_err().to_string().ends_with("(and 2 more refusals)"));
 }
 
+#[test]
+fn findings_of_one_step_stand_together_and_one_refusal_stands_alone() {
+    let one = of(&changed(SINGLE, &[("windows-server-2012-r2", "windows-server-2019")]));
+    let finding = |rule, step| Finding { rule, step, ..one[0].clone() };
+    let groups = Findings(vec![finding(1, Step::Before), finding(3, Step::Before), finding(12, Step::Tools)]);
+    let lengths: Vec<(Step, usize)> = groups.by_step().into_iter().map(|(step, group)| (step, group.len())).collect();
+    assert_eq!(lengths, [(Step::Before, 2), (Step::Tools, 1)]);
+    let error = Findings(one.clone()).require_none_refused().unwrap_err().to_string();
+    assert!(error.ends_with("which is no supported source"), "{error}");
+    // What was made by a program stands nowhere.
+    let placeless = Finding { place: Place::from(Position::default()), ..one[0].clone() };
+    let error = Findings(vec![placeless]).require_none_refused().unwrap_err().to_string();
+    assert!(error.starts_with("refused by rule 1: the cluster"), "{error}");
+}
+
+#[test]
+fn a_refusal_of_another_rule_is_left_to_that_rule() {
+    let mut findings = Vec::new();
+    let mut report = Report { rule: 4, step: Step::Keys, findings: &mut findings };
+    report.refuse_as(Position::default(), &Error::refused(5, "other", "wait"));
+    report.refuse_as(Position::default(), &Error::refused_by_policy("policy", "wait"));
+    report.refuse_as(Position::default(), &Error::usage("no refusal"));
+    report.refuse_as(Position::default(), &Error::refused(4, "mine", "do"));
+    let [one] = findings.as_slice() else { panic!("{findings:?}") };
+    assert_eq!((one.rule, one.severity, one.message.as_str(), one.instead.as_str()), (4, Severity::Refusal, "mine", "do"));
+}
+
+#[test]
+fn tables_that_are_not_there_break_no_rule_of_theirs() {
+    let rules: [(&str, &[u16]); 6] = [
+        ("[services]", &[11, 25, 187, 190, 197, 200]),
+        ("[connector]", &[157, 196, 198]),
+        ("[clients]", &[16, 17, 27, 58, 162, 173, 178]),
+        ("[onboarding]", &[151, 156]),
+        ("[decommission]", &[18, 182, 210, 211]),
+        ("[rekey]", &[18, 123, 190, 216]),
+    ];
+    for organisation in [SINGLE, LICENSING, TWO] {
+        for (table, rules) in rules {
+            let Some(start) = organisation.find(&format!("\n{table}\n")) else { continue };
+            let end = organisation[start + 1..].find("\n\n").map_or(organisation.len(), |end| start + 1 + end);
+            let findings = of(&format!("{}{}", &organisation[..start], &organisation[end..]));
+            let broken: Vec<&Finding> = findings.iter().filter(|finding| rules.contains(&finding.rule)).collect();
+            assert!(broken.is_empty(), "{table}: {broken:#?}");
+        }
+    }
+}
+
 /// What the domains of a file would say if all were as the file has it.
 fn opened(file: &MigrationFile) -> Vec<DomainFacts> {
     file.domains()

@@ -151,19 +151,29 @@ fn rule_48() {
 fn the_friendly_name_is_that_of_the_certificate() {
     assert!(one(58, Severity::Warning, SINGLE, |facts| facts.domains[0].licensor_name = "Contoso RMS".into()).message.contains("'Contoso RMS'"));
     assert_eq!(found(58, SINGLE, |facts| facts.domains[1].licensor_name = "older name".into()), [], "the archived one may differ");
+    assert_eq!(found(58, SINGLE, |facts| (facts.domains[0].cluster, facts.domains[0].licensor_name) = ("other".into(), "Contoso".into())), []);
 }
 
 #[test]
 fn rule_70() {
     let finding = one(70, Severity::Refusal, TWO, |facts| facts.source_keys = vec![source_key("northwind.xml", None)]);
     assert!(finding.message.contains("pkcs11:token=accelerator does not hold"));
-    assert!(finding.place.at.is_some());
+    let file = read(TWO);
+    let place = Place {
+        domain: Some("northwind.xml".into()),
+        key: Some(KeyId::of_spki(b"northwind.xml")),
+        ..Place::from(file.domains().next().unwrap().domain.file.at)
+    };
+    assert_eq!(finding.place, place);
+    let second = one(70, Severity::Refusal, TWO, |facts| facts.source_keys = vec![source_key("tailspin.xml", None)]);
+    assert_eq!(second.place.at, Some(file.domains().nth(1).unwrap().domain.file.at));
 }
 
 #[test]
 fn rule_133() {
     let with = |facts: &mut Facts<'_>| facts.domains[0].templates = vec![template("Everybody", true), template("Staff", false)];
-    assert_eq!(one(133, Severity::Warning, SINGLE, with).place.template.as_deref(), Some("Everybody"));
+    let place = one(133, Severity::Warning, SINGLE, with).place;
+    assert_eq!((place.template.as_deref(), place.domain.as_deref()), (Some("Everybody"), Some("headquarters.xml")));
     assert_eq!(found(133, TWO, with), [], "the file says who gets the rights");
     let published = changed(TWO, &[("replace-anyone-with = [\"all-staff\", \"guests@tailspin.com\"]\n", "")]);
     let finding = first(133, Severity::Refusal, &published, with);

@@ -58,6 +58,7 @@ fn rule_31() {
     refused(31, TWO, &[("exportable = true", "exportable = false"), without_domain, active]);
     let mode = ("", "[read-only-mode]\ntested = true");
     still_kept(31, TWO, &[("exportable = true", "exportable = false"), without_domain, active, mode]);
+    refused(31, TWO, &[("exportable = true", "exportable = false"), mode]);
 }
 
 #[test]
@@ -153,4 +154,11 @@ fn rule_56() {
 fn rule_58() {
     warned(58, SINGLE, &[("friendly-name = \"headquarters\"\n", "")]);
     still_kept(58, TWO, &[("friendly-name = \"northwind\"\n", "")]);
+    // A cluster of which nothing is exported is looked up by nobody.
+    let nothing = [
+        ("[[forest.cluster.domain]]\nfile = \"headquarters.xml\"\npassword-source = \"file:headquarters-password\"\nactive = true\n", ""),
+        ("[[forest.cluster.domain]]\nfile = \"headquarters-mode-1.xml\"\npassword-source = \"file:headquarters-mode-1-password\"\n", ""),
+        ("friendly-name = \"headquarters\"\n", ""),
+    ];
+    still_kept(58, SINGLE, &nothing);
 }

@@ -64,6 +64,7 @@ fn rule_20() {
     refused(20, TWO, &[("automatic-activation-off = true\n", "")]);
     let no_exchange = ("exchange-online = true", "exchange-online = false");
     still_kept(20, SINGLE, &[("automatic-activation-off = true\n", ""), ("2019-05-01", "2018-02-27"), no_exchange]);
+    refused(20, SINGLE, &[("automatic-activation-off = true\n", ""), ("2019-05-01", "2018-02-28"), no_exchange]);
     asked(20, SINGLE, &[("subscribed = \"2019-05-01\"\nautomatic-activation-off = true\n", ""), no_exchange]);
     still_kept(20, SINGLE, &[("automatic-activation-off = true\n", ""), ACTIVATED]);
     kept(20, LICENSING);
@@ -229,6 +230,8 @@ fn rule_107() {
 fn rule_108() {
     refused(108, TWO, &[("[\"get\", \"decrypt\", \"sign\"]", "[\"get\", \"decrypt\"]")]);
     refused(108, TWO, &[("[\"get\", \"decrypt\", \"sign\"]", "[\"sign\"]")]);
+    let findings = of(&changed(TWO, &[("[\"get\", \"decrypt\", \"sign\"]", "[\"sign\"]")]));
+    assert!(findings.iter().any(|finding| finding.message.ends_with("lacks the permission to get, decrypt")), "{findings:#?}");
     asked(108, TWO, &[("permissions = [\"get\", \"decrypt\", \"sign\"]\n", "")]);
 }
 
@@ -253,6 +256,7 @@ fn rule_123() {
     refused(123, SINGLE, &[("key = \"automatic\"", "key = \"new\"")]);
     kept(123, TWO);
     kept(123, LICENSING);
+    still_kept(123, SINGLE, &[("key = \"automatic\"", "key = \"new\""), ("era = \"current\"", "era = \"2016\"")]);
 }
 
 #[test]
