@@ -147,8 +147,6 @@ impl Room {
             lost: 0,
             unknown: 0,
             not_looked_into: 0,
-            accepted: 0,
-            accepted_files: Vec::new(),
             bytes: 100,
             keys: vec![AccessKey {
                 key_id: plan.keys[0].key_id,
