@@ -97,7 +97,7 @@ impl RsaPublicKey {
     /// The PEM form (`PUBLIC KEY`).
     #[must_use]
     pub fn to_pem(&self) -> String {
-        Document::try_from(self.spki.as_slice()).and_then(|spki| spki.to_pem(PEM_LABEL, LineEnding::LF)).unwrap_or_default()
+        Document::try_from(&*self.spki).and_then(|spki| spki.to_pem(PEM_LABEL, LineEnding::LF)).unwrap_or_default()
     }
 
     /// The key's identity.
