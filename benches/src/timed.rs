@@ -58,4 +58,8 @@ impl<S: KeyStore> KeyStore for Timed<S> {
     fn decrypt(&self, key: &KeyId, scheme: &EncryptionScheme, items: &[&[u8]]) -> Result<Vec<Result<SecretBytes, DecryptionFailed>>> {
         self.timed(|store| store.decrypt(key, scheme, items))
     }
+
+    fn refused_after_decryption(&self, key: &KeyId, scheme: &EncryptionScheme, failed: usize, refused: &[&[u8]]) {
+        self.store.refused_after_decryption(key, scheme, failed, refused);
+    }
 }

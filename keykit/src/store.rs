@@ -86,6 +86,17 @@ pub trait KeyStore: fmt::Debug + Send + Sync {
     /// ciphertext is in its item, opaque.
     fn decrypt(&self, key: &KeyId, scheme: &EncryptionScheme, ciphertexts: &[&[u8]]) -> Result<Vec<Result<SecretBytes, DecryptionFailed>>>;
 
+    /// Tells the store which ciphertexts of one batch [`Self::decrypt`] opened and the caller refuses, because what came out is none of
+    /// what it takes; `failed` of the same batch did not open. The caller says so of every batch, before it tells anybody of a failure.
+    ///
+    /// # Security
+    /// What was made up to learn of the padding of PKCS#1 v1.5 (Bleichenbacher, Marvin) opens to nothing of use. A store in which an item
+    /// that does not open takes longer than one that opens takes that longer time here, so that both take the same. By default nothing
+    /// is done: for stores in which both take the same time anyway.
+    fn refused_after_decryption(&self, key: &KeyId, scheme: &EncryptionScheme, failed: usize, refused: &[&[u8]]) {
+        let _ = (key, scheme, failed, refused);
+    }
+
     /// Makes new keys.
     ///
     /// # Errors

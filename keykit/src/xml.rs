@@ -5,6 +5,7 @@
 //! [`Element::range`], never write a tree back.
 
 mod encoding;
+mod plain;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -98,6 +99,11 @@ pub fn parse<'a>(text: &'a str, format: &'static str) -> Result<Element<'a>> {
 /// # Errors
 /// [`Error::Malformed`] under the name `format`, with the byte offset in `text`.
 pub fn parse_all<'a>(text: &'a str, format: &'static str) -> Result<Vec<Element<'a>>> {
+    plain::parse_all(text).map_or_else(|| parse_any(text, format), Ok)
+}
+
+/// The same by all rules of XML.
+fn parse_any<'a>(text: &'a str, format: &'static str) -> Result<Vec<Element<'a>>> {
     let mut reader = Reader::from_str(text);
     reader.config_mut().check_end_names = true;
     let mut open: Vec<Element<'a>> = Vec::new();
@@ -134,7 +140,7 @@ pub fn parse_all<'a>(text: &'a str, format: &'static str) -> Result<Vec<Element<
                 match open.last_mut() {
                     Some(parent) if parent.text.is_empty() => parent.text = Cow::Borrowed(characters),
                     Some(parent) => parent.text.to_mut().push_str(characters),
-                    None if characters.trim_matches(['\u{feff}', '\0', ' ', '\t', '\r', '\n']).is_empty() => {}
+                    None if characters.trim_matches(plain::BETWEEN).is_empty() => {}
                     None => return Err(fail("text outside of any element".into())),
                 }
             }
@@ -250,9 +256,61 @@ mod tests {
         }
     }
 
+    /// What the plain reader takes, the reader with all rules takes, and finds the same in it.
+    fn readers_agree(text: &str) -> bool {
+        plain::parse_all(text).is_none_or(|found| parse_any(text, "test").is_ok_and(|expected| found == expected))
+    }
+
+    /// Texts that are nearly plain: well nested, with something strange here and there.
+    fn nearly_plain() -> impl Strategy<Value = String> {
+        let odd = "[ -~]{0,6}|\u{feff}|\0|\r\n|\u{e4}|&amp;|&#65;|<!-- -->|<!\\[CDATA\\[x\\]\\]>|<\\?xml version=\"1.0\"\\?>|<\\?a b\\?>|\\]\\]>|>|";
+        let tag = (
+            prop::sample::select(vec!["a", "B", "c-d", "e:f", "xml", "\u{e4}", "1"]),
+            prop::sample::select(vec![
+                "",
+                " ",
+                "  ",
+                " x=\"1\"",
+                " x=\"1\" y=\"\"",
+                " x=\"1\" x=\"2\"",
+                " x='1'",
+                " x=\"a>b\"",
+                " x=\"a\tb\"",
+                " x = \"1\"",
+                " x",
+                "\n",
+                " xmlns=\"\"",
+                "y=\"1\"",
+            ]),
+        );
+        let leaf = (tag.clone(), odd, any::<bool>(), odd).prop_map(|((name, attributes), inside, empty, after)| {
+            if empty { format!("<{name}{attributes}/>{after}") } else { format!("<{name}{attributes}>{inside}</{name}>{after}") }
+        });
+        leaf.prop_recursive(3, 12, 3, move |inner| {
+            (tag.clone(), prop::collection::vec(inner, 0..3), odd)
+                .prop_map(|((name, attributes), children, text)| format!("{text}<{name}{attributes}>{}{text}</{name}>", children.concat()))
+        })
+    }
+
+    #[test]
+    fn real_documents_are_plain() {
+        let text = include_bytes!("../../vectors/xrml/LicenseParserTest_PL_0101right_CBC_xml.bin");
+        let (text, _) = decode(text, "test").unwrap();
+        assert_eq!(plain::parse_all(&text), Some(parse_any(&text, "test").unwrap()));
+        for text in ["", " ", "<a/>", "<a />", "<a></a>", "<a b=\"c\"/>x", "<a>t<b/>u</a>\0<c/>", "<?xml version=\"1.0\"?><a/>"] {
+            assert!(readers_agree(text), "{text}");
+        }
+    }
+
     proptest! {
         #[test]
+        fn the_plain_reader_reads_what_the_other_reads(text in nearly_plain()) {
+            prop_assert!(readers_agree(&text), "{:?}", text);
+        }
+
+        #[test]
         fn no_input_panics(text in "[<>/&;a-c\"'= !\\[\\]x#0-9-]{0,60}") {
+            prop_assert!(readers_agree(&text));
             let read = parse_all(&text, "test");
             prop_assert!(read.is_ok() || read.is_err_and(|error| matches!(error, Error::Malformed(_))));
         }

@@ -36,6 +36,7 @@ pub use guid::Guid;
 pub use kind::DocumentKind;
 pub use parts::{Address, AuthenticatedData, DistributionPoint, EnablingBits, Object, Principal, SealAlgorithm, SealedKey, SecurityLevel, Work};
 pub use rights::{Right, RightHolder};
+pub(crate) use signature::SignatureClaim;
 pub use signature::{Signature, SignatureCheck};
 pub use template::{RightsTemplate, TemplateName, parse_names, write_names};
 pub use time::{TimeRange, XrmlTime};

@@ -3,6 +3,7 @@
 use crate::exponent;
 use crate::limbs::{self, Limbs};
 use crate::number::{self, Number};
+use crate::public::{PublicEngine, Raise};
 use crate::simd::{self, Kernel, Modulus, SCRATCH};
 use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
@@ -101,15 +102,12 @@ struct Blinding<K: Kernel> {
 pub(crate) struct LaneEngine<K: Kernel> {
     kernel: K,
     prime_bits: usize,
-    e: u32,
     primes: [Prime<K>; 2],
     /// `1 / q mod p`, and `-1 / q · R mod p`.
     coefficient: Number<K>,
     negated_coefficient: Number<K>,
-    n: Vec<u64>,
-    modulus_n: Modulus<K::Word>,
-    /// `R² mod n`.
-    square_n: Number<K>,
+    /// The modulus and the public exponent, which every result is checked with.
+    public: PublicEngine<K>,
     blinding: Mutex<Option<Blinding<K>>>,
 }
 
@@ -129,17 +127,13 @@ impl<K: Kernel> LaneEngine<K> {
         let [p, q] = &parts.primes;
         let [dp, dq] = &parts.exponents;
         let digits = K::digit_count(parts.prime_bits)?;
-        let digits_n = K::digit_count(2 * parts.prime_bits)?;
         let mut engine = Self {
             kernel,
             prime_bits: parts.prime_bits,
-            e: parts.e,
             primes: [Prime::new(parts, p, dp)?, Prime::new(parts, q, dq)?],
             coefficient: number::everywhere::<K>(&parts.coefficient, digits),
             negated_coefficient: number::zero::<K>(digits),
-            n: parts.n.clone(),
-            modulus_n: number::modulus::<K>(&parts.n, digits_n),
-            square_n: number::everywhere::<K>(&limbs::power_of_two(2 * digits_n * K::DIGIT_BITS as usize, &parts.n), digits_n),
+            public: PublicEngine::new(&parts.n, parts.e)?,
             blinding: Mutex::new(None),
         };
         let mut negated = p.clone();
@@ -256,22 +250,6 @@ impl<K: Kernel> LaneEngine<K> {
         }
         results
     }
-
-    /// `results^e mod n`.
-    fn public_operation(&self, results: &[Limbs]) -> Vec<Limbs> {
-        let digits = self.modulus_n.digits.len();
-        let mut scratch = number::zero::<K>(SCRATCH * digits);
-        let mut numbers = number::zero::<K>(digits);
-        for (lane, result) in results.iter().enumerate() {
-            number::store::<K>(&mut numbers, lane, result);
-        }
-        let mut base = number::zero::<K>(digits);
-        self.kernel.multiply(&mut base, &numbers, &self.square_n, &self.modulus_n, &mut scratch);
-        // x^(e-1) in Montgomery form times plain x: plain x^e. `e` is odd and above 1.
-        let power = exponent::public_power(self.kernel, &base, self.e - 1, &self.modulus_n, &mut scratch);
-        self.kernel.multiply(&mut base, &power, &numbers, &self.modulus_n, &mut scratch);
-        (0..K::LANES).map(|lane| number::load::<K>(&base, lane, &self.n)).collect()
-    }
 }
 
 /// Flips a bit of one digit of one lane.
@@ -310,14 +288,14 @@ impl<K: Kernel> Operate for LaneEngine<K> {
         let powers = self.multiply(views(&powers), views(&blinding.remover), &mut scratch);
         let mut results = self.recombine(&powers, &mut scratch);
         if let Some(fault) = at(FaultPoint::Recombined)
-            && let Some(limb) = results.get_mut(fault.lane).and_then(|result| result.get_mut(fault.bit / 64 % self.n.len()))
+            && let Some(limb) = results.get_mut(fault.lane).and_then(|result| result.get_mut(fault.bit / 64 % self.public.modulus().len()))
         {
             *limb ^= 1 << (fault.bit % 64);
         }
-        let checks = self.public_operation(&results);
+        let checks = self.public.power(&results);
         // Right: below n, and its power is the input. That it is right is no secret.
         let right = |input: &Limbs, result: &Limbs, check: &Limbs| {
-            simd::declassify(limbs::difference(input, check) | !limbs::less_mask(result, &self.n)) == 0
+            simd::declassify(limbs::difference(input, check) | !limbs::less_mask(result, self.public.modulus())) == 0
         };
         let results: Vec<Option<Limbs>> =
             inputs.iter().zip(results).zip(&checks).map(|((input, result), check)| right(input, &result, check).then_some(result)).collect();
@@ -362,7 +340,7 @@ mod speed {
         println!("  blinding {:.1}", best(|| drop(engine.blinding(&mut scratch))));
         println!("  residues {:.1}", best(|| drop(engine.residues(&inputs, &mut scratch))));
         println!("  recombination {:.1}", best(|| drop(engine.recombine(&blinding.factor, &mut scratch))));
-        println!("  check {:.1}", best(|| drop(engine.public_operation(&inputs))));
+        println!("  check {:.1}", best(|| drop(engine.public.power(&inputs))));
     }
 
     /// `cargo test --release -p keykit-rsa-lanes --lib -- --ignored --nocapture speed`

@@ -1,4 +1,5 @@
-//! Batches of RSA private operations of one key, several at once in the lanes of wide registers.
+//! Batches of RSA operations of one key, several at once in the lanes of wide registers: private operations ([`PrivateKey`]), and public
+//! ones ([`PublicKey`]).
 //!
 //! Independent messages go through one exponentiation together: eight on AVX-512 IFMA, four on AVX2. On any
 //! other processor there is no engine and the caller uses its library; so it does for key sizes that have no
@@ -23,7 +24,7 @@
 #![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "there is no kernel for this processor"))]
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use zeroize::Zeroizing;
 
@@ -31,12 +32,15 @@ mod engine;
 mod exponent;
 mod limbs;
 mod number;
+mod public;
 mod simd;
 
 use engine::{Fault, Operate, Parts};
+use public::{PublicEngine, Raise};
 
 #[cfg(any(test, feature = "fault-injection"))]
 pub use engine::FaultPoint;
+pub use public::PublicKey;
 #[cfg(all(feature = "valgrind", target_arch = "x86_64"))]
 pub use simd::valgrind;
 
@@ -56,25 +60,57 @@ impl Engine {
     /// All engines, fastest first.
     pub const ALL: [Self; 2] = [Self::Ifma, Self::Avx2];
 
-    /// Whether this processor can run it.
+    /// Whether this processor can run it and it was not [withdrawn](Self::withdraw).
     #[must_use]
     pub fn available(self) -> bool {
         #[cfg(target_arch = "x86_64")]
         {
             use simd::{Kernel, avx2::Avx2, ifma::Ifma};
-            match self {
+            let has = match self {
                 Self::Ifma => Ifma::detect().is_some(),
                 Self::Avx2 => Avx2::detect().is_some(),
-            }
+            };
+            has && !self.withdrawn().load(Ordering::Relaxed)
         }
         #[cfg(not(target_arch = "x86_64"))]
         false
+    }
+
+    /// Takes the engine from this process, as if the processor did not have it: for comparisons, and for machines whose lanes are not
+    /// trusted. Keys that were made before keep it.
+    pub fn withdraw(self) {
+        self.withdrawn().store(true, Ordering::Relaxed);
+    }
+
+    fn withdrawn(self) -> &'static AtomicBool {
+        static WITHDRAWN: [AtomicBool; 2] = [const { AtomicBool::new(false) }; 2];
+        let [ifma, avx2] = &WITHDRAWN;
+        match self {
+            Self::Ifma => ifma,
+            Self::Avx2 => avx2,
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn build_public(self, n: &[u64], e: u32) -> Option<Box<dyn Raise>> {
+        use simd::{avx2::Avx2, ifma::Ifma};
+        self.available().then_some(())?;
+        Some(match self {
+            Self::Ifma => Box::new(PublicEngine::<Ifma>::new(n, e)?),
+            Self::Avx2 => Box::new(PublicEngine::<Avx2>::new(n, e)?),
+        })
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn build_public(self, _: &[u64], _: u32) -> Option<Box<dyn Raise>> {
+        None
     }
 
     #[cfg(target_arch = "x86_64")]
     fn build(self, parts: &Parts) -> Option<Box<dyn Operate>> {
         use engine::LaneEngine;
         use simd::{avx2::Avx2, ifma::Ifma};
+        self.available().then_some(())?;
         Some(match self {
             Self::Ifma => Box::new(LaneEngine::<Ifma>::new(parts)?),
             Self::Avx2 => Box::new(LaneEngine::<Avx2>::new(parts)?),
@@ -132,15 +168,15 @@ impl PrivateKey {
     /// primes are not of half its length, or the parts do not belong together.
     #[must_use]
     pub fn new(n: &[u8], e: u32, p: &[u8], q: &[u8], dp: &[u8], dq: &[u8], qinv: &[u8]) -> Option<Self> {
-        let bits = 8 * n.iter().skip_while(|&&byte| byte == 0).count();
-        if !matches!(bits, 1024 | 2048 | 3072 | 4096) || e < 3 || e.is_multiple_of(2) {
+        let n = limbs::modulus_from_be(n)?;
+        if e < 3 || e.is_multiple_of(2) {
             return None;
         }
-        let count = bits / 128;
+        let count = n.len() / 2;
         let number = |bytes| limbs::from_be(bytes, count);
         let parts = Parts {
-            prime_bits: bits / 2,
-            n: limbs::from_be(n, 2 * count)?.to_vec(),
+            prime_bits: 32 * n.len(),
+            n,
             e,
             primes: [number(p)?, number(q)?],
             exponents: [number(dp)?, number(dq)?],

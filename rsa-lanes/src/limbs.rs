@@ -26,20 +26,33 @@ const fn split(wide: u128) -> (u64, u64) {
 pub(crate) fn from_be(bytes: &[u8], count: usize) -> Option<Limbs> {
     let mut limbs = zero(count);
     let mut excess = 0_u64;
-    for (position, &byte) in bytes.iter().rev().enumerate() {
-        match limbs.get_mut(position / 8) {
-            Some(limb) => *limb |= u64::from(byte) << (8 * (position % 8)),
-            None => excess |= u64::from(byte),
+    let mut places = limbs.iter_mut();
+    for bytes in bytes.rchunks(8) {
+        let limb = bytes.iter().fold(0_u64, |limb, &byte| (limb << 8) | u64::from(byte));
+        match places.next() {
+            Some(place) => *place = limb,
+            None => excess |= limb,
         }
     }
     (simd::declassify(excess) == 0).then_some(limbs)
 }
 
+/// The modulus of a key, from big-endian bytes with leading zeros or without; `None` unless it is odd and has 1024, 2048, 3072 or 4096 bits.
+pub(crate) fn modulus_from_be(bytes: &[u8]) -> Option<Vec<u64>> {
+    let start = bytes.iter().position(|&byte| byte != 0)?;
+    let bytes = bytes.get(start..)?;
+    let limbs = matches!(8 * bytes.len(), 1024 | 2048 | 3072 | 4096).then(|| from_be(bytes, bytes.len() / 8)).flatten()?;
+    let sound = limbs.last().is_some_and(|top| top >> 63 == 1) && limbs.first().is_some_and(|low| low & 1 == 1);
+    sound.then(|| limbs.to_vec())
+}
+
 /// Writes the low bytes of a number, big-endian; what does not fit is dropped.
 pub(crate) fn to_be(limbs: &[u64], bytes: &mut [u8]) {
-    for (position, byte) in bytes.iter_mut().rev().enumerate() {
-        let limb = limbs.get(position / 8).copied().unwrap_or(0);
-        *byte = limb.to_le_bytes().get(position % 8).copied().unwrap_or(0);
+    let mut limbs = limbs.iter().copied();
+    for bytes in bytes.rchunks_mut(8) {
+        let limb = limbs.next().unwrap_or(0).to_be_bytes();
+        let length = bytes.len();
+        bytes.copy_from_slice(limb.get(8 - length..).unwrap_or_default());
     }
 }
 

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::{env, thread};
 
 use keykit::Error;
-use keykit::key::{EncryptionScheme, Hash, RsaSecretKey};
+use keykit::key::{CryptographicMode, EncryptionScheme, Hash, RsaSecretKey};
+use keykit::licence::{ContentCipher, ContentKey, SealAlgorithm, open_batch, seal};
 use keykit::secret::Password;
 use keykit::store::{ExportPlaintext as _, Generate as _, KeyRequest, KeyStore, TransportKey};
 use keykit::transfer::wrap_rsa_aes;
@@ -171,23 +172,43 @@ fn a_token_that_fails_is_told_from_a_wrapped_key_that_is_not_sound() {
     });
 }
 
-/// Neither the number of calls nor the answer shows whether it was the padding that was wrong.
+/// Neither the number of calls nor the answer shows whether it was the padding that was wrong, or what stood behind it. What opens takes no
+/// call more than its own.
 #[test]
 fn a_wrong_padding_takes_as_many_calls_as_a_right_one() {
     on_nshield("a_wrong_padding_takes_as_many_calls_as_a_right_one", &[LABEL], |modules| {
         let store = open_labelled(&modules.shim, LABEL, PIN).unwrap();
         let key = store.as_generate().unwrap().generate(2048, &KeyRequest::labelled("k")).unwrap();
-        let good = key.public.encrypt(&EncryptionScheme::Pkcs1v15, &[1; 20]).unwrap();
-        let bad: Vec<u8> = good.iter().enumerate().map(|(place, byte)| if place == 200 { byte ^ 1 } else { *byte }).collect();
-        let calls = |block: &[u8]| {
+        let content_key = ContentKey::generate(ContentCipher::Ecb, 128).unwrap();
+        let good = seal(&content_key, &key.public, CryptographicMode::Mode1, "<ISSUEDPRINCIPALS/>").unwrap();
+        let with_block = |block: &[u8]| [block, &good[block.len()..]].concat();
+        // The padding is wrong; it is right, and a message of another length, or of the right length and another kind, stands behind it.
+        let bad_padding = with_block(&good[..256].iter().enumerate().map(|(place, byte)| byte ^ u8::from(place == 200)).collect::<Vec<_>>());
+        let right_padding = [20, 28].map(|length| with_block(&key.public.encrypt(&EncryptionScheme::Pkcs1v15, &vec![1; length]).unwrap()));
+        let calls = |items: &[&Vec<u8>]| {
+            let items: Vec<&[u8]> = items.iter().map(|item| item.as_slice()).collect();
             drop(modules.calls());
-            drop(store.decrypt(&key.id(), &EncryptionScheme::Pkcs1v15, &[block]).unwrap());
+            let opened = open_batch(&store, &key.id(), SealAlgorithm::SealedKey, &items).unwrap();
+            let expected: Vec<bool> = items.iter().map(|item| *item == good).collect();
+            assert_eq!(opened.iter().map(Result::is_ok).collect::<Vec<_>>(), expected);
+            assert!(opened.iter().flatten().all(|opened| opened.key == content_key));
+            assert!(opened.iter().filter_map(|opened| opened.as_ref().err()).all(|error| matches!(error, Error::Crypto)));
             modules.calls()
         };
+        let decryptions = |calls: &[String]| calls.iter().filter(|call| *call == "C_Decrypt").count();
         // The first batch looks for the key.
-        drop(calls(&good));
-        let (right, wrong) = (calls(&good), calls(&bad));
-        assert!(!right.is_empty() && right == wrong, "{right:?}\n{wrong:?}");
+        drop(calls(&[&good]));
+        assert_eq!(decryptions(&calls(&[&good])), 1);
+        assert_eq!(decryptions(&calls(&[&good, &good, &good])), 3);
+        let wrong = calls(&[&bad_padding]);
+        assert_eq!(decryptions(&wrong), 4, "{wrong:?}");
+        for right in &right_padding {
+            assert_eq!(calls(&[right]), wrong);
+            // So many bad items take so many calls, whatever is wrong with them.
+            let both = decryptions(&calls(&[&bad_padding, &good, &bad_padding]));
+            assert_eq!(decryptions(&calls(&[right, &good, right])), both);
+            assert_eq!(decryptions(&calls(&[&bad_padding, &good, right])), both);
+        }
     });
 }
 

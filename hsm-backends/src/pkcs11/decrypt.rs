@@ -4,9 +4,13 @@
 //! believed, documents that open would be recorded as lost. So such a failure counts only if the token shows, before and after a
 //! second try, that it still decrypts: it opens a *canary*, a random text that was just sealed to the key's public half.
 //!
-//! Whether a padding of PKCS#1 v1.5 is right must not be seen from outside, not even by how long a batch takes. So under that
-//! scheme the check is made after every batch, on its first item if none failed: a batch takes the same calls whether none or one
-//! of its items failed. Under OAEP only failures are checked: all of them look alike anyway.
+//! A batch that opens costs one C_Decrypt for each item and nothing else: the canary is for failures.
+//!
+//! Whether a padding of PKCS#1 v1.5 is right must not be seen from outside, not even by how long a batch takes. But what somebody made
+//! up opens to nothing of use, whether its padding is right or not: so the caller, who looks into what was opened, names the items
+//! that it refuses ([`KeyStore::refused_after_decryption`](keykit::store::KeyStore::refused_after_decryption)), and they take the calls
+//! that a wrong padding takes: two canaries for the batch, a second try for each item. A batch with so many bad items takes the same
+//! calls however many of their paddings were right. Under OAEP only failures are checked: all of them look alike anyway.
 
 use cryptoki::object::ObjectHandle;
 use cryptoki::session::Session;
@@ -27,6 +31,8 @@ const CANARY_BYTES: usize = 16;
 /// What C_Decrypt made of one ciphertext.
 enum Attempt {
     Opened(SecretBytes),
+    /// Not as long as the modulus.
+    NoCiphertext,
     Refused,
     Doubtful(CallError),
 }
@@ -64,6 +70,21 @@ impl Pkcs11Store {
         })?;
         decryption.settle(ciphertexts, attempts)
     }
+
+    /// The calls of items that did not open, for items that did. What comes of them is of no matter.
+    pub(super) fn take_time_of_failures(&self, key: &KeyId, failed: usize, refused: &[&[u8]]) {
+        let Ok((handle, public)) = self.handle(key) else { return };
+        let scheme = &EncryptionScheme::Pkcs1v15;
+        let decryption = Decryption { store: self, key: handle, public: &public, scheme, mechanism: Mechanism::Plain(CKM_RSA_PKCS) };
+        let taken = self.pool.with(|session| {
+            if failed == 0 {
+                return decryption.try_again(session, refused).map(drop);
+            }
+            // The canaries of this batch were spent when the others failed.
+            refused.iter().try_for_each(|ciphertext| decryption.attempt(session, ciphertext).map(drop))
+        });
+        drop(taken);
+    }
 }
 
 impl Decryption<'_> {
@@ -71,7 +92,7 @@ impl Decryption<'_> {
         let length = self.public.modulus_bytes();
         // A ciphertext of another length is no ciphertext (RFC 8017 §7.1.2 step 1); tokens differ in what they do with it.
         if ciphertext.len() != length {
-            return Ok(Attempt::Refused);
+            return Ok(Attempt::NoCiphertext);
         }
         match self.store.module.functions.decrypt(session, &self.mechanism, self.key, ciphertext, length) {
             Ok(plaintext) => Ok(Attempt::Opened(plaintext)),
@@ -83,28 +104,36 @@ impl Decryption<'_> {
         }
     }
 
+    /// Whether an item is tried again: those that are in doubt, and under PKCS#1 v1.5 all that were refused, so that they take one time.
+    fn is_tried_again(&self, attempt: &Attempt) -> bool {
+        match attempt {
+            Attempt::Opened(_) | Attempt::NoCiphertext => false,
+            Attempt::Refused => *self.scheme == EncryptionScheme::Pkcs1v15,
+            Attempt::Doubtful(_) => true,
+        }
+    }
+
     /// Decides what was doubtful.
     fn settle(&self, ciphertexts: &[&[u8]], mut attempts: Vec<Attempt>) -> Result<Vec<Result<SecretBytes, DecryptionFailed>>> {
-        let doubtful = attempts.iter().zip(ciphertexts).filter(|(attempt, _)| matches!(attempt, Attempt::Doubtful(_)));
-        let mut again: Vec<&[u8]> = doubtful.map(|(_, ciphertext)| *ciphertext).collect();
-        let none = again.is_empty();
-        if none && *self.scheme == EncryptionScheme::Pkcs1v15 {
-            again.extend(ciphertexts.iter().find(|ciphertext| ciphertext.len() == self.public.modulus_bytes()));
-        }
+        let failed = attempts.iter().zip(ciphertexts).filter(|(attempt, _)| self.is_tried_again(attempt));
+        let again: Vec<&[u8]> = failed.map(|(_, ciphertext)| *ciphertext).collect();
         if !again.is_empty() {
             let second = self.store.pool.with(|session| self.try_again(session, &again));
-            if !none {
+            // Without a doubt it was for the time that it takes: what came of it is not asked, and the items have their answers.
+            if attempts.iter().any(|attempt| matches!(attempt, Attempt::Doubtful(_))) {
                 let mut second = self.second_answers(second, &attempts)?.into_iter();
-                for attempt in attempts.iter_mut().filter(|attempt| matches!(attempt, Attempt::Doubtful(_))) {
-                    *attempt = second.next().ok_or_else(|| Error::Internal("a second try without an answer".into()))?;
+                for attempt in attempts.iter_mut().filter(|attempt| self.is_tried_again(attempt)) {
+                    let answer = second.next().ok_or_else(|| Error::Internal("a second try without an answer".into()))?;
+                    if matches!(attempt, Attempt::Doubtful(_)) {
+                        *attempt = answer;
+                    }
                 }
             }
-            // Else it was for the time that it takes. What came of it is not asked: the items have their answers.
         }
         let settled = attempts.into_iter().map(|attempt| match attempt {
             Attempt::Opened(plaintext) => Ok(plaintext),
             // Refused twice by a token that works.
-            Attempt::Refused | Attempt::Doubtful(_) => Err(DecryptionFailed),
+            Attempt::NoCiphertext | Attempt::Refused | Attempt::Doubtful(_) => Err(DecryptionFailed),
         });
         Ok(settled.collect())
     }

@@ -392,6 +392,12 @@ impl KeyStore for Pkcs11Store {
         self.decrypt_batch(key, scheme, ciphertexts)
     }
 
+    fn refused_after_decryption(&self, key: &KeyId, scheme: &EncryptionScheme, failed: usize, refused: &[&[u8]]) {
+        if *scheme == EncryptionScheme::Pkcs1v15 && !refused.is_empty() {
+            self.take_time_of_failures(key, failed, refused);
+        }
+    }
+
     fn as_generate(&self) -> Result<&dyn Generate> {
         Ok(self)
     }

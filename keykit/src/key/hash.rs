@@ -54,6 +54,37 @@ impl Hash {
         digest
     }
 
+    /// Hashes the UTF-16LE form of a text, without a byte order mark. Nearly all texts are ASCII: these are widened a piece at a time,
+    /// while the piece is in the nearest cache.
+    pub(crate) fn digest_utf16le(self, text: &str) -> Digest {
+        fn run<H: sha2::Digest>(text: &str, output: &mut [u8]) {
+            let mut hasher = H::new();
+            if text.is_ascii() {
+                let mut units = [[0; 2]; 1024];
+                for piece in text.as_bytes().chunks(units.len()) {
+                    for (unit, byte) in units.iter_mut().zip(piece) {
+                        *unit = [*byte, 0];
+                    }
+                    hasher.update(units.get(..piece.len()).unwrap_or_default().as_flattened());
+                }
+            } else {
+                text.encode_utf16().for_each(|unit| hasher.update(unit.to_le_bytes()));
+            }
+            output.copy_from_slice(&hasher.finalize());
+        }
+        let mut digest = Digest { hash: self, bytes: [0; 64] };
+        if let Some(output) = digest.bytes.get_mut(..self.output_bytes()) {
+            match self {
+                Self::Sha1 => run::<Sha1>(text, output),
+                Self::Sha224 => run::<Sha224>(text, output),
+                Self::Sha256 => run::<Sha256>(text, output),
+                Self::Sha384 => run::<Sha384>(text, output),
+                Self::Sha512 => run::<Sha512>(text, output),
+            }
+        }
+        digest
+    }
+
     /// The DER of `DigestInfo` up to the digest itself, with NULL parameters (RFC 8017 §9.2 note 1).
     #[must_use]
     pub fn digest_info_prefix(self) -> &'static [u8] {
@@ -134,6 +165,17 @@ mod tests {
             let info = hash.digest(b"x").to_digest_info();
             assert_eq!(usize::from(info[1]) + 2, info.len(), "{hash}");
             assert_eq!(usize::from(info[info.len() - hash.output_bytes() - 1]), hash.output_bytes(), "{hash}");
+        }
+    }
+
+    #[test]
+    fn texts_are_hashed_as_utf16_whatever_their_length() {
+        for text in ["", "a", &"b".repeat(1023), &"c".repeat(1024), &"d".repeat(1025), &"e".repeat(5000), "\u{e4}\u{1f600}", &"\u{e4}f".repeat(1500)]
+        {
+            let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            for hash in Hash::ALL {
+                assert_eq!(hash.digest_utf16le(text), hash.digest(&units), "{hash}, {} bytes", text.len());
+            }
         }
     }
 

@@ -1,9 +1,11 @@
 //! The public half of an RSA key: encodings, verification, encryption.
 
+mod batch;
 mod prepared;
 mod recorded;
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::rsa as aws;
 use pkcs8::der::asn1::{BitStringRef, UintRef};
@@ -32,9 +34,9 @@ const MAX_MODULUS_BITS: usize = 8192;
 /// The first operation prepares the key for the library; the key and all its clones keep that.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RsaPublicKey {
-    modulus: Vec<u8>,
+    modulus: Arc<[u8]>,
     exponent: u32,
-    spki: Vec<u8>,
+    spki: Arc<[u8]>,
     id: KeyId,
     prepared: Prepared,
 }
@@ -57,7 +59,7 @@ impl RsaPublicKey {
             return Err(Error::malformed(FORMAT, format!("the public exponent {exponent} is not an odd number from 3 on")));
         }
         let spki = encode_spki(&modulus, exponent).map_err(|error| Error::Internal(format!("encoding a public key: {error}")))?;
-        Ok(Self { id: KeyId::of_spki(&spki), modulus, exponent, spki, prepared: Prepared::default() })
+        Ok(Self { id: KeyId::of_spki(&spki), modulus: modulus.into(), exponent, spki: spki.into(), prepared: Prepared::default() })
     }
 
     /// A key from its DER SubjectPublicKeyInfo (RFC 5280 §4.1.2.7, RFC 8017 §A.1).
@@ -95,7 +97,7 @@ impl RsaPublicKey {
     /// The PEM form (`PUBLIC KEY`).
     #[must_use]
     pub fn to_pem(&self) -> String {
-        Document::try_from(self.spki.as_slice()).and_then(|spki| spki.to_pem(PEM_LABEL, LineEnding::LF)).unwrap_or_default()
+        Document::try_from(&*self.spki).and_then(|spki| spki.to_pem(PEM_LABEL, LineEnding::LF)).unwrap_or_default()
     }
 
     /// The key's identity.

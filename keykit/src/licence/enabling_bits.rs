@@ -45,7 +45,6 @@ use crate::error::{Error, Result};
 use crate::key::{CryptographicMode, Digest, Encryption, EncryptionScheme, Hash, KeyId, Recorded, RsaPublicKey};
 use crate::secret::SecretBytes;
 use crate::store::{DecryptionFailed, KeyStore};
-use crate::xml::{self, Encoding};
 
 const FORMAT: &str = "ENABLINGBITS value";
 /// Bytes of a KeyHeader.
@@ -181,7 +180,9 @@ impl OpenedKey {
 /// # Errors
 /// [`Error::Crypto`] if the recipient's key cannot encrypt; [`Error::Internal`] if the system has no randomness to give.
 pub fn seal(content_key: &ContentKey, recipient: &RsaPublicKey, mode: CryptographicMode, bound_text: &str) -> Result<Vec<u8>> {
-    seal_recorded(content_key, recipient, mode, bound_text).map(|(sealed, _)| sealed)
+    let bound = hash_of(mode.signature_hash(), bound_text);
+    let made = seal_recorded(&[(content_key, bound)], recipient, mode)?.pop();
+    made.map(|(sealed, _)| sealed).ok_or_else(|| Error::Internal("a batch of one gave nothing".into()))
 }
 
 /// What was random when a content key was sealed: with it, [`confirm_batch`] shows what the recipient finds.
@@ -191,31 +192,28 @@ pub(super) struct Sealing {
     recorded: Recorded,
 }
 
-/// As [`seal`], and keeps what was random.
-pub(super) fn seal_recorded(
-    content_key: &ContentKey,
-    recipient: &RsaPublicKey,
-    mode: CryptographicMode,
-    bound_text: &str,
-) -> Result<(Vec<u8>, Sealing)> {
+/// As [`seal`] of many content keys, in order, each with the hash of what it is bound to; keeps what was random.
+pub(super) fn seal_recorded(items: &[(&ContentKey, Digest)], recipient: &RsaPublicKey, mode: CryptographicMode) -> Result<Vec<(Vec<u8>, Sealing)>> {
     let algorithm = SealAlgorithm::for_mode(mode);
-    let session_key = SecretBytes::random(SESSION_KEY)?;
-    let (mut sealed, recorded) = recipient.encrypt_recorded(&algorithm.encryption_scheme(), &rsa_message(&session_key)?)?;
-
-    let hash = hash_of(algorithm.hash(), bound_text);
-    let size = KEY_HEADER + content_key.key().len() + hash.as_bytes().len();
-    // Of its final size from the start: a buffer that grows would leave copies behind.
-    let mut tail = Zeroizing::new(Vec::with_capacity(ecb::round_up(HEADER + size)));
-    for field in [algorithm.version(), narrow(size)?, 0, 0] {
-        tail.extend_from_slice(&field.to_le_bytes());
-    }
-    write_key(&mut tail, content_key.cipher(), content_key.key())?;
-    tail.extend_from_slice(hash.as_bytes());
-    tail.resize(ecb::round_up(HEADER + size), 0);
-    ecb::encrypt(&session_key, &mut tail)?;
-
-    sealed.extend_from_slice(&tail);
-    Ok((sealed, Sealing { session_key, recorded }))
+    let session_keys = items.iter().map(|_| SecretBytes::random(SESSION_KEY)).collect::<Result<Vec<_>>>()?;
+    let messages = session_keys.iter().map(rsa_message).collect::<Result<Vec<_>>>()?;
+    let messages: Vec<&[u8]> = messages.iter().map(|message| message.as_slice()).collect();
+    let blocks = recipient.encrypt_recorded(&algorithm.encryption_scheme(), &messages)?;
+    let sealed = items.iter().zip(session_keys).zip(blocks).map(|(((content_key, bound), session_key), (mut sealed, recorded))| {
+        let size = KEY_HEADER + content_key.key().len() + bound.as_bytes().len();
+        // Of its final size from the start: a buffer that grows would leave copies behind.
+        let mut tail = Zeroizing::new(Vec::with_capacity(ecb::round_up(HEADER + size)));
+        for field in [algorithm.version(), narrow(size)?, 0, 0] {
+            tail.extend_from_slice(&field.to_le_bytes());
+        }
+        write_key(&mut tail, content_key.cipher(), content_key.key())?;
+        tail.extend_from_slice(bound.as_bytes());
+        tail.resize(ecb::round_up(HEADER + size), 0);
+        ecb::encrypt(&session_key, &mut tail)?;
+        sealed.extend_from_slice(&tail);
+        Ok((sealed, Sealing { session_key, recorded }))
+    });
+    sealed.collect()
 }
 
 /// What is encrypted to the recipient: the session key with its KeyHeader.
@@ -278,14 +276,24 @@ pub fn open_batch(store: &dyn KeyStore, key: &KeyId, algorithm: SealAlgorithm, i
         return Err(Error::Internal(format!("the store was given {} ciphertexts and answered {}", blocks.len(), plaintexts.len())));
     }
     let mut plaintexts = plaintexts.into_iter();
-    Ok(parts
-        .into_iter()
-        .map(|parts| {
-            let tail = parts?.tail;
-            let (session_key, valid) = session_key(&plaintexts.next().unwrap_or(Err(DecryptionFailed)))?;
-            open_tail(&session_key, tail, valid)
-        })
-        .collect())
+    let mut failed = 0;
+    let mut refused = Vec::new();
+    let mut opened = Vec::with_capacity(parts.len());
+    for parts in parts {
+        opened.push(parts.and_then(|Parts { rsa_block, tail }| {
+            let plaintext = plaintexts.next().unwrap_or(Err(DecryptionFailed));
+            let (session_key, valid) = session_key(&plaintext)?;
+            let opened = open_tail(&session_key, tail, valid);
+            match plaintext {
+                Err(DecryptionFailed) => failed += 1,
+                Ok(_) if opened.is_err() => refused.push(rsa_block),
+                Ok(_) => {}
+            }
+            opened
+        }));
+    }
+    store.refused_after_decryption(key, &algorithm.encryption_scheme(), failed, &refused);
+    Ok(opened)
 }
 
 /// The two parts of enabling bits that hold a content key.
@@ -399,8 +407,9 @@ fn write_key(output: &mut Vec<u8>, cipher: ContentCipher, key: &SecretBytes) -> 
     Ok(())
 }
 
-fn hash_of(hash: Hash, text: &str) -> Digest {
-    hash.digest(&xml::encode(text, Encoding::Utf16Le))
+/// The hash of an element that a content key is bound to.
+pub(super) fn hash_of(hash: Hash, text: &str) -> Digest {
+    hash.digest_utf16le(text)
 }
 
 fn narrow<T: TryFrom<usize>>(number: usize) -> Result<T> {

@@ -3,14 +3,17 @@
 //! A publishing licence carries the content key, sealed to the server, and the rights, encrypted under the content key. Only
 //! the holder of the server's key can read either; the server then issues a use licence to each reader.
 
-use super::enabling_bits::{self, OpenedKey, Sealing};
+use super::enabling_bits::{self, OpenedKey};
 use super::{ContentKey, SealAlgorithm, rights_data};
 use crate::error::{Error, Result};
-use crate::key::{CryptographicMode, KeyId, RsaPublicKey};
+use crate::key::{CryptographicMode, Digest, KeyId, RsaPublicKey};
 use crate::store::KeyStore;
-use crate::xrml::writer::{PublishingLicence, UnsignedDocument, authenticated_data_element, object_element, principal_element, right_element};
+use crate::xrml::writer::{
+    PublishingLicence, UnsignedDocument, authenticated_data_element, enabling_bits_element, object_element, principal_element, right_element,
+};
 use crate::xrml::{
-    AuthenticatedData, DistributionPoint, Document, DocumentKind, EnablingBits, Guid, Object, Principal, Right, SealedKey, TimeRange, XrmlTime,
+    AuthenticatedData, DistributionPoint, Document, DocumentKind, EnablingBits, Guid, Object, Principal, Right, SealedKey, SignatureCheck, TimeRange,
+    XrmlTime,
 };
 
 const FORMAT: &str = "publishing licence";
@@ -71,7 +74,7 @@ impl NewPublishingLicence<'_> {
     /// [`Error::Usage`] if the server has no key or one of neither mode, or for characters that cannot stand in XML.
     pub fn seal(&self, content_key: &ContentKey) -> Result<UnsignedDocument> {
         let server = Principal { internal_id: Some("1".into()), ..self.server.clone() };
-        let server = seal_to_server(&server, content_key)?.server;
+        let server = seal_to_server(&server, content_key)?;
         let rights = rights_data::encrypt(content_key, &self.rights_text()?)?;
         PublishingLicence {
             issued: self.issued,
@@ -205,38 +208,69 @@ impl<'a> SealedToServer<'a> {
 
     /// Whether an opened key was sealed for the element without its ENABLINGBITS.
     pub(super) fn is_bound(&self, document: &Document, opened: &OpenedKey) -> bool {
-        let (Some(whole), bits) = (document.issued_principals_range(), &self.sealed.range) else { return false };
-        let (before, after) = (document.text().get(whole.start..bits.start), document.text().get(bits.end..whole.end));
-        before.zip(after).is_some_and(|(before, after)| opened.is_bound_to(&format!("{before}{after}")))
+        self.bound_text(document).is_some_and(|[before, after]| opened.is_bound_to(&[before, after].concat()))
+    }
+
+    /// What stands before and after the ENABLINGBITS in their element: what the key is bound to.
+    pub(super) fn bound_text<'d>(&self, document: &'d Document) -> Option<[&'d str; 2]> {
+        let (whole, bits) = (document.issued_principals_range()?, &self.sealed.range);
+        Some([document.text().get(whole.start..bits.start)?, document.text().get(bits.end..whole.end)?])
     }
 }
 
-/// A content key that was sealed to a server.
+/// ISSUEDPRINCIPALS of a server that content keys are to be sealed to.
 #[derive(Debug)]
-pub(super) struct ServerSeal {
-    /// The server with the sealed key.
-    pub(super) server: Principal,
-    /// ISSUEDPRINCIPALS with the sealed key.
-    pub(super) element: String,
-    /// The same without it: what the key is bound to.
-    pub(super) bound_text: String,
-    /// The enabling bits, and what was recorded when they were made.
-    pub(super) sealed: Vec<u8>,
-    /// See above.
-    pub(super) sealing: Sealing,
+pub(super) struct ServerElement {
+    /// The element without a sealed key: what a key is bound to.
+    text: String,
+    /// Where the sealed key goes.
+    place: usize,
+    /// The hash of the text.
+    bound: Digest,
+    mode: CryptographicMode,
 }
 
-/// Seals a content key to a server.
-pub(super) fn seal_to_server(server: &Principal, content_key: &ContentKey) -> Result<ServerSeal> {
+impl ServerElement {
+    /// # Errors
+    /// [`Error::Usage`] for a server without a key, with a key of neither mode, and for characters that cannot stand in XML.
+    pub(super) fn new(server: &Principal) -> Result<Self> {
+        let key = server.public_key.as_ref().ok_or_else(|| Error::usage("the server of a licence needs a key"))?;
+        let mode = mode_of(key)?;
+        let bare = Principal { enabling_bits: Vec::new(), ..server.clone() };
+        let text = principals_element(&bare)?;
+        let bits = EnablingBits { algorithm: SealAlgorithm::for_mode(mode).as_str().into(), bytes: Vec::new() };
+        let element = enabling_bits_element(&bits)?;
+        let with_bits = principals_element(&Principal { enabling_bits: vec![bits], ..bare })?;
+        let place = with_bits.find(&element).filter(|place| with_bits.replacen(&element, "", 1) == text && text.is_char_boundary(*place));
+        let place = place.ok_or_else(|| Error::Internal("a sealed key has no place in its element".into()))?;
+        Ok(Self { bound: enabling_bits::hash_of(mode.signature_hash(), &text), text, place, mode })
+    }
+
+    /// The hash that content keys are bound by.
+    pub(super) fn bound(&self) -> Digest {
+        self.bound
+    }
+
+    /// What content keys are bound to.
+    pub(super) fn bound_text(&self) -> &str {
+        &self.text
+    }
+
+    /// The element with a sealed key.
+    pub(super) fn with(&self, sealed: &[u8]) -> Result<String> {
+        let bits = enabling_bits_element(&EnablingBits { algorithm: SealAlgorithm::for_mode(self.mode).as_str().into(), bytes: sealed.to_vec() })?;
+        let (before, after) = self.text.split_at_checked(self.place).ok_or_else(|| Error::Internal("a place outside of its element".into()))?;
+        Ok([before, &bits, after].concat())
+    }
+}
+
+/// Seals a content key to a server: the server with the sealed key.
+pub(super) fn seal_to_server(server: &Principal, content_key: &ContentKey) -> Result<Principal> {
+    let element = ServerElement::new(server)?;
     let key = server.public_key.as_ref().ok_or_else(|| Error::usage("the server of a licence needs a key"))?;
-    let mode = mode_of(key)?;
-    let bare = Principal { enabling_bits: Vec::new(), ..server.clone() };
-    // The element that the key is bound to cannot hold the sealed key itself.
-    let bound_text = principals_element(&bare)?;
-    let (sealed, sealing) = enabling_bits::seal_recorded(content_key, key, mode, &bound_text)?;
-    let bits = EnablingBits { algorithm: SealAlgorithm::for_mode(mode).as_str().into(), bytes: sealed.clone() };
-    let server = Principal { enabling_bits: vec![bits], ..bare };
-    Ok(ServerSeal { element: principals_element(&server)?, server, bound_text, sealed, sealing })
+    let bytes = enabling_bits::seal(content_key, key, element.mode, element.bound_text())?;
+    let bits = EnablingBits { algorithm: SealAlgorithm::for_mode(element.mode).as_str().into(), bytes };
+    Ok(Principal { enabling_bits: vec![bits], ..server.clone() })
 }
 
 fn principals_element(server: &Principal) -> Result<String> {
@@ -263,7 +297,12 @@ pub(super) fn check_signature(document: &Document) -> Result<()> {
 
 /// Checks the signature under a key.
 pub(super) fn check_signature_under(document: &Document, key: Option<&RsaPublicKey>) -> Result<()> {
-    match document.check_signature_under(key).problem() {
+    judge(document, document.check_signature_under(key))
+}
+
+/// What was found of a signature, as an error if it does not hold.
+pub(super) fn judge(document: &Document, check: SignatureCheck) -> Result<()> {
+    match check.problem() {
         None => Ok(()),
         Some(problem) => Err(Error::negative(format!("the {} is not sound: {problem}", document.kind()))
             .with_hint("it was changed or damaged after it was issued; take it from the original document again")),

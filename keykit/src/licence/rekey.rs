@@ -48,20 +48,22 @@ mod check;
 mod rewrite;
 mod stored;
 
+use std::borrow::Cow;
 use std::num::NonZero;
 use std::ops::Range;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use self::check::Expected;
 pub(super) use self::stored::Stored;
-use super::publishing::{SealedToServer, check_signature_under, mode_of};
-use super::{OpenedKey, SealAlgorithm, enabling_bits};
+use super::publishing::{SealedToServer, ServerElement, judge, mode_of};
+use super::{ContentKey, OpenedKey, SealAlgorithm, enabling_bits};
 use crate::container::{NewProtectedFile, ProtectedFile, find_licences};
 use crate::error::{Error, Result};
-use crate::key::{KeyId, RsaPublicKey};
+use crate::key::{Digest, KeyId, RsaPublicKey};
 use crate::store::KeyStore;
 use crate::xrml::writer::{UnsignedDocument, issuer_element};
-use crate::xrml::{Chain, Document, DocumentKind, Principal, TimeRange, Trust, TrustAnchors, documents_in};
+use crate::xrml::{Chain, Document, DocumentKind, Principal, SignatureCheck, SignatureClaim, TimeRange, Trust, TrustAnchors, documents_in};
 
 const FORMAT: &str = "publishing licence";
 
@@ -239,19 +241,20 @@ impl<'a> Rekey<'a> {
     /// key if it is neither active nor archived here; [`Error::Refused`] for an offline licence; [`Error::Crypto`] if it does
     /// not open.
     pub fn rekey_batch(&self, items: &[&[u8]]) -> Result<Vec<Result<RekeyedLicence>>> {
-        let sources: Vec<Result<Source<'_>>> = items.iter().map(|item| self.read(item)).collect();
+        let sources = self.read_all(items);
         let opened = self.unseal(&sources)?;
+        let mut batch = Batch::default();
         let mut steps = Vec::with_capacity(sources.len());
         for (source, opened) in sources.into_iter().zip(opened) {
-            steps.push(source.and_then(|source| self.step(source, opened)));
+            steps.push(source.and_then(|source| self.step(source, opened, &mut batch)));
         }
-        self.finish(steps)
+        self.finish(self.seal(steps)?)
     }
 
     /// What comes next for a licence. Only one that is under the active key already may go without having been opened.
-    fn step<'i>(&self, source: Source<'i>, opened: Option<Result<OpenedKey>>) -> Result<Step<'i>> {
+    fn step<'i>(&self, source: Source<'i>, opened: Option<Result<OpenedKey>>, batch: &mut Batch) -> Result<Step<Opened<'i>>> {
         match (opened, source.archived) {
-            (Some(opened), _) => self.draft(source, opened?).map(Step::Draft),
+            (Some(opened), _) => self.open(source, opened?, batch).map(Step::Next),
             (None, None) => Ok(Step::Done(source.unchanged())),
             (None, Some(_)) => Err(Error::Internal("a licence under an archived key was not opened".into())),
         }
@@ -276,20 +279,41 @@ impl<'a> Rekey<'a> {
         Ok(RekeyedLicence { text, ..rekeyed })
     }
 
-    /// Reads and verifies one licence. No private key is used.
-    fn read<'i>(&self, item: &'i [u8]) -> Result<Source<'i>> {
+    /// Reads and verifies licences, in order. No private key is used.
+    fn read_all<'i>(&self, items: &[&'i [u8]]) -> Vec<Result<Source<'i>>> {
+        let read: Vec<Result<Read<'i>>> = items.iter().map(|item| self.read_one(item)).collect();
+        let claims: Vec<_> = read.iter().map(|read| read.as_ref().ok().map(|read| read.stored.document.signature_claim())).collect();
+        let mut verified = vec![false; items.len()];
+        // The signatures of one key together. Our own copy of a key is prepared already.
+        for (number, key) in std::iter::once(&self.key).chain(self.archived.iter().map(|(_, key)| key)).enumerate() {
+            let is_of_key = |read: &Result<Read<'_>>| read.as_ref().is_ok_and(|read| read.signer == Some(number));
+            let of_key = read.iter().zip(&claims).zip(&mut verified).filter(|((read, _), _)| is_of_key(read));
+            let (group, places): (Vec<_>, Vec<_>) =
+                of_key.filter_map(|((_, claim), place)| claim.as_ref()?.as_ref().ok().map(|claim| ((claim.digest, claim.value), place))).unzip();
+            places.into_iter().zip(key.verify_all(&group)).for_each(|(place, is_right)| *place = is_right);
+        }
+        let checks: Vec<_> = read.iter().zip(claims).zip(verified).map(|((read, claim), verified)| check_of(read, claim, verified)).collect();
+        read.into_iter().zip(checks).map(|(read, check)| self.admit(read?, check)).collect()
+    }
+
+    /// Reads one licence; nothing is verified.
+    fn read_one<'i>(&self, item: &'i [u8]) -> Result<Read<'i>> {
         let stored = Stored::read(item, FORMAT)?;
         let sealed = SealedToServer::of(&stored.document)?;
         let (key, offline) = (sealed.key.clone(), stored.document.issuer_key() != Some(sealed.key));
-        let is_active = key == self.key;
-        let archived = self.archived.iter().enumerate().find(|(_, (_, archived))| *archived == key);
-        // Our own copy of the issuer's key is prepared already.
-        let ours = if is_active { Some(&self.key) } else { archived.map(|(_, (_, key))| key) };
-        check_signature_under(&stored.document, ours.filter(|_| !offline).or(stored.document.issuer_key()))?;
-        if is_active {
+        let archived = self.archived.iter().position(|(_, archived)| *archived == key);
+        let ours = if key == self.key { Some(0) } else { archived.map(|number| number + 1) };
+        Ok(Read { item, stored, key, archived, offline, signer: ours.filter(|_| !offline) })
+    }
+
+    /// A licence whose signature holds, under a key that licences are moved from or to.
+    fn admit<'i>(&self, read: Read<'i>, check: SignatureCheck) -> Result<Source<'i>> {
+        judge(&read.stored.document, check)?;
+        let Read { item, stored, key, archived, offline, .. } = read;
+        if key == self.key {
             return Ok(Source { item, stored, key, archived: None, offline });
         }
-        let (archived, _) = archived.ok_or_else(|| self.unknown("licence is sealed to", &key))?;
+        let archived = archived.ok_or_else(|| self.unknown("licence is sealed to", &key))?;
         if offline {
             self.check_offline(&stored, &key)?;
         }
@@ -349,15 +373,28 @@ impl<'a> Rekey<'a> {
         Ok(opened)
     }
 
+    /// Seals the content keys to the active key, in one batch, and writes the new bodies.
+    fn seal<'i>(&self, steps: Vec<Result<Step<Opened<'i>>>>) -> Result<Vec<Result<Step<Draft<'i>>>>> {
+        let opened = steps.iter().flatten().filter_map(Step::next);
+        let keys: Vec<_> = opened.map(|opened| (&opened.key, opened.server.bound())).collect();
+        let mut sealed = enabling_bits::seal_recorded(&keys, &self.key, self.algorithm.mode())?.into_iter();
+        let mut missing = || sealed.next().ok_or_else(|| Error::Internal("a sealed content key is missing".into()));
+        let mut draft = |step| match step {
+            Step::Next(opened) => self.draft(opened, missing()?).map(Step::Next),
+            Step::Done(unchanged) => Ok(Step::Done(unchanged)),
+        };
+        Ok(steps.into_iter().map(|step| step.and_then(&mut draft)).collect())
+    }
+
     /// Signs all drafts in one batch, puts the texts together and checks them.
-    fn finish(&self, steps: Vec<Result<Step<'_>>>) -> Result<Vec<Result<RekeyedLicence>>> {
-        let unsigned = steps.iter().flatten().filter_map(Step::unsigned);
+    fn finish(&self, steps: Vec<Result<Step<Draft<'_>>>>) -> Result<Vec<Result<RekeyedLicence>>> {
+        let unsigned = steps.iter().flatten().filter_map(Step::next).map(|draft| &draft.unsigned);
         let mut signatures = self.sign(&unsigned.map(UnsignedDocument::digest).collect::<Vec<_>>())?.into_iter();
         let mut expected = Vec::with_capacity(steps.len());
         let mut results = Vec::with_capacity(steps.len());
         for step in steps {
             let (result, expect) = match step {
-                Ok(Step::Draft(draft)) => match signatures.next() {
+                Ok(Step::Next(draft)) => match signatures.next() {
                     Some(signature) => {
                         let (rekeyed, signed) = draft.complete(self, signature);
                         (Ok(rekeyed), Some(signed))
@@ -375,7 +412,7 @@ impl<'a> Rekey<'a> {
     }
 
     /// Signs with the active key, in one batch.
-    pub(super) fn sign(&self, digests: &[crate::key::Digest]) -> Result<Vec<Vec<u8>>> {
+    pub(super) fn sign(&self, digests: &[Digest]) -> Result<Vec<Vec<u8>>> {
         if digests.is_empty() {
             return Ok(Vec::new());
         }
@@ -421,6 +458,30 @@ fn validity_of(chain: &[Document], key: &RsaPublicKey) -> Result<Option<Option<T
     }
 }
 
+/// What came out of a signature: the keys of this engine were asked all at once, any other key is asked now.
+fn check_of(read: &Result<Read<'_>>, claim: Option<Result<SignatureClaim<'_>, SignatureCheck>>, verified: bool) -> SignatureCheck {
+    match (read, claim) {
+        (Ok(Read { signer: None, stored, .. }), Some(Ok(claim))) => {
+            claim.found(stored.document.issuer_key().is_some_and(|key| key.verify(&claim.digest, claim.value)))
+        }
+        (_, Some(Ok(claim))) => claim.found(verified),
+        (_, Some(Err(check))) => check,
+        (_, None) => SignatureCheck { hash: None, digest_ok: false, signature_ok: None },
+    }
+}
+
+/// A licence that was read.
+struct Read<'i> {
+    item: &'i [u8],
+    stored: Stored<'i>,
+    key: RsaPublicKey,
+    /// Which archived key.
+    archived: Option<usize>,
+    offline: bool,
+    /// Whose signature it should have: 0 for the active key, from 1 on an archived one, `None` for another.
+    signer: Option<usize>,
+}
+
 /// A licence that was read and verified.
 struct Source<'i> {
     item: &'i [u8],
@@ -449,19 +510,37 @@ impl Source<'_> {
 }
 
 /// A licence on its way.
-#[expect(clippy::large_enum_variant, reason = "a batch holds some hundreds at the most, and most of them are drafts")]
-enum Step<'i> {
+#[expect(clippy::large_enum_variant, reason = "a batch holds some hundreds at the most, and most of them go on")]
+enum Step<T> {
     Done(RekeyedLicence),
-    Draft(Draft<'i>),
+    Next(T),
 }
 
-impl Step<'_> {
-    fn unsigned(&self) -> Option<&UnsignedDocument> {
+impl<T> Step<T> {
+    fn next(&self) -> Option<&T> {
         match self {
             Self::Done(_) => None,
-            Self::Draft(draft) => Some(&draft.unsigned),
+            Self::Next(next) => Some(next),
         }
     }
+}
+
+/// What is the same for many licences of a batch.
+#[derive(Default)]
+struct Batch {
+    /// Elements of the active key's server, by the internal id that the licences had.
+    servers: Vec<(Option<String>, Rc<ServerElement>)>,
+    /// The last element that a content key was bound to, in two parts, and its hash.
+    bound: Option<([String; 2], Digest)>,
+}
+
+/// A licence whose content key was opened.
+struct Opened<'i> {
+    source: Source<'i>,
+    key: ContentKey,
+    server: Rc<ServerElement>,
+    has_rights: bool,
+    was_bound: bool,
 }
 
 /// A licence that waits for its signature.
@@ -473,7 +552,7 @@ struct Draft<'i> {
 }
 
 /// A piece of a document's text, and what stands there instead.
-type Edit = (Range<usize>, String);
+type Edit<'t> = (Range<usize>, Cow<'t, str>);
 
 #[cfg(test)]
 mod tests;

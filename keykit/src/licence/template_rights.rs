@@ -122,6 +122,7 @@ impl Rekey<'_> {
         let mut edits = rights_edits(&tree, &template.rights, changes)?;
         edits.push((issuer, self.issuer().to_owned()));
         edits.push((time.range.clone(), format!("<ISSUEDTIME>{issued}</ISSUEDTIME>")));
+        let edits = edits.into_iter().map(|(range, text)| (range, text.into())).collect();
         let unsigned = UnsignedDocument::from_body(stored.edited_body(edits)?, self.public())?;
         let signature = self.sign(&[unsigned.digest()])?.pop().ok_or_else(|| Error::Internal("a batch of one came back empty".into()))?;
         let chain = if stored.following.is_empty() { "" } else { self.chain() };

@@ -92,11 +92,11 @@ impl Rekey<'_> {
 
     fn new_body(&self, stored: &Stored<'_>, time: IssueTime) -> Result<UnsignedDocument> {
         let issuer = stored.document.issuer_range().ok_or_else(|| Error::malformed(FORMAT, "it names no issuer"))?;
-        let mut edits = vec![(issuer, self.issuer().to_owned())];
+        let mut edits = vec![(issuer, self.issuer().into())];
         if let IssueTime::Set(time) = time {
             let tree = stored.document.tree()?;
             let element = tree.descend(&["BODY", "ISSUEDTIME"]).ok_or_else(|| Error::malformed(FORMAT, "it has no time of issue to be set"))?;
-            edits.push((element.range.clone(), format!("<ISSUEDTIME>{time}</ISSUEDTIME>")));
+            edits.push((element.range.clone(), format!("<ISSUEDTIME>{time}</ISSUEDTIME>").into()));
         }
         UnsignedDocument::from_body(stored.edited_body(edits)?, self.public())
     }

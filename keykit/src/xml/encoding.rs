@@ -75,9 +75,10 @@ fn utf16<'a>(bytes: &[u8], order: fn([u8; 2]) -> u16, skipped: usize, format: &'
         return Err(Error::malformed(format, "UTF-16 text with half a character").at((bytes.len() + skipped) as u64));
     }
     // Nearly all texts are ASCII, which is quick to narrow.
-    if pairs.iter().all(|&pair| order(pair) < 0x80) {
-        let narrow = pairs.iter().filter_map(|&pair| u8::try_from(order(pair)).ok()).map(char::from);
-        return Ok(Cow::Owned(narrow.collect()));
+    if pairs.iter().fold(0, |all, &pair| all | order(pair)) < 0x80
+        && let Ok(text) = String::from_utf8(pairs.iter().map(|&[first, second]| first | second).collect())
+    {
+        return Ok(Cow::Owned(text));
     }
     let mut position = skipped;
     char::decode_utf16(pairs.iter().map(|&pair| order(pair)))

@@ -10,7 +10,7 @@ use super::time::shorten;
 use super::value::{Reading, bytes_of, fault, only_child, required};
 use crate::error::{Error, Result};
 use crate::key::{Digest, Hash, RsaPublicKey};
-use crate::xml::{Element, Encoding, encode};
+use crate::xml::Element;
 
 /// How the algorithm of every known signature is named.
 pub(super) const SIGNATURE_ALGORITHM: &str = "RSA PKCS#1-V1.5";
@@ -113,7 +113,7 @@ pub(super) fn digest_name(hash: Hash) -> &'static str {
 /// The digest of a body: over its text in UTF-16LE, without a byte order mark.
 #[must_use]
 pub(super) fn body_digest(body: &str, hash: Hash) -> Digest {
-    hash.digest(&encode(body, Encoding::Utf16Le))
+    hash.digest_utf16le(body)
 }
 
 impl Document {
@@ -139,11 +139,37 @@ impl Document {
 
     /// Checks the signature under a key, or the digest alone without one.
     pub(crate) fn check_signature_under(&self, key: Option<&RsaPublicKey>) -> SignatureCheck {
-        let Some(signature) = self.signature() else { return SignatureCheck::UNSIGNED };
-        let Some(hash) = signature.hash else { return SignatureCheck { signature_ok: Some(false), ..SignatureCheck::UNSIGNED } };
+        match self.signature_claim() {
+            Ok(claim) => claim.found(key.is_some_and(|key| key.verify(&claim.digest, claim.value))),
+            Err(check) => check,
+        }
+    }
+
+    /// The digest of the body, if it is the stored one, and the signature that is to be verified over it. Else what came out already.
+    pub(crate) fn signature_claim(&self) -> Result<SignatureClaim<'_>, SignatureCheck> {
+        let signature = self.signature().ok_or(SignatureCheck::UNSIGNED)?;
+        let hash = signature.hash.ok_or(SignatureCheck { signature_ok: Some(false), ..SignatureCheck::UNSIGNED })?;
         let digest = body_digest(self.body_text(), hash);
-        let digest_ok = digest.as_bytes() == signature.digest;
-        let signature_ok = digest_ok && key.is_some_and(|key| key.verify(&digest, &signature.value));
-        SignatureCheck { hash: Some(hash), digest_ok, signature_ok: Some(signature_ok) }
+        if digest.as_bytes() == signature.digest {
+            Ok(SignatureClaim { digest, value: &signature.value })
+        } else {
+            Err(SignatureCheck { hash: Some(hash), digest_ok: false, signature_ok: Some(false) })
+        }
+    }
+}
+
+/// A signature whose digest is right.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SignatureClaim<'a> {
+    /// The digest of the body.
+    pub(crate) digest: Digest,
+    /// The signature, big-endian.
+    pub(crate) value: &'a [u8],
+}
+
+impl SignatureClaim<'_> {
+    /// What came out, given whether the signature verifies.
+    pub(crate) fn found(&self, verifies: bool) -> SignatureCheck {
+        SignatureCheck { hash: Some(self.digest.hash()), digest_ok: true, signature_ok: Some(verifies) }
     }
 }

@@ -1,5 +1,8 @@
 //! Values inside elements: base64 with its stated size, and public keys.
 
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
 use data_encoding::BASE64;
 
 use super::FORMAT;
@@ -40,11 +43,12 @@ pub(super) fn required<'e, 'a>(parent: &'e Element<'a>, name: &str) -> Result<&'
 /// Strict base64 (RFC 4648 §4): padded, no unused bits set. What licences hold is public, so it need not take the same time always.
 pub(super) fn decode_base64(text: &str, reading: Reading) -> Option<Vec<u8>> {
     let bytes = text.as_bytes();
-    if reading == Reading::Lenient && bytes.iter().any(u8::is_ascii_whitespace) {
+    let decoded = decode_dense(bytes);
+    if decoded.is_none() && reading == Reading::Lenient && bytes.iter().any(u8::is_ascii_whitespace) {
         let dense: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
         return decode_dense(&dense);
     }
-    decode_dense(bytes)
+    decoded
 }
 
 fn decode_dense(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -80,13 +84,55 @@ pub(super) fn public_key(element: &Element<'_>) -> Result<RsaPublicKey> {
     if algorithm != "RSA" {
         return Err(fault(element, format!("a public key of the algorithm '{}'; only RSA is known", shorten(algorithm))));
     }
-    let exponent = parameter(element, "public-exponent")?.trimmed().parse().map_err(|_| fault(element, "the public exponent is not a number"))?;
-    let mut modulus = bytes_of(parameter(element, "modulus")?, Reading::Lenient)?;
+    let exponent = parameter(element, "public-exponent")?.trimmed();
+    let value = parameter(element, "modulus")?;
+    if let Some(key) = recent(value, exponent) {
+        return Ok(key);
+    }
+    let mut modulus = bytes_of(value, Reading::Lenient)?;
     modulus.reverse();
-    RsaPublicKey::from_components(&modulus, exponent).map_err(|error| match error {
+    let number = exponent.parse().map_err(|_| fault(element, "the public exponent is not a number"))?;
+    let key = RsaPublicKey::from_components(&modulus, number).map_err(|error| match error {
         Error::Malformed(malformed) => fault(element, format!("a public key is not sound: {}", malformed.problem)),
         other => other,
-    })
+    })?;
+    remember(value, exponent, &key);
+    Ok(key)
+}
+
+/// The keys that were read last, with the texts that they were read from. Licences of one server name the same one or two: a copy is made
+/// in a tenth of the time, and shares what is prepared for the libraries.
+static RECENT: Mutex<VecDeque<Recent>> = Mutex::new(VecDeque::new());
+const MOST_RECENT: usize = 8;
+
+struct Recent {
+    size: String,
+    modulus: String,
+    exponent: String,
+    key: RsaPublicKey,
+}
+
+/// A key that was read from the same texts before.
+fn recent(value: &Element<'_>, exponent: &str) -> Option<RsaPublicKey> {
+    let size = stated_size(value)?;
+    let recent = RECENT.lock().unwrap_or_else(PoisonError::into_inner);
+    let same = |known: &&Recent| known.modulus == value.text && known.size == size && known.exponent == exponent;
+    recent.iter().find(same).map(|known| known.key.clone())
+}
+
+fn remember(value: &Element<'_>, exponent: &str, key: &RsaPublicKey) {
+    let Some(size) = stated_size(value) else { return };
+    let mut recent = RECENT.lock().unwrap_or_else(PoisonError::into_inner);
+    if recent.len() >= MOST_RECENT {
+        recent.pop_back();
+    }
+    let modulus = value.text.clone().into_owned();
+    recent.push_front(Recent { size: size.to_owned(), modulus, exponent: exponent.to_owned(), key: key.clone() });
+}
+
+/// The size that a value in base64 states.
+fn stated_size<'e>(value: &'e Element<'_>) -> Option<&'e str> {
+    value.attribute("size").filter(|_| value.attribute("encoding") == Some("base64"))
 }
 
 /// The value of a named parameter.

@@ -46,6 +46,14 @@ fn operation_on([n, mut p, mut q, mut dp, mut dq, mut qinv]: [Vec<u8>; 6]) {
                 assert_eq!(result.unwrap().len(), n.len());
             }
         }
+        // A message that is encrypted is secret, and so is what is confirmed of it; the ciphertext is not.
+        let public = PublicKey::on(engine, &n, 65537).unwrap();
+        let mut message = input.clone();
+        valgrind::mark_secret(&mut message);
+        let mut powers = public.power(&[&message, &message, &message]);
+        let mut ciphertext = powers.remove(0).unwrap();
+        valgrind::mark_public(&mut ciphertext);
+        assert!(public.are_powers(&[(&message, &ciphertext), (&message, &ciphertext)]));
         println!("constant time: {engine:?}, {} bits", 8 * n.len());
     }
 }

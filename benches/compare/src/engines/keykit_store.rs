@@ -3,6 +3,7 @@
 use keykit::key::{Digest, EncryptionScheme, Hash, KeyId, RsaPublicKey};
 use keykit::store::{ImportPlaintext, KeyRequest, KeyStore};
 use keykit_hsm_backends::memory::{EngineChoice, MemoryStore};
+use keykit_rsa_lanes::Engine as Lanes;
 
 use super::{Engine, Outputs, Scheme, SignatureHash, each};
 use crate::works::Key;
@@ -38,15 +39,17 @@ impl Keykit {
     }
 }
 
-/// The engine that [`ENGINE`] names.
+/// The engine that [`ENGINE`] names. What else uses lanes in this process, as checks of signatures do, then uses those or none.
 pub(crate) fn engine_choice() -> Result<EngineChoice> {
-    match std::env::var(ENGINE).as_deref() {
-        Err(_) => Ok(EngineChoice::Fastest),
-        Ok("ifma") => Ok(EngineChoice::Ifma),
-        Ok("avx2") => Ok(EngineChoice::Avx2),
-        Ok("libraries") => Ok(EngineChoice::Libraries),
-        Ok(other) => Err(format!("{ENGINE} is ifma, avx2 or libraries, and not {other}")),
-    }
+    let (choice, withdrawn): (_, &[Lanes]) = match std::env::var(ENGINE).as_deref() {
+        Err(_) => (EngineChoice::Fastest, &[]),
+        Ok("ifma") => (EngineChoice::Ifma, &[Lanes::Avx2]),
+        Ok("avx2") => (EngineChoice::Avx2, &[Lanes::Ifma]),
+        Ok("libraries") => (EngineChoice::Libraries, &Lanes::ALL),
+        Ok(other) => return Err(format!("{ENGINE} is ifma, avx2 or libraries, and not {other}")),
+    };
+    withdrawn.iter().for_each(|lanes| lanes.withdraw());
+    Ok(choice)
 }
 
 fn scheme_of(scheme: Scheme) -> EncryptionScheme {

@@ -21,6 +21,7 @@ struct Engines {
     pkcs1: OnceLock<Option<Pkcs1PublicEncryptingKey>>,
     oaep: OnceLock<Option<OaepPublicEncryptingKey>>,
     portable: OnceLock<Option<rsa::RsaPublicKey>>,
+    lanes: OnceLock<Option<keykit_rsa_lanes::PublicKey>>,
 }
 
 impl Prepared {
@@ -42,6 +43,11 @@ impl Prepared {
     /// Encrypts with OAEP.
     pub(super) fn oaep(&self, spki: &[u8]) -> Option<&OaepPublicEncryptingKey> {
         self.0.oaep.get_or_init(|| OaepPublicEncryptingKey::new(PublicEncryptingKey::from_der(spki).ok()?).ok()).as_ref()
+    }
+
+    /// Many operations at once, where the processor can.
+    pub(super) fn lanes(&self, modulus: &[u8], exponent: u32) -> Option<&keykit_rsa_lanes::PublicKey> {
+        self.0.lanes.get_or_init(|| keykit_rsa_lanes::PublicKey::new(modulus, exponent)).as_ref()
     }
 
     /// For the keys and schemes that the others do not take.

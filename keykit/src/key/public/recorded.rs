@@ -9,8 +9,9 @@
 //! distance from the end, so that two that changed places are seen too; running products give the weights for one more
 //! multiplication each. Two faults would have to cancel each other out to get past that. It finds faults of a machine or of a
 //! library, not forgeries: nobody chooses the ciphertexts but this process.
-//! Ciphertexts are made by squaring and multiplying, and confirmed by the windows of `rsa`, on other numbers: a fault that depends on the
-//! numbers does not come twice.
+//! Ciphertexts are powers of single messages, and confirmed by powers of products, which are other numbers: a fault that depends on the
+//! numbers does not come twice. In the lanes ([`super::batch`]) each lane has a product of its own, over fewer items. What a product does
+//! not confirm is confirmed or refused by itself, without lanes.
 
 use rsa::BoxedUint;
 use rsa::hazmat::rsa_encrypt;
@@ -37,22 +38,46 @@ pub(crate) struct Encryption<'a> {
 }
 
 impl RsaPublicKey {
-    /// As [`Self::encrypt`], and keeps what was random. OAEP with one hash only.
-    pub(crate) fn encrypt_recorded(&self, scheme: &EncryptionScheme, message: &[u8]) -> Result<(Vec<u8>, Recorded)> {
+    /// As [`Self::encrypt`] of many messages, in order, and keeps what was random. OAEP with one hash only.
+    pub(crate) fn encrypt_recorded(&self, scheme: &EncryptionScheme, messages: &[&[u8]]) -> Result<Vec<(Vec<u8>, Recorded)>> {
+        let made = messages.iter().map(|message| self.encode_recorded(scheme, message)).collect::<Result<Vec<_>>>()?;
+        let encoded: Vec<&[u8]> = made.iter().map(|(encoded, _)| encoded.as_slice()).collect();
+        let ciphertexts: Vec<Vec<u8>> = match self.lanes_for(encoded.len()) {
+            Some(lanes) => {
+                lanes.power(&encoded).into_iter().map(|power| power.map(|power| power.to_vec()).ok_or(Error::Crypto)).collect::<Result<_>>()?
+            }
+            None => encoded.iter().map(|encoded| self.raise(encoded)).collect::<Result<_>>()?,
+        };
+        Ok(ciphertexts.into_iter().zip(made).map(|(ciphertext, (_, recorded))| (ciphertext, recorded)).collect())
+    }
+
+    /// An encoded message, and what is random in it.
+    fn encode_recorded(&self, scheme: &EncryptionScheme, message: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Recorded)> {
         let length = self.modulus_bytes();
         let recorded = Recorded(match scheme {
             EncryptionScheme::Pkcs1v15 => filling(length.checked_sub(message.len() + 3).ok_or(Error::Crypto)?)?,
             EncryptionScheme::Oaep { hash, .. } => SecretBytes::random(hash.output_bytes())?,
         });
         let encoded = encode(scheme, message, &recorded, length).ok_or(Error::Crypto)?;
+        Ok((encoded, recorded))
+    }
+
+    /// `encoded^e mod n`.
+    fn raise(&self, encoded: &[u8]) -> Result<Vec<u8>> {
         let key = self.portable().ok_or(Error::Crypto)?;
-        let base = Zeroizing::new(form(key, &encoded).ok_or(Error::Crypto)?);
-        Ok((power(&base, self.exponent).retrieve().to_be_bytes().into(), recorded))
+        let base = Zeroizing::new(form(key, encoded).ok_or(Error::Crypto)?);
+        Ok(power(&base, self.exponent).retrieve().to_be_bytes().into())
     }
 
     /// Whether each ciphertext is the encryption of its message under this key, with what was recorded. True for none.
     pub(crate) fn confirm_all(&self, scheme: &EncryptionScheme, encryptions: &[Encryption<'_>]) -> bool {
-        self.products(scheme, encryptions).is_some_and(|(confirmed, product)| confirmed == product)
+        let Some(lanes) = self.lanes_for(encryptions.len()) else {
+            return self.products(scheme, encryptions).is_some_and(|(confirmed, product)| confirmed == product);
+        };
+        let encode = |item: &Encryption<'_>| encode(scheme, item.message, item.recorded, self.modulus_bytes());
+        let Some(encoded) = encryptions.iter().map(encode).collect::<Option<Vec<_>>>() else { return false };
+        let pairs: Vec<(&[u8], &[u8])> = encoded.iter().zip(encryptions).map(|(encoded, item)| (encoded.as_slice(), item.ciphertext)).collect();
+        lanes.are_powers(&pairs)
     }
 
     /// The weighted product of the encoded messages to the power of `e`, and that of the ciphertexts: of so many, the first counts with
@@ -191,7 +216,7 @@ mod tests {
         fn what_was_recorded_opens_elsewhere_and_is_confirmed(messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 1..5)) {
             for key in keys() {
                 for scheme in schemes() {
-                    let made: Vec<_> = messages.iter().map(|message| key.public().encrypt_recorded(&scheme, message).unwrap()).collect();
+                    let made = sealed(&key, &scheme, &messages);
                     for (message, (ciphertext, _)) in messages.iter().zip(&made) {
                         prop_assert_eq!(open(&key, &scheme, ciphertext), Some(message.clone()));
                     }
@@ -199,6 +224,10 @@ mod tests {
                 }
             }
         }
+    }
+
+    fn sealed(key: &RsaSecretKey, scheme: &EncryptionScheme, messages: &[Vec<u8>]) -> Vec<(Vec<u8>, Recorded)> {
+        key.public().encrypt_recorded(scheme, &messages.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap()
     }
 
     fn encryptions<'a>(messages: &'a [Vec<u8>], made: &'a [(Vec<u8>, Recorded)]) -> Vec<Encryption<'a>> {
@@ -211,7 +240,7 @@ mod tests {
         for key in keys() {
             for scheme in schemes() {
                 let messages = [b"one".to_vec(), b"two".to_vec(), b"three".to_vec()];
-                let mut made: Vec<_> = messages.iter().map(|message| key.public().encrypt_recorded(&scheme, message).unwrap()).collect();
+                let mut made = sealed(&key, &scheme, &messages);
                 for position in 0..key.public().modulus_bytes() {
                     made[1].0[position] ^= 1;
                     assert!(!key.public().confirm_all(&scheme, &encryptions(&messages, &made)), "ciphertext {position}");
@@ -229,7 +258,7 @@ mod tests {
     fn two_that_changed_places_are_seen() {
         for key in keys() {
             let messages = [b"one".to_vec(), b"two".to_vec(), b"three".to_vec()];
-            let made = messages.each_ref().map(|message| key.public().encrypt_recorded(&EncryptionScheme::Pkcs1v15, message).unwrap());
+            let made = sealed(&key, &EncryptionScheme::Pkcs1v15, &messages);
             for (one, other) in [(0, 1), (1, 2), (0, 2)] {
                 let mut swapped = encryptions(&messages, &made);
                 assert!(key.public().confirm_all(&EncryptionScheme::Pkcs1v15, &swapped));
@@ -246,7 +275,7 @@ mod tests {
         let (scheme, message) = (EncryptionScheme::Pkcs1v15, vec![b"m".to_vec()]);
         let n = BoxedUint::from_be_slice_vartime(key.public().modulus());
         let (above, recorded) = loop {
-            let (ciphertext, recorded) = key.public().encrypt_recorded(&scheme, &message[0]).unwrap();
+            let (ciphertext, recorded) = sealed(key, &scheme, &message).remove(0);
             let above = (BoxedUint::from_be_slice(&ciphertext, 1088).unwrap() + &n).to_be_bytes();
             if above[..8] == [0; 8] {
                 break (above[8..].to_vec(), recorded);
@@ -261,11 +290,11 @@ mod tests {
     #[test]
     fn messages_that_do_not_fit_are_refused() {
         let key = &keys()[0];
-        assert!(key.public().encrypt_recorded(&EncryptionScheme::Pkcs1v15, &[1; 117]).is_ok());
-        assert!(key.public().encrypt_recorded(&EncryptionScheme::Pkcs1v15, &[1; 118]).is_err());
-        assert!(key.public().encrypt_recorded(&EncryptionScheme::Pkcs1v15, &[1; 200]).is_err());
-        assert!(key.public().encrypt_recorded(&EncryptionScheme::oaep(Hash::Sha1), &[1; 86]).is_ok());
-        assert!(key.public().encrypt_recorded(&EncryptionScheme::oaep(Hash::Sha1), &[1; 87]).is_err());
+        assert!(key.public().encrypt_recorded(&EncryptionScheme::Pkcs1v15, &[&[1; 117]]).is_ok());
+        assert!(key.public().encrypt_recorded(&EncryptionScheme::Pkcs1v15, &[&[1; 118]]).is_err());
+        assert!(key.public().encrypt_recorded(&EncryptionScheme::Pkcs1v15, &[&[1; 200]]).is_err());
+        assert!(key.public().encrypt_recorded(&EncryptionScheme::oaep(Hash::Sha1), &[&[1; 86]]).is_ok());
+        assert!(key.public().encrypt_recorded(&EncryptionScheme::oaep(Hash::Sha1), &[&[1; 87]]).is_err());
         assert!(filling(5000).unwrap().expose().iter().all(|byte| *byte != 0));
     }
 }

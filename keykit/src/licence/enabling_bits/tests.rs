@@ -365,7 +365,7 @@ fn what_was_sealed_is_confirmed_without_the_private_key() {
     for mode in MODES {
         let recipient = &store(mode).public;
         let keys = [128, 256, 128].map(|bits| ContentKey::generate(ContentCipher::Cbc4k, bits).unwrap());
-        let mut made = keys.each_ref().map(|key| seal_recorded(key, recipient, mode, BOUND).unwrap());
+        let mut made = seal_recorded(&keys.each_ref().map(|key| (key, hash_of(mode.signature_hash(), BOUND))), recipient, mode).unwrap();
         for ((found, key), (sealed, _)) in confirm(mode, &made).into_iter().zip(&keys).zip(&made) {
             let found = found.unwrap();
             assert!(found.key == *key && found.is_bound_to(BOUND));
@@ -383,7 +383,7 @@ fn what_was_sealed_is_confirmed_without_the_private_key() {
             assert!(!found.is_ok_and(|found| found.key == keys[1] && found.is_bound_to(BOUND)), "{position}");
             made[1].0[position] ^= 0x10;
         }
-        let short = (vec![0; 10], seal_recorded(&keys[0], recipient, mode, BOUND).unwrap().1);
+        let short = (vec![0; 10], made.remove(0).1);
         assert!(confirm(mode, &[short]).remove(0).is_err());
         assert!(confirm(mode, &[]).is_empty());
     }

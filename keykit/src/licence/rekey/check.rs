@@ -1,17 +1,22 @@
 //! What a re-keyed licence must be, and the checks that show it.
 
 use std::ops::Range;
+use std::rc::Rc;
 
-use super::{Rekey, RekeyedLicence, Stored};
+use super::{Rekey, RekeyedLicence, Source, Stored};
 use crate::error::{Error, Result};
-use crate::licence::publishing::{SealedToServer, ServerSeal};
-use crate::licence::{ContentKey, OpenedKey, enabling_bits};
+use crate::key::{Digest, Hash};
+use crate::licence::enabling_bits::{self, Sealing};
+use crate::licence::publishing::{SealedToServer, ServerElement};
+use crate::licence::{ContentKey, OpenedKey};
 use crate::xml::{self, Element};
 use crate::xrml::Document;
 use crate::xrml::writer::UnsignedDocument;
 
 /// A body as it was signed, and what must be found in the result.
-pub(super) struct Signed {
+pub(super) struct Signed<'i> {
+    /// The original.
+    pub(super) source: Source<'i>,
     pub(super) expected: Expected,
     pub(super) body: UnsignedDocument,
     pub(super) signature: Vec<u8>,
@@ -21,30 +26,43 @@ pub(super) struct Signed {
 
 /// What must be found in a result.
 pub(super) struct Expected {
-    content_key: ContentKey,
-    /// The enabling bits that the content key was sealed into, and `<ISSUEDPRINCIPALS>` with them, as it was written.
-    pub(super) seal: ServerSeal,
-    /// The pieces of the body that no re-keying changes.
-    kept: Vec<String>,
-    other_urls: bool,
+    pub(super) content_key: ContentKey,
+    /// What the content key is bound to.
+    pub(super) server: Rc<ServerElement>,
+    /// `<ISSUEDPRINCIPALS>` with the sealed key, as it was written.
+    pub(super) element: String,
+    /// The enabling bits, and what was recorded when they were made.
+    pub(super) sealed: Vec<u8>,
+    pub(super) sealing: Sealing,
+    pub(super) other_urls: bool,
 }
 
 impl Expected {
-    pub(super) fn new(document: &Document, content_key: ContentKey, seal: ServerSeal, other_urls: bool) -> Result<Self> {
-        let kept = kept_pieces(document, other_urls)?.into_iter().map(str::to_owned).collect();
-        Ok(Self { content_key, seal, kept, other_urls })
-    }
-
     /// Compares what is found in the enabling bits.
-    fn compare(&self, opened: &OpenedKey) -> Result<()> {
+    fn compare(&self, opened: &OpenedKey, hashes: &mut Hashes) -> Result<()> {
         if opened.key != self.content_key {
             Err(does_not_hold("the content key is another one"))
-        } else if !opened.is_bound_to(&self.seal.bound_text) {
+        } else if opened.bound_hash != hashes.of(opened.bound_hash.hash(), &self.server) {
             Err(does_not_hold("the content key is not bound to its server"))
         } else {
             // The encrypted rights are among the kept pieces: the same bytes under the same content key are the same rights.
             Ok(())
         }
+    }
+}
+
+/// Hashes of the few elements that the content keys of a batch are bound to, computed anew from their texts.
+#[derive(Default)]
+struct Hashes(Vec<(Rc<ServerElement>, Digest)>);
+
+impl Hashes {
+    fn of(&mut self, hash: Hash, server: &Rc<ServerElement>) -> Digest {
+        let known = self.0.iter().find(|(known, digest)| Rc::ptr_eq(known, server) && digest.hash() == hash).map(|(_, digest)| *digest);
+        known.unwrap_or_else(|| {
+            let digest = enabling_bits::hash_of(hash, server.bound_text());
+            self.0.push((Rc::clone(server), digest));
+            digest
+        })
     }
 }
 
@@ -77,7 +95,7 @@ fn without(text: &str, whole: Range<usize>, mut cuts: Vec<Range<usize>>) -> Vec<
 impl Rekey<'_> {
     /// Reads every new licence again, confirms how its content key was sealed, and opens those that are to be opened, in one batch. A
     /// result that does not hold becomes an error.
-    pub(super) fn check_results(&self, results: &mut [Result<RekeyedLicence>], signed: &[Option<Signed>]) -> Result<()> {
+    pub(super) fn check_results(&self, results: &mut [Result<RekeyedLicence>], signed: &[Option<Signed<'_>>]) -> Result<()> {
         let mut good = Vec::new();
         for (result, signed) in results.iter_mut().zip(signed) {
             let (Ok(rekeyed), Some(signed)) = (result.as_mut(), signed) else { continue };
@@ -92,11 +110,12 @@ impl Rekey<'_> {
                 Err(error) => *result = Err(error),
             }
         }
-        let bits: Vec<_> = good.iter().map(|(expect, ..)| (expect.seal.sealed.as_slice(), &expect.seal.sealing)).collect();
+        let bits: Vec<_> = good.iter().map(|(expect, ..)| (expect.sealed.as_slice(), &expect.sealing)).collect();
         let confirmed = enabling_bits::confirm_batch(&self.key, self.algorithm.mode(), &bits);
+        let mut hashes = Hashes::default();
         let mut to_open = Vec::new();
         for ((expect, opens, result), confirmed) in good.into_iter().zip(confirmed) {
-            match (confirmed.and_then(|found| expect.compare(&found)), result.as_mut()) {
+            match (confirmed.and_then(|found| expect.compare(&found, &mut hashes)), result.as_mut()) {
                 (Ok(()), Ok(rekeyed)) => rekeyed.checks.sealing_confirmed = true,
                 (Err(error), _) => {
                     *result = Err(error);
@@ -111,10 +130,10 @@ impl Rekey<'_> {
         if to_open.is_empty() {
             return Ok(());
         }
-        let sealed: Vec<_> = to_open.iter().map(|(expect, _)| expect.seal.sealed.as_slice()).collect();
+        let sealed: Vec<_> = to_open.iter().map(|(expect, _)| expect.sealed.as_slice()).collect();
         let opened = enabling_bits::open_batch(self.store, &self.key.id(), self.algorithm, &sealed)?;
         for ((expect, result), opened) in to_open.into_iter().zip(opened) {
-            match (opened.and_then(|opened| expect.compare(&opened)), result.as_mut()) {
+            match (opened.and_then(|opened| expect.compare(&opened, &mut hashes)), result.as_mut()) {
                 (Ok(()), Ok(rekeyed)) => rekeyed.checks.opened_with_new_key = true,
                 (Err(error), _) => *result = Err(error),
                 (Ok(()), Err(_)) => {}
@@ -124,7 +143,7 @@ impl Rekey<'_> {
     }
 
     /// Reads a result as anybody would: everything but the private operation.
-    fn read_result(&self, text: &[u8], signed: &Signed) -> Result<()> {
+    fn read_result(&self, text: &[u8], signed: &Signed<'_>) -> Result<()> {
         let expect = &signed.expected;
         let document = Stored::read(text, super::FORMAT)?.document;
         if !self.is_signed(&document, signed) {
@@ -134,9 +153,9 @@ impl Rekey<'_> {
         let found = SealedToServer::of(&document)?;
         if document.issuer_key() != Some(&self.key) || *found.key != self.key {
             Err(does_not_hold("it names another key"))
-        } else if found.algorithm != self.algorithm || found.sealed.enabling_bits.bytes != expect.seal.sealed {
+        } else if found.algorithm != self.algorithm || found.sealed.enabling_bits.bytes != expect.sealed {
             Err(does_not_hold("the sealed content key was changed on its way into the licence"))
-        } else if kept_pieces(&document, expect.other_urls)? != expect.kept {
+        } else if kept_pieces(&document, expect.other_urls)? != kept_pieces(&signed.source.stored.document, expect.other_urls)? {
             Err(does_not_hold("more was changed than what names the server"))
         } else {
             Ok(())
@@ -145,7 +164,7 @@ impl Rekey<'_> {
 
     /// The same of a result that is not opened, where the store verified the signature: its pieces are compared as text with those that
     /// were written, and values are not decoded again.
-    pub(super) fn compare_result(&self, text: &[u8], signed: &Signed) -> Result<()> {
+    pub(super) fn compare_result(&self, text: &[u8], signed: &Signed<'_>) -> Result<()> {
         let expect = &signed.expected;
         let (text, _) = xml::decode(text, super::FORMAT)?;
         let roots = xml::parse_all(&text, super::FORMAT)?;
@@ -158,14 +177,14 @@ impl Rekey<'_> {
         }
         let named = |name| body.children.iter().filter(move |child| child.name == name);
         let server: Vec<_> = named("ISSUER").chain(named("ISSUEDPRINCIPALS")).collect();
-        if !server.iter().copied().map(slice).eq([self.issuer.as_str(), expect.seal.element.as_str()]) {
+        if !server.iter().copied().map(slice).eq([self.issuer.as_str(), expect.element.as_str()]) {
             return Err(does_not_hold("it does not name the server and the sealed content key as they were written"));
         }
         let mut cuts: Vec<_> = server.iter().map(|element| element.range.clone()).collect();
         if expect.other_urls {
             cuts.extend(address_ranges(body));
         }
-        if without(&text, body.range.clone(), cuts) == expect.kept {
+        if without(&text, body.range.clone(), cuts) == kept_pieces(&signed.source.stored.document, expect.other_urls)? {
             Ok(())
         } else {
             Err(does_not_hold("more was changed than what names the server"))
@@ -173,7 +192,7 @@ impl Rekey<'_> {
     }
 
     /// Whether the signature of a result verifies.
-    fn is_signed(&self, document: &Document, signed: &Signed) -> bool {
+    fn is_signed(&self, document: &Document, signed: &Signed<'_>) -> bool {
         let verified_before = self.store.verifies_what_it_signs()
             && document.body_text() == signed.body.body()
             && document.signature().is_some_and(|signature| {

@@ -57,7 +57,7 @@ impl<'i> Stored<'i> {
     }
 
     /// The body with pieces replaced, which are ranges of the document's text.
-    pub(in crate::licence) fn edited_body(&self, mut edits: Vec<Edit>) -> Result<String> {
+    pub(in crate::licence) fn edited_body(&self, mut edits: Vec<Edit<'_>>) -> Result<String> {
         edits.sort_by_key(|(range, _)| range.start);
         let (text, body) = (self.document.text(), self.document.body_range());
         let misplaced = || Error::Internal("pieces of a body overlap, or lie outside of it".into());
@@ -88,6 +88,10 @@ impl<'i> Stored<'i> {
         } else {
             rest.get(rest.trim_end_matches(BLANKS).len()..).unwrap_or_default()
         };
-        xml::encode(&[before, self.root_tag(), body, signature, end, chain, rest].concat(), self.encoding)
+        let pieces = [before, self.root_tag(), body, signature, end, chain, rest];
+        if self.encoding == Encoding::Utf8 {
+            return pieces.map(str::as_bytes).concat();
+        }
+        xml::encode(&pieces.concat(), self.encoding)
     }
 }

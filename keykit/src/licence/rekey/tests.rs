@@ -25,6 +25,21 @@ fn rekey_to(mode: usize, chain: &'static [String]) -> Rekey<'static> {
     Rekey::new(&archived, active(&WORLD.new[mode], chain)).unwrap()
 }
 
+/// A licence that was read.
+fn source<'i>(rekey: &Rekey<'_>, text: &'i str) -> Source<'i> {
+    rekey.read_all(&[text.as_bytes()]).remove(0).unwrap()
+}
+
+/// A licence that waits for its signature.
+fn draft<'i>(rekey: &Rekey<'_>, text: &'i str) -> Draft<'i> {
+    let opened = rekey.unseal(&[Ok(source(rekey, text))]).unwrap().remove(0);
+    let opened = rekey.step(source(rekey, text), opened, &mut Batch::default());
+    match rekey.seal(vec![opened]).unwrap().remove(0) {
+        Ok(Step::Next(draft)) => draft,
+        _ => panic!("it was not opened and sealed"),
+    }
+}
+
 fn sample(mode: usize) -> (ContentKey, String) {
     let content = content_key(128);
     let text = issue(&WORLD.old[mode], &content, "author@contoso.example", &rights());
@@ -88,10 +103,10 @@ fn what_is_under_the_active_key_stays_byte_for_byte() {
 fn a_licence_that_was_not_opened_is_never_taken_for_one_that_is_done() {
     let rekey = rekey_to(1, NO_CHAIN);
     let (_, archived) = sample(0);
-    let not_opened = rekey.step(rekey.read(archived.as_bytes()).unwrap(), None);
+    let not_opened = rekey.step(source(&rekey, &archived), None, &mut Batch::default());
     assert!(matches!(not_opened, Err(Error::Internal(_))));
     let active = issue(&WORLD.new[1], &content_key(128), "a", &rights());
-    assert!(matches!(rekey.step(rekey.read(active.as_bytes()).unwrap(), None), Ok(Step::Done(_))));
+    assert!(matches!(rekey.step(source(&rekey, &active), None, &mut Batch::default()), Ok(Step::Done(_))));
 }
 
 #[test]
@@ -193,7 +208,7 @@ fn addresses_change_only_when_told() {
 /// An offline licence: issued by `author`, sealed to an old server, with the author's certificate issued by `certifier`.
 fn offline(certifier: &Principal) -> (ContentKey, String) {
     let (content, server, author) = (content_key(128), &WORLD.old[1], &WORLD.users[1]);
-    let sealed = crate::licence::publishing::seal_to_server(server, &content).unwrap().server;
+    let sealed = crate::licence::publishing::seal_to_server(server, &content).unwrap();
     let licence = PublishingLicence {
         issued: time("2013-01-29T22:12"),
         valid: None,
@@ -350,17 +365,15 @@ fn a_content_key_that_was_sealed_wrongly_does_not_leave() {
             let mut results = Vec::new();
             let mut signed = Vec::new();
             for number in 0..3 {
-                let source = rekey.read(text.as_bytes()).unwrap();
-                let opened = rekey.unseal(&[rekey.read(text.as_bytes())]).unwrap().pop().flatten().unwrap().unwrap();
-                let mut draft = rekey.draft(source, opened).unwrap();
+                let mut draft = draft(&rekey, &text);
                 if let (Some(place), 1) = (damaged, number) {
                     // As if the fault had been there from the start: the licence holds the damaged bits, and is signed with them.
-                    let right = draft.expected.seal.sealed.clone();
-                    draft.expected.seal.sealed[place] ^= 1;
-                    let [right, wrong] = [&right, &draft.expected.seal.sealed].map(|bytes| data_encoding::BASE64.encode(bytes));
+                    let right = draft.expected.sealed.clone();
+                    draft.expected.sealed[place] ^= 1;
+                    let [right, wrong] = [&right, &draft.expected.sealed].map(|bytes| data_encoding::BASE64.encode(bytes));
                     let body = draft.unsigned.body().replace(&right, &wrong);
                     assert_ne!(body, draft.unsigned.body());
-                    draft.expected.seal.element = draft.expected.seal.element.replace(&right, &wrong);
+                    draft.expected.element = draft.expected.element.replace(&right, &wrong);
                     draft.unsigned = UnsignedDocument::from_body(body, key(&WORLD.new[to])).unwrap();
                 }
                 let signature = rekey.sign(&[draft.unsigned.digest()]).unwrap().pop().unwrap();
@@ -389,9 +402,7 @@ fn a_result_that_is_not_opened_is_compared_byte_for_byte() {
     let results = every_other(rekey_to(1, NO_CHAIN)).rekey_batch(&[text.as_bytes(); 3]).unwrap();
     assert_eq!(results.iter().flatten().map(|rekeyed| rekeyed.checks.opened_with_new_key).collect::<Vec<_>>(), [true, false, true]);
     for rekey in [rekey_to(1, NO_CHAIN), rekey_to(1, NO_CHAIN).with_licensing_urls("https://in.example", "https://out.example").unwrap()] {
-        let source = rekey.read(text.as_bytes()).unwrap();
-        let opened = rekey.unseal(&[rekey.read(text.as_bytes())]).unwrap().pop().flatten().unwrap().unwrap();
-        let draft = rekey.draft(source, opened).unwrap();
+        let draft = draft(&rekey, &text);
         let signature = rekey.sign(&[draft.unsigned.digest()]).unwrap().pop().unwrap();
         let (rekeyed, signed) = draft.complete(&rekey, signature);
         rekey.compare_result(&rekeyed.text, &signed).unwrap();
