@@ -297,7 +297,17 @@ mod tests {
         let text = include_bytes!("../../vectors/xrml/LicenseParserTest_PL_0101right_CBC_xml.bin");
         let (text, _) = decode(text, "test").unwrap();
         assert_eq!(plain::parse_all(&text), Some(parse_any(&text, "test").unwrap()));
-        for text in ["", " ", "<a/>", "<a />", "<a></a>", "<a b=\"c\"/>x", "<a>t<b/>u</a>\0<c/>", "<?xml version=\"1.0\"?><a/>"] {
+        for text in [
+            "",
+            " ",
+            "<a/>",
+            "<a />",
+            "<a></a>",
+            "<a b=\"c\"/>x",
+            "<a>t<b/>u</a>\0<c/>",
+            "\u{feff}<a x=\"1\">\u{feff}</a>",
+            "<?xml version=\"1.0\"?><a/>",
+        ] {
             assert!(readers_agree(text), "{text}");
         }
     }

@@ -15,6 +15,10 @@ const DECLARATION: &str = "<?xml version=\"1.0\"?>";
 
 /// All root elements of a plain text; `None` for any other text.
 pub(super) fn parse_all(text: &str) -> Option<Vec<Element<'_>>> {
+    // Readers differ in what they make of a byte order mark, wherever it stands.
+    if text.contains('\u{feff}') {
+        return None;
+    }
     let mut open: Vec<Element<'_>> = Vec::new();
     let mut roots = Vec::new();
     let (mut position, mut count) = (0, 0);

@@ -27,7 +27,8 @@ const WORKS: [&str; 3] = ["sign", "verify", "rekey"];
 const TOLERANCE: u64 = 5;
 
 /// What the counts are of: valgrind decides what the programs see of the processor.
-const PATH: &str = "lanes of AVX2 (KEYKIT_BENCH_ENGINE=avx2); under valgrind, which hides AVX-512 and the SHA extensions, so hashes are computed without them";
+const PATH: &str =
+    "lanes of AVX2 (KEYKIT_BENCH_ENGINE=avx2); under valgrind, which hides AVX-512 and the SHA extensions, so hashes are computed without them";
 /// The fields of the kept counts.
 const PATH_FIELD: &str = "path";
 const COUNTS_FIELD: &str = "instructions_per_licence";

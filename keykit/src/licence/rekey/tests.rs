@@ -11,7 +11,7 @@ use crate::store::{DecryptionFailed, KeyRecord, StoreIdentity};
 use crate::xml::{Encoding, encode};
 use crate::xrml::testing::{VECTORS, real, secret_key, time, vector};
 use crate::xrml::writer::{Certificate, CertificateRole, PublishingLicence};
-use crate::xrml::{Guid, Object, Right, RightHolder};
+use crate::xrml::{Chain, Guid, Object, Right, RightHolder, TrustAnchors, documents_in};
 
 const NO_CHAIN: &[String] = &[];
 
