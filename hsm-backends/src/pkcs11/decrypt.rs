@@ -146,15 +146,14 @@ impl Decryption<'_> {
         });
         match (second, first) {
             (Ok(Some(second)), _) => Ok(second),
-            // That the token is gone says more than the code of the first failure.
-            (Err(error), _) if error.is_loss() => Err(self.fault(error)),
-            (Ok(None) | Err(_), Some(first)) => Err(self.fault(first)),
-            (Err(error), None) => Err(self.fault(error)),
+            // How the canary failed says more than the first failure, which may be that of an item that is damaged indeed.
+            (Err(error), _) => Err(self.fault(error)),
+            (Ok(None), Some(first)) => Err(self.fault(first)),
             (Ok(None), None) => Err(Error::Internal("a second try without a first".into())),
         }
     }
 
-    /// A second try between two canaries; nothing if the token no longer works.
+    /// A second try between two canaries; nothing, or the failure of a canary, if the token no longer works.
     fn try_again(&self, session: &Session, ciphertexts: &[&[u8]]) -> Result<Option<Vec<Attempt>>, CallError> {
         let works_before = self.works(session)?;
         let attempts = ciphertexts.iter().map(|ciphertext| self.attempt(session, ciphertext)).collect::<Result<Vec<_>, _>>()?;
@@ -162,13 +161,18 @@ impl Decryption<'_> {
         Ok((works_before && works_after).then_some(attempts))
     }
 
-    /// Whether the token is there and opens a canary.
+    /// Whether the token is there and opens a canary. An error if it fails with a code that is not about a ciphertext alone: this one is
+    /// good.
     fn works(&self, session: &Session) -> Result<bool, CallError> {
         self.store.check_presence()?;
         let canary = SecretBytes::random(CANARY_BYTES).map_err(|error| CallError::other("C_Decrypt", error.to_string()))?;
         // A key that is too small for the scheme opens nothing (RFC 8017 §7.1.2 step 1c).
         let Ok(sealed) = self.public.encrypt(self.scheme, canary.expose()) else { return Ok(true) };
-        Ok(matches!(self.attempt(session, &sealed)?, Attempt::Opened(opened) if opened == canary))
+        match self.attempt(session, &sealed)? {
+            Attempt::Opened(opened) => Ok(opened == canary),
+            Attempt::Doubtful(error) => Err(error),
+            Attempt::NoCiphertext | Attempt::Refused => Ok(false),
+        }
     }
 
     /// The whole batch fails: what the other items gave is of no use to anyone who must know about all of them.
