@@ -1,6 +1,6 @@
 //! `cargo xtask coverage` and `cargo xtask mutants`: how far the tests of journal, quorum, rules and plan reach.
 //!
-//! Only the crate `keykit` is instrumented, by this program as its compiler's wrapper, so that its dependencies are not built anew.
+//! Only the crate `keykit` and the crash harness are instrumented, by this program as its compiler's wrapper, so that its dependencies are not built anew.
 //! Branches are counted by an option of rustc that is not stable yet.
 
 use std::collections::BTreeMap;
@@ -15,7 +15,8 @@ use crate::process::{cargo, output, root, run};
 
 /// Set where this program is the compiler's wrapper.
 const INSIDE: &str = "KEYKIT_XTASK_COVERAGE";
-const INSTRUMENTED: &str = "keykit";
+/// The library, and the program of the crash harness: only a program that is instrumented itself writes down what its libraries count.
+const INSTRUMENTED: [&str; 2] = ["keykit", "crash"];
 const FLAGS: [&str; 4] = ["-C", "instrument-coverage", "-Z", "coverage-options=branch"];
 /// Branches of a part that must be covered, in percent.
 const WANTED: f64 = 95.0;
@@ -34,10 +35,11 @@ pub(crate) fn as_wrapper() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     let mut compiler = Command::new(arguments.next()?);
     let arguments: Vec<OsString> = arguments.collect();
-    let is_meant = arguments.windows(2).any(|pair| matches!(pair, [name, value] if name == "--crate-name" && value == INSTRUMENTED));
+    let is_meant =
+        arguments.windows(2).any(|pair| matches!(pair, [name, value] if name == "--crate-name" && INSTRUMENTED.iter().any(|meant| value == meant)));
     compiler.args(arguments);
     if is_meant {
-        compiler.args(FLAGS).env("RUSTC_BOOTSTRAP", INSTRUMENTED);
+        compiler.args(FLAGS).env("RUSTC_BOOTSTRAP", INSTRUMENTED.join(","));
     }
     // It does not come back if it succeeds.
     eprintln!("xtask: {}", compiler.exec());
@@ -70,11 +72,14 @@ pub(crate) fn coverage() -> Result<()> {
         binaries.extend(executables(&output(&mut build)?));
         let mut tests = cargo();
         instrumented(tests.args(["test", "--locked"]).args(arguments));
+        let before = profiles_in(&folder)?.len();
         run(&mut tests)?;
+        if profiles_in(&folder)?.len() == before {
+            return Err(format!("the tests of {} left no profile", arguments.join(" ")));
+        }
     }
-    let profiles = fs::read_dir(&folder).map_err(|error| error.to_string())?.filter_map(|entry| Some(entry.ok()?.path()));
     let merged = folder.join("all.profdata");
-    run(tools.command("llvm-profdata")?.args(["merge", "-sparse", "-o"]).arg(&merged).args(profiles))?;
+    run(tools.command("llvm-profdata")?.args(["merge", "-sparse", "-o"]).arg(&merged).args(profiles_in(&folder)?))?;
     let mut export = tools.command("llvm-cov")?;
     export.args(["export", "-format=lcov", "-instr-profile"]).arg(&merged);
     for binary in &binaries {
@@ -153,6 +158,12 @@ impl LlvmTools {
 fn host_and_llvm(about: &str) -> Option<(&str, &str)> {
     let value = |name: &str| about.lines().find_map(|line| line.strip_prefix(name));
     Some((value("host: ")?, value("LLVM version: ")?.split('.').next()?))
+}
+
+/// What programs that ended have counted, in this folder.
+fn profiles_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.extension().is_some_and(|extension| extension == "profraw")).collect())
 }
 
 /// The test binaries that cargo names.
