@@ -378,7 +378,7 @@ prop_compose! {
     /// A sound file with any number of clusters and domains.
     fn sound_file()(
         names in prop::collection::btree_set(name(), 1..6),
-        files in prop::collection::btree_set("[a-z/ ]{0,8}[a-z]\\.xml", 0..5),
+        files in prop::collection::btree_set("(/?[a-z]{1,3}( [a-z])?/)?[a-z]\\.xml", 0..5),
         kinds in prop::collection::vec((any::<bool>(), 1..=2_u8, prop::sample::select(KeyProtection::ALL), prop::sample::select(Windows::ALL)), 6),
         phased in prop::collection::btree_map(name(), any::<u32>(), 0..4),
         activated in any::<bool>(),
