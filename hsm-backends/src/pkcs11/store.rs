@@ -462,6 +462,8 @@ impl Generate for Pkcs11Store {
 
 impl Destroy for Pkcs11Store {
     fn destroy(&self, id: &KeyId) -> Result<()> {
+        // What the token shows at its handle now, not what was known: a token may give the handle of an object that is gone to another.
+        self.find(id)?;
         let (private, public) = self.handle(id)?;
         let destroyed = self.pool.with(|session| {
             session.destroy_object(private)?;
