@@ -12,8 +12,8 @@ use keykit_access::prove::HeldKey;
 use keykit_access::{AccessSurvey, Limits};
 use keykit_benches::Workload;
 
-use super::{BATCH, Setting, slices};
-use crate::engines::engine_choice;
+use super::{BATCH, Setting, openssl, slices};
+use crate::engines::{Scheme, engine_choice};
 use crate::rounds::{Contestant, Work};
 use crate::{Result, during};
 
@@ -24,7 +24,7 @@ const CONTENT: usize = 16 << 10;
 
 impl Setting {
     /// Files a second: each is found, its licence read, its content key opened and its rights decrypted, and a line goes into the
-    /// ledger. Beside it the decryptions alone, in batches of the same size.
+    /// ledger. Beside it the decryptions alone, of OpenSSL and of keykit, in batches of the same size.
     pub(super) fn prove_access(&self, name: &'static str) -> Result<Work> {
         const DECRYPTIONS: &str = "keykit, its decryptions alone";
         let doing = "a share is made";
@@ -51,6 +51,13 @@ impl Setting {
             };
             std::fs::write(share.join(format!("{number:06}.pfile")), file.to_bytes().map_err(during(doing))?).map_err(during(doing))?;
         }
+        let (mut engine, same) = (openssl(&self.old)?, blocks.clone());
+        let bare = move || {
+            for blocks in same.chunks(BATCH) {
+                engine.decrypt(Scheme::OaepSha1, &slices(blocks))?;
+            }
+            Ok(vec![Vec::new(); FILES])
+        };
         let decrypt = move || {
             let scheme = EncryptionScheme::oaep(Hash::Sha1);
             for blocks in blocks.chunks(BATCH) {
@@ -72,6 +79,7 @@ impl Setting {
             if counts.done == FILES as u64 { Ok(vec![Vec::new(); FILES]) } else { Err(format!("{doing}: {counts:?}")) }
         };
         let contestants = vec![
+            Contestant { name: "OpenSSL, decryptions alone".into(), run: Box::new(bare) },
             Contestant { name: DECRYPTIONS.into(), run: Box::new(decrypt) },
             Contestant { name: "keykit, files of a share".into(), run: Box::new(prove) },
         ];
