@@ -29,8 +29,9 @@ impl AcceptedFiles {
     /// Reads a list: a line for each file, its path, a tab, and the reason. Empty lines and those that begin with `#` say nothing.
     ///
     /// # Errors
-    /// [`Error::Malformed`], with the line, for one without a reason and for a path that is there twice.
-    pub fn parse(text: &str) -> Result<Self> {
+    /// [`Error::Malformed`], with the line, for one without a reason and for a path that is there twice; for what is not UTF-8.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        let text = std::str::from_utf8(bytes).map_err(|error| Error::malformed(FORMAT, "it is not UTF-8").at(error.valid_up_to() as u64))?;
         let mut files = BTreeMap::new();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#')) {
@@ -87,7 +88,7 @@ mod tests {
 
     #[test]
     fn only_what_could_not_be_read_is_accepted() {
-        let list = AcceptedFiles::parse("\u{feff}# by M. Berg\n\na b/c.7z\t looked into by hand \nd.zip\tpassword is lost\n").unwrap();
+        let list = AcceptedFiles::parse("\u{feff}# by M. Berg\n\na b/c.7z\t looked into by hand \nd.zip\tpassword is lost\n".as_bytes()).unwrap();
         assert_eq!(list.len(), 2);
         let accepted = AcceptedFile { id: "a b/c.7z".into(), reason: "looked into by hand".into() };
         assert_eq!(list.of(&line("a b/c.7z", FileVerdict::NotLookedInto)), Some(accepted.clone()));
@@ -106,16 +107,18 @@ mod tests {
             ("a.7z\t ", "line 1: it gives no reason"),
             ("a\tx\nb\tx\na\ty", "line 3: the path is there twice"),
         ] {
-            let error = AcceptedFiles::parse(text).unwrap_err();
+            let error = AcceptedFiles::parse(text.as_bytes()).unwrap_err();
             assert!(error.code() == "malformed" && error.to_string().contains(problem), "{error}");
         }
-        assert!(AcceptedFiles::parse("").unwrap().is_empty());
+        assert!(AcceptedFiles::parse(b"").unwrap().is_empty());
+        assert!(AcceptedFiles::parse(b"a.7z\tlooked into\nb\xff").unwrap_err().to_string().contains("not UTF-8"));
     }
 
     proptest! {
         #[test]
-        fn no_list_panics(text in ".{0,200}") {
-            drop(AcceptedFiles::parse(&text));
+        fn no_list_panics(text in ".{0,200}", bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            drop(AcceptedFiles::parse(text.as_bytes()));
+            drop(AcceptedFiles::parse(&bytes));
         }
     }
 }

@@ -23,6 +23,8 @@ use crate::{exit, stores};
 const FORMAT: &str = "keykit/access-ledger/2";
 /// So many bad files are named in the result; the ledger and the CSV file name all.
 const NAMED: usize = 1000;
+/// Longest list of accepted files that is read, in bytes.
+const LONGEST_LIST: u64 = 64 << 20;
 
 #[derive(Debug, Serialize)]
 struct Proof {
@@ -230,8 +232,7 @@ fn sum_up(ledger: &Ledger, accepted: &AcceptedFiles, csv: Option<&Path>) -> Resu
 /// The files that may stay unread.
 fn accepted(path: Option<&Path>) -> Result<AcceptedFiles> {
     let Some(path) = path else { return Ok(AcceptedFiles::default()) };
-    let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    AcceptedFiles::parse(&text).map_err(|error| error.in_file(path))
+    AcceptedFiles::parse(&durable::read(path, LONGEST_LIST, "list of accepted files")?).map_err(|error| error.in_file(path))
 }
 
 fn tell_of_list(accepted: &AcceptedFiles, summary: &Summary) {
@@ -270,7 +271,7 @@ fn tell(proof: &Proof) {
     for folder in &proof.empty_folders {
         warn(format!("no file is below {folder}: is the share mounted? Nothing found proves nothing"));
     }
-    if proof.summary.not_looked_into > 0 && proof.summary.accepted == 0 {
+    if proof.summary.not_looked_into > 0 && proof.summary.accepted < proof.summary.unknown + proof.summary.not_looked_into {
         warn(format!(
             "{} files are or hold archives or stores of kinds that are not looked into (7-Zip, RAR, Outlook data files…): take out what is in them and go through that, or accept them by name (--accept)",
             proof.summary.not_looked_into

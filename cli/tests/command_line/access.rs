@@ -136,6 +136,9 @@ fn files_that_nobody_can_read_are_accepted_by_name_only() {
     assert!(ran.stdout().contains("accepted unread: deep/a.7z: looked into by hand, no protected file"), "{}", ran.stdout());
     let proof = desk.run(&format!("{PROVE} share --accept list")).exits(0).json("prove-access");
     assert_eq!((&proof["proven"], &proof["accepted_files"][0]["id"]), (&true.into(), &"deep/a.7z".into()));
+    // One that is not in the list is still warned of.
+    desk.write("share/b.7z", b"7z\xbc\xaf\x27\x1c");
+    desk.run(&format!("{PROVE} share --accept list")).exits(1).says("not looked into");
     desk.write("list", "deep/a.7z\n");
     desk.run(&format!("{PROVE} share --accept list")).exits(3).says("line 1");
 }
