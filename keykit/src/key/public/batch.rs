@@ -35,16 +35,10 @@ fn encodes(block: &[u8], digest: &Digest) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::recorded::tests::keys;
     use super::*;
     use crate::key::{Hash, RsaSecretKey};
     use rsa::{BoxedUint, hazmat};
-
-    fn keys() -> Vec<RsaSecretKey> {
-        ["keys/rsa-1024-e3.pem", "keys/rsa-1024-e65537.pem", "keys/xrml-2048.pem"]
-            .map(|path| std::fs::read_to_string(format!("{}/../vectors/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap())
-            .map(|pem| RsaSecretKey::from_pem(&pem).unwrap())
-            .into()
-    }
 
     /// The power of a block that was never encoded as it should be, as a forger would have it made.
     fn signed(key: &RsaSecretKey, block: &[u8]) -> Vec<u8> {

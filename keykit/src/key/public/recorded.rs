@@ -180,14 +180,14 @@ fn mask(target: &mut [u8], seed: &[u8], hash: Hash) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
     use crate::key::RsaSecretKey;
 
     /// 1024 bits with exponents 3 and 65537, and 2048 bits.
-    fn keys() -> Vec<RsaSecretKey> {
+    pub(in crate::key::public) fn keys() -> Vec<RsaSecretKey> {
         ["keys/rsa-1024-e3.pem", "keys/rsa-1024-e65537.pem", "keys/xrml-2048.pem"]
             .map(|path| std::fs::read_to_string(format!("{}/../vectors/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap())
             .map(|pem| RsaSecretKey::from_pem(&pem).unwrap())
