@@ -40,8 +40,6 @@ fn applied() -> (Desk, String) {
     approve(&desk, &people[0]).exits(0);
     desk.run("apply plan.json --approval person-0.approval").exits(0);
     assert!(changed_later(&desk).is_empty());
-    // Journals know whole seconds.
-    std::thread::sleep(std::time::Duration::from_millis(1100));
     let id = Plan::read(&desk.path("plan.json")).unwrap().keys[0].templates[0].id.clone();
     (desk, id)
 }

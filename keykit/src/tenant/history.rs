@@ -22,6 +22,8 @@ pub struct RecordedChange {
     pub key_id: Option<KeyId>,
     /// What it was about otherwise: for changes of templates their GUIDs, with blanks between them.
     pub note: String,
+    /// SHA-256 of the plan in whose run it was made, in hex; none for a change by a single command.
+    pub plan: Option<String>,
 }
 
 impl TenantView {
@@ -44,8 +46,8 @@ impl TenantView {
             match entry.moment {
                 Moment::Intent => {
                     let time = entry.time.parse().map_err(|_| Error::malformed("journal", format!("line {}: its time is none", entry.number)))?;
-                    let (action, key_id, note) = (entry.action.clone(), entry.key_id, entry.note.clone());
-                    intent = Some(RecordedChange { line: entry.number, time, action, key_id, note });
+                    let (action, note, plan) = (entry.action.clone(), entry.note.clone(), entry.plan.clone());
+                    intent = Some(RecordedChange { line: entry.number, time, action, key_id: entry.key_id, note, plan });
                 }
                 Moment::Abandoned => intent = None,
                 Moment::Done => changes.extend(intent.take()),

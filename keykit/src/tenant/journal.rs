@@ -49,6 +49,9 @@ pub struct Entry {
     pub key_id: Option<KeyId>,
     /// What happened, for people.
     pub note: String,
+    /// SHA-256 of the plan whose run made the change, in hex; none for a change by a single command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
     /// For an intent: SHA-256 of the `tenant.json` that the change makes. It took effect if and only if that is the file there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,
@@ -71,6 +74,8 @@ pub struct Journal {
     file: LogFile,
     entries: Vec<Entry>,
     last_hash: String,
+    /// What the lines to come say of the plan.
+    plan: Option<String>,
 }
 
 impl Journal {
@@ -85,7 +90,12 @@ impl Journal {
     pub(super) fn open_on(path: &Path, disk: Box<dyn Disk>) -> Result<Self> {
         let bytes = if path.exists() { durable::read(path, LIMIT, FORMAT)? } else { Vec::new() };
         let (entries, last_hash, whole) = parse(&bytes).map_err(|error| error.in_file(path))?;
-        Ok(Self { file: LogFile::new(path, &bytes, whole, disk), entries, last_hash })
+        Ok(Self { file: LogFile::new(path, &bytes, whole, disk), entries, last_hash, plan: None })
+    }
+
+    /// From now on every line says that the run of this plan made it.
+    pub(super) fn attribute_to(&mut self, plan: &str) {
+        self.plan = Some(plan.to_owned());
     }
 
     /// All lines.
@@ -137,6 +147,7 @@ impl Journal {
             action: action.to_owned(),
             key_id,
             note,
+            plan: self.plan.clone(),
             result,
             previous: self.last_hash.clone(),
         };

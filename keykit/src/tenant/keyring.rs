@@ -176,6 +176,11 @@ impl TenantKeyring {
         self.recovery.as_ref()
     }
 
+    /// Says in the journal of every change from now on that the run of a plan makes it: `plan` is the hash of the plan, in hex.
+    pub fn attribute_to(&mut self, plan: &str) {
+        self.journal.attribute_to(plan);
+    }
+
     /// The journal.
     #[must_use]
     pub fn journal(&self) -> &Journal {

@@ -194,13 +194,14 @@ impl<'e> TenantWorld<'e> {
     fn open_tenant(&mut self, plan: &Plan) -> Result<Option<&mut TenantKeyring>> {
         let folder = self.folder(plan);
         if self.tenant.is_none() && folder.join("tenant.json").exists() {
-            let keyring = TenantKeyring::open_within(&folder, self.patience)?;
+            let mut keyring = TenantKeyring::open_within(&folder, self.patience)?;
             if keyring.era() != plan.tenant.era {
                 return Err(Error::Conflict {
                     what: format!("the tenant in {} was made under the import rules of the other era", folder.display()),
                     hint: Some("name its era in the migration file, or another folder, and make a new plan".into()),
                 });
             }
+            keyring.attribute_to(&plan.hash()?);
             self.tenant = Some(keyring);
         }
         Ok(self.tenant.as_mut())
@@ -208,7 +209,9 @@ impl<'e> TenantWorld<'e> {
 
     fn tenant(&mut self, plan: &Plan) -> Result<&mut TenantKeyring> {
         if self.open_tenant(plan)?.is_none() {
-            self.tenant = Some(TenantKeyring::init_within(&self.folder(plan), plan.tenant.era, self.patience)?);
+            let mut keyring = TenantKeyring::init_within(&self.folder(plan), plan.tenant.era, self.patience)?;
+            keyring.attribute_to(&plan.hash()?);
+            self.tenant = Some(keyring);
         }
         self.tenant.as_mut().ok_or_else(|| Error::Internal("the tenant was not opened".into()))
     }

@@ -26,8 +26,6 @@ use crate::tenant::{RecordedChange, TenantView};
 struct LaterRun {
     plan: String,
     began: Timestamp,
-    /// `None` while it is not over.
-    ended: Option<Timestamp>,
 }
 
 /// What was changed after a plan was carried out. Without a run that is finished there is nothing: until then all must be as planned.
@@ -49,18 +47,16 @@ impl LaterChanges {
 
     fn read(plan: &Plan, tenant: &TenantView, runs: &Path, approvals: &[Approval]) -> Result<Self> {
         let records = read_journal(runs)?;
-        let Some((finished, line)) = finish_of(&records, &plan.hash()?) else { return Ok(Self::default()) };
+        let own = plan.hash()?;
+        let Some((finished, line)) = finish_of(&records, &own) else { return Ok(Self::default()) };
         let mut changes = tenant.recorded_changes()?;
-        // Times are whole seconds. Of the last second of a run all but what a run never does may be its own.
-        changes.retain(|change| change.time > finished || (change.time == finished && change.action == "template-edit"));
-        let mut runs: Vec<LaterRun> = Vec::new();
-        for record in records.iter().filter(|record| record.number > line) {
-            match &record.what {
-                Event::Started { plan, .. } => runs.push(LaterRun { plan: plan.clone(), began: record.time, ended: None }),
-                Event::Finished {} | Event::Aborted {} => runs.iter_mut().for_each(|run| run.ended = run.ended.or(Some(record.time))),
-                _ => {}
-            }
-        }
+        // Times are whole seconds. In the last one of a run, which holds the lock, what it did not do itself was done after it.
+        changes.retain(|change| change.time >= finished && change.plan.as_deref() != Some(&own));
+        let runs = records.iter().filter(|record| record.number > line).filter_map(|record| match &record.what {
+            Event::Started { plan, .. } => Some(LaterRun { plan: plan.clone(), began: record.time }),
+            _ => None,
+        });
+        let runs = runs.collect();
         Ok(Self { changes, runs, approvals: approvals.to_vec(), problem: None })
     }
 
@@ -94,7 +90,7 @@ impl LaterChanges {
 
     /// The later plan in whose run a change was made, if those of this plan approved it.
     fn authority_of(&self, plan: &Plan, change: &RecordedChange) -> Option<String> {
-        let made = |run: &&LaterRun| run.began <= change.time && run.ended.is_none_or(|ended| change.time <= ended);
+        let made = |run: &&LaterRun| change.plan.as_ref() == Some(&run.plan) && run.began <= change.time;
         let run = self.runs.iter().filter(made).find(|run| self.is_approved_by_people_of(plan, run))?;
         let approved = if plan.approval.people.is_empty() { "" } else { ", which those of this plan approved" };
         Some(format!("by the plan {}{approved}", run.plan))
