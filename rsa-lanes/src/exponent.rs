@@ -1,8 +1,8 @@
-//! Exponentiation with secret exponents that are the same in all lanes: fixed windows, full table scans.
+//! Exponentiation with secret exponents: fixed windows, full table scans.
 
 use crate::limbs;
 use crate::number::{self, Number};
-use crate::simd::{Kernel, Modulus, SCRATCH};
+use crate::simd::{Kernel, Modulus, SCRATCH, Word};
 use zeroize::Zeroizing;
 
 /// Bits of one window.
@@ -10,10 +10,11 @@ const WINDOW: u32 = 4;
 /// Entries of the table.
 const ENTRIES: usize = 1 << WINDOW;
 
-/// `base^exponent` in Montgomery form. `one` is `R mod n`.
+/// `base^exponent` in Montgomery form, in the first half of the lanes with the first exponent, in the others with the second. `one` is
+/// `R mod n`.
 ///
-/// The instructions and addresses depend on the sizes alone. `bits` is the public length of the exponent.
-pub(crate) fn power<K: Kernel>(kernel: K, base: &[K::Word], exponent: &[u64], bits: usize, one: &[K::Word], n: &Modulus<K::Word>) -> Number<K> {
+/// The instructions and addresses depend on the sizes alone. `bits` is the public length of the exponents.
+pub(crate) fn power<K: Kernel>(kernel: K, base: &[K::Word], exponents: [&[u64]; 2], bits: usize, one: &[K::Word], n: &Modulus<K::Word>) -> Number<K> {
     let length = n.digits.len();
     let mut scratch = number::zero::<K>(SCRATCH * length);
     let mut table = number::zero::<K>(ENTRIES * length);
@@ -33,8 +34,12 @@ pub(crate) fn power<K: Kernel>(kernel: K, base: &[K::Word], exponent: &[u64], bi
     let mut other = number::zero::<K>(length);
     let mut factor = number::zero::<K>(length);
     let select = |factor: &mut [K::Word], window: usize| {
-        let index = Zeroizing::new(limbs::bits(exponent, window * WINDOW as usize, WINDOW));
-        kernel.select(factor, &table, *index);
+        let bits = Zeroizing::new(exponents.map(|exponent| limbs::bits(exponent, window * WINDOW as usize, WINDOW)));
+        let mut index = Zeroizing::new(K::Word::default());
+        for (side, bits) in bits.iter().enumerate() {
+            halves::<K>(side).for_each(|lane| index.set_lane(lane, *bits));
+        }
+        kernel.select(factor, &table, &index);
     };
     let windows = bits.div_ceil(WINDOW as usize);
     select(&mut value, windows.saturating_sub(1));
@@ -48,6 +53,12 @@ pub(crate) fn power<K: Kernel>(kernel: K, base: &[K::Word], exponent: &[u64], bi
         std::mem::swap(&mut value, &mut other);
     }
     value
+}
+
+/// The lanes of one half.
+pub(crate) fn halves<K: Kernel>(side: usize) -> std::ops::Range<usize> {
+    let half = K::LANES / 2;
+    side * half..(side + 1) * half
 }
 
 /// `base^exponent` in Montgomery form for a public exponent above 1.

@@ -1,7 +1,8 @@
 //! Batches of RSA operations of one key, several at once in the lanes of wide registers: private operations ([`PrivateKey`]), and public
 //! ones ([`PublicKey`]).
 //!
-//! Independent messages go through one exponentiation together: eight on AVX-512 IFMA, four on AVX2. On any
+//! Independent messages go through one exponentiation together: eight on AVX-512 IFMA, four on AVX2. Of half as many messages or fewer, the
+//! exponentiations modulo both primes go through one together. On any
 //! other processor there is no engine and the caller uses its library; so it does for key sizes that have no
 //! code and for results that were withheld.
 //!
@@ -215,7 +216,8 @@ impl PrivateKey {
         self.engine
     }
 
-    /// Operations that run together. Fewer inputs take the same time.
+    /// Operations that run together. Fewer inputs take the same time; up to half as many take half of it, since the lanes that are left
+    /// work on the other prime.
     #[must_use]
     pub fn lanes(&self) -> usize {
         self.operations.lanes()

@@ -19,7 +19,7 @@ type Pair = (Limbs, Limbs);
 pub(crate) trait Raise: Send + Sync {
     /// Numbers that are worked on together.
     fn lanes(&self) -> usize;
-    /// `x^e mod n` of up to [`Raise::lanes`] numbers below `n`, in as many lanes; lanes without a number give 0.
+    /// `x^e mod n` of up to [`Raise::lanes`] numbers below `n`.
     fn power(&self, numbers: &[Limbs]) -> Vec<Limbs>;
     /// Whether weighted products of all pairs agree: see [`PublicKey::are_powers`].
     fn products_agree(&self, pairs: &[Pair]) -> bool;
@@ -102,13 +102,14 @@ impl<K: Kernel> Raise for PublicEngine<K> {
 
     fn power(&self, numbers: &[Limbs]) -> Vec<Limbs> {
         let mut scratch = number::zero::<K>(SCRATCH * self.modulus.digits.len());
+        let count = numbers.len().min(K::LANES);
         let numbers = self.stored(numbers.iter());
         let mut base = self.zero();
         self.kernel.multiply(&mut base, &numbers, &self.square, &self.modulus, &mut scratch);
         // x^(e-1) in Montgomery form times plain x: plain x^e. `e` is odd and above 1.
         let power = exponent::public_power(self.kernel, &base, self.e - 1, &self.modulus, &mut scratch);
         self.kernel.multiply(&mut base, &power, &numbers, &self.modulus, &mut scratch);
-        self.loaded(&base)
+        (0..count).map(|lane| number::load::<K>(&base, lane, &self.n)).collect()
     }
 
     fn products_agree(&self, pairs: &[Pair]) -> bool {
@@ -179,7 +180,7 @@ impl PublicKey {
     pub fn power(&self, inputs: &[&[u8]]) -> Vec<Option<SecretOutput>> {
         let numbers: Vec<Option<Limbs>> = inputs.iter().map(|input| self.number(input)).collect();
         let valid: Vec<Limbs> = numbers.iter().flatten().cloned().collect();
-        let mut powers = valid.chunks(self.lanes()).flat_map(|group| self.operations.power(group).into_iter().take(group.len()));
+        let mut powers = valid.chunks(self.lanes()).flat_map(|group| self.operations.power(group));
         let to_bytes = |power: Limbs| {
             let mut bytes = Zeroizing::new(vec![0; self.size()]);
             limbs::to_be(&power, &mut bytes);

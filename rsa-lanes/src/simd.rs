@@ -62,7 +62,8 @@ word!(
     8
 );
 
-/// A modulus of a kernel: its digits and `-1 / n` modulo one digit or modulo `R` ([`Kernel::WHOLE_INVERSE`]), the same in every lane.
+/// A modulus of a kernel, in every lane the same or one of its own: its digits, and `-1 / n` modulo one digit or modulo `R`
+/// ([`Kernel::WHOLE_INVERSE`]).
 pub(crate) struct Modulus<W: Word> {
     pub(crate) digits: Vec<W>,
     pub(crate) inverse: Vec<W>,
@@ -107,9 +108,9 @@ pub(crate) trait Kernel: Copy + Send + Sync + 'static {
     fn square(self, out: &mut [Self::Word], a: &[Self::Word], n: &Modulus<Self::Word>, scratch: &mut [Self::Word]);
     /// `a += b`, not reduced. Neither is itself a sum; the sum may only be one operand of `multiply`.
     fn add(self, a: &mut [Self::Word], b: &[Self::Word]);
-    /// `out = table[index]`, reading the whole table: a multiple of 8 entries, each of the digits of a prime. `index` is secret and the
-    /// same for all lanes.
-    fn select(self, out: &mut [Self::Word], table: &[Self::Word], index: u64);
+    /// `out = table[index]`, reading the whole table: a multiple of 8 entries, each of the digits of a prime. `index` is secret and has
+    /// a number of its own for each lane.
+    fn select(self, out: &mut [Self::Word], table: &[Self::Word], index: &Self::Word);
 }
 
 /// Asserts that all operands have the length of the modulus, and returns it.

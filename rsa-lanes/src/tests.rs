@@ -8,6 +8,11 @@ fn parts() -> [Vec<u8>; 6] {
     [N, P, Q, DP, DQ, QINV].map(|text| (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect())
 }
 
+/// The fastest engine's key of 1024 bits.
+pub(crate) fn small_key() -> Option<PrivateKey> {
+    Engine::ALL.into_iter().find_map(key)
+}
+
 fn key(engine: Engine) -> Option<PrivateKey> {
     let [n, p, q, dp, dq, qinv] = parts();
     PrivateKey::new(&n, 65537, &p, &q, &dp, &dq, &qinv)?.with_engine(engine)
@@ -29,16 +34,19 @@ fn faults_are_withheld_and_counted() {
     let points = [FaultPoint::PowerP, FaultPoint::PowerQ, FaultPoint::Blinding, FaultPoint::Recombined];
     for key in engines() {
         let inputs: Vec<Vec<u8>> = (1..=key.lanes()).map(|lane| vec![u8::try_from(lane).unwrap(); key.size()]).collect();
-        let views: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
-        let right = key.private_operation(&views);
+        let all: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
+        let right = key.private_operation(&all);
         assert!(right.iter().all(Result::is_ok));
         let mut expected_count = 0;
-        for point in points {
-            for lane in 0..key.lanes() {
+        // With all lanes, and with half of them for each prime.
+        for (point, count) in points.into_iter().flat_map(|point| [key.lanes(), key.lanes() / 2, 1].map(|count| (point, count))) {
+            let (views, right) = (&all[..count], &right[..count]);
+            for lane in 0..count {
                 for bit in [0, 1, 40, 49, 50, 255, 256, 400] {
                     key.inject_fault(point, lane, bit);
-                    let results = key.private_operation(&views);
-                    for (position, (result, right)) in results.iter().zip(&right).enumerate() {
+                    let results = key.private_operation(views);
+                    assert_eq!(results.len(), count);
+                    for (position, (result, right)) in results.iter().zip(right).enumerate() {
                         if position == lane {
                             assert_eq!(*result, Err(Withheld::Fault), "{key:?} {point:?} bit {bit}");
                         } else {
@@ -51,7 +59,7 @@ fn faults_are_withheld_and_counted() {
             }
         }
         // A damaged blinding is not carried on.
-        assert_eq!(key.private_operation(&views), right);
+        assert_eq!(key.private_operation(&all), right);
         assert_eq!(key.withheld(), expected_count);
     }
 }
@@ -80,10 +88,14 @@ proptest! {
 
 #[test]
 fn both_engines_give_the_same_results() {
-    let input = vec![0x5a; 128];
-    let mut results = engines().map(|key| key.private_operation(&[&input]).remove(0).unwrap());
-    if let Some(first) = results.next() {
-        assert!(results.all(|result| result == first));
+    let inputs: Vec<[u8; 128]> = (0..8).map(|number| [0x5a + number; 128]).collect();
+    let views: Vec<&[u8]> = inputs.iter().map(|input| &input[..]).collect();
+    // However many there are: with half of the lanes for each prime, or with all of them.
+    let of = |key: PrivateKey| (1..=views.len()).map(|count| key.private_operation(&views[..count])).collect::<Vec<_>>();
+    let results: Vec<_> = engines().flat_map(of).collect();
+    for result in &results {
+        assert!(result.iter().all(Result::is_ok));
+        assert_eq!(*result, results.last().unwrap()[..result.len()]);
     }
 }
 
@@ -96,3 +108,5 @@ fn engine_choice() {
 
 #[cfg(target_arch = "x86_64")]
 mod constant_time;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use constant_time::large_key;

@@ -67,6 +67,8 @@ fn compare(arguments: &Arguments) -> Result<()> {
 }
 
 fn main() -> ExitCode {
+    // As the command does.
+    keykit::bulk::keep_freed_memory();
     let words: Vec<String> = std::env::args().skip(1).collect();
     if let ["single", work, count] = words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         return ended(count.parse().map_err(during("COUNT")).and_then(|count| single::run(work, count)));

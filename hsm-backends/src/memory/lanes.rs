@@ -33,15 +33,12 @@ impl Lanes {
         .map(Self)
     }
 
-    /// The fewest items that take less time together than one by one in aws-lc: all lanes take the time that one takes. What aws-lc takes
-    /// for one depends on the size: it has code for IFMA of its own. Measured on Zen 4 and Sapphire Rapids; where these differ
-    /// (2048 bits: 5 and 4 with IFMA, 2 and 3 with AVX2), as on the first.
+    /// The fewest items that take less time together than one by one in aws-lc: half of the lanes take the time that one takes. What
+    /// aws-lc takes for one depends on the size: it has code for IFMA of its own.
     pub(super) fn fewest_items(&self) -> usize {
         match (self.0.engine(), 8 * self.0.size()) {
-            (Kernel::Ifma, 3072..) => 4,
-            (Kernel::Ifma, _) => 5,
-            (Kernel::Avx2, 3072) => 3,
-            (Kernel::Avx2, _) => FEWEST_ITEMS,
+            (Kernel::Ifma, ..3072) => 3,
+            _ => FEWEST_ITEMS,
         }
     }
 
@@ -59,7 +56,9 @@ impl Lanes {
         together: impl Fn(&[T]) -> Vec<Option<R>> + Sync,
         alone: impl Fn(&T) -> R + Sync,
     ) -> Vec<R> {
-        let batches: Vec<&[T]> = items.chunks(self.0.lanes()).collect();
+        // Half of the lanes take half of the time: what fits them all is shared by two processors.
+        let lanes = self.0.lanes();
+        let batches: Vec<&[T]> = items.chunks(if items.len() > lanes { lanes } else { lanes / 2 }).collect();
         let done = parallel::map(&batches, 1, |batch| {
             if batch.len() < fewest {
                 return batch.iter().map(&alone).collect();

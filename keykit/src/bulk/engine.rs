@@ -47,6 +47,7 @@ pub(super) fn run<F: Feed, R: Send>(
     work: impl Fn(Vec<F::Raw>) -> Result<R> + Sync,
     commit: impl FnMut(Vec<Worked<F, R>>) -> Result<()>,
 ) -> Result<()> {
+    super::keep_freed_memory();
     let shared = Shared { source: Mutex::new(Source { feed, next: 0, ended: false, failed: None }), room: Room::default(), options };
     let (sender, receiver) = mpsc::channel();
     let (shared, work) = (&shared, &work);

@@ -19,20 +19,21 @@ pub(super) fn parse_all(text: &str) -> Option<Vec<Element<'_>>> {
     if text.contains('\u{feff}') {
         return None;
     }
-    let mut open: Vec<Element<'_>> = Vec::new();
-    let mut roots = Vec::new();
+    // What is open, with the number of finished elements before what is inside of it; and what is finished and in no finished element.
+    let mut open: Vec<(Element<'_>, usize)> = Vec::new();
+    let mut finished: Vec<Element<'_>> = Vec::new();
     let (mut position, mut count) = (0, 0);
     loop {
         let rest = text.get(position..)?;
         let Some(length) = rest.find('<') else {
-            return (open.is_empty() && is_between(rest)).then_some(roots);
+            return (open.is_empty() && is_between(rest)).then_some(finished);
         };
         if length > 0 {
             let characters = rest.get(..length)?;
             match open.last_mut() {
                 Some(_) if characters.contains('&') => return None,
-                Some(parent) if parent.text.is_empty() => parent.text = Cow::Borrowed(characters),
-                Some(parent) => parent.text.to_mut().push_str(characters),
+                Some((parent, _)) if parent.text.is_empty() => parent.text = Cow::Borrowed(characters),
+                Some((parent, _)) => parent.text.to_mut().push_str(characters),
                 None if is_between(characters) => {}
                 None => return None,
             }
@@ -40,11 +41,12 @@ pub(super) fn parse_all(text: &str) -> Option<Vec<Element<'_>>> {
         let start = position + length;
         let tag = text.get(start..)?;
         if let Some(closing) = tag.strip_prefix("</") {
-            let mut whole = open.pop()?;
+            let (mut whole, first) = open.pop()?;
             closing.strip_prefix(whole.name)?.strip_prefix('>')?;
             position = start + 3 + whole.name.len();
             whole.range.end = position;
-            open.last_mut().map_or(&mut roots, |parent| &mut parent.children).push(whole);
+            whole.children = finished.drain(first..).collect();
+            finished.push(whole);
         } else if open.is_empty() && tag.starts_with(DECLARATION) {
             position = start + DECLARATION.len();
         } else {
@@ -56,9 +58,9 @@ pub(super) fn parse_all(text: &str) -> Option<Vec<Element<'_>>> {
             position = start + element.range.end;
             element.range = start..position;
             if is_empty {
-                open.last_mut().map_or(&mut roots, |parent| &mut parent.children).push(element);
+                finished.push(element);
             } else {
-                open.push(element);
+                open.push((element, finished.len()));
             }
         }
     }

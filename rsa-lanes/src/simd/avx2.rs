@@ -432,9 +432,9 @@ fn add(a: &mut [Word4], b: &[Word4]) {
 
 /// Eight entries at a time, so that their masks stay in registers.
 #[target_feature(enable = "avx2,fma")]
-fn select<const L: usize>(out: &mut [Word4], table: &[Word4], index: u64) {
+fn select<const L: usize>(out: &mut [Word4], table: &[Word4], index: &Word4) {
     const GROUP: usize = 8;
-    let wanted = pattern(index);
+    let wanted = _mm256_castpd_si256(doubles(std::slice::from_ref(index))[0]);
     let mut number = _mm256_setzero_si256();
     let (out, table) = (&mut doubles_mut(out)[..L], doubles(table).as_chunks::<L>().0);
     out.fill(_mm256_setzero_pd());
@@ -522,7 +522,7 @@ impl Kernel for Avx2 {
         unsafe { add(a, b) }
     }
 
-    fn select(self, out: &mut [Word4], table: &[Word4], index: u64) {
+    fn select(self, out: &mut [Word4], table: &[Word4], index: &Word4) {
         // SAFETY: a value of `Avx2` exists, so the processor has AVX2 and FMA.
         unsafe {
             match out.len() {

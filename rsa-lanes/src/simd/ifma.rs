@@ -214,9 +214,9 @@ fn add(a: &mut [Word8], b: &[Word8]) {
 /// Eight entries at a time, so that their masks stay in registers. The masks are made by arithmetic and used by logic, not
 /// with mask registers: a load under a mask register of zeros need not touch its memory.
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn select<const L: usize>(out: &mut [Word8], table: &[Word8], index: u64) {
+fn select<const L: usize>(out: &mut [Word8], table: &[Word8], index: &Word8) {
     const GROUP: usize = 8;
-    let (wanted, one) = (_mm512_set1_epi64(index.cast_signed()), _mm512_set1_epi64(1));
+    let (wanted, one) = (registers(std::slice::from_ref(index))[0], _mm512_set1_epi64(1));
     let mut number = _mm512_setzero_si512();
     let (out, table) = (&mut registers_mut(out)[..L], registers(table).as_chunks::<L>().0);
     out.fill(_mm512_setzero_si512());
@@ -304,7 +304,7 @@ impl Kernel for Ifma {
         unsafe { add(a, b) }
     }
 
-    fn select(self, out: &mut [Word8], table: &[Word8], index: u64) {
+    fn select(self, out: &mut [Word8], table: &[Word8], index: &Word8) {
         // SAFETY: a value of `Ifma` exists, so the processor has AVX-512 F and IFMA.
         unsafe {
             match out.len() {

@@ -4,7 +4,7 @@
 
 mod bounds;
 
-use super::{Kernel, SCRATCH, avx2::Avx2, ifma::Ifma};
+use super::{Kernel, SCRATCH, Word, avx2::Avx2, ifma::Ifma};
 use crate::limbs::{self, Limbs};
 use crate::number;
 use proptest::prelude::*;
@@ -117,17 +117,19 @@ kernel_tests! {
 }
 
 fn select_finds_every_entry<K: Kernel>() {
-    use super::Word;
     let Some(kernel) = K::detect() else { return };
     for (entries, bits) in [(16_u64, 512), (16, 1024), (32, 1536), (32, 2048)] {
         let length = K::digit_count(bits).unwrap();
         let table: Vec<K::Word> = (0..length as u64 * entries).map(K::Word::splat).collect();
         for index in 0..entries {
             let mut out = vec![K::Word::default(); length];
-            kernel.select(&mut out, &table, index);
+            // Another entry in each lane.
+            let mut indices = K::Word::default();
+            (0..K::LANES as u64).for_each(|lane| indices.set_lane(lane as usize, (index + lane) % entries));
+            kernel.select(&mut out, &table, &indices);
             for (position, word) in (0..).zip(&out) {
                 for lane in 0..K::LANES {
-                    assert_eq!(word.lane(lane), length as u64 * index + position);
+                    assert_eq!(word.lane(lane), length as u64 * indices.lane(lane) + position);
                 }
             }
         }
@@ -183,7 +185,7 @@ fn speed<K: Kernel>(name: &str) {
         kernel.multiply(b, a, &factor, n, &mut scratch);
         std::mem::swap(a, b);
     });
-    report("select", &mut || kernel.select(b, &table, 5));
+    report("select", &mut || kernel.select(b, &table, &Word::splat(5)));
 }
 
 /// `cargo test --release -p keykit-rsa-lanes -- --ignored --nocapture kernel_speed`

@@ -21,6 +21,12 @@ fn parts_of(pem: &str) -> [Vec<u8>; 6] {
     [key.modulus, key.prime1, key.prime2, key.exponent1, key.exponent2, key.coefficient].map(|number| number.as_bytes().to_vec())
 }
 
+/// The fastest engine's key of 2048 bits.
+pub(crate) fn large_key() -> Option<PrivateKey> {
+    let [n, p, q, dp, dq, qinv] = parts_of(include_str!("../../../vectors/keys/xrml-2048.pem"));
+    PrivateKey::new(&n, 65537, &p, &q, &dp, &dq, &qinv)
+}
+
 /// Each size of primes has code of its own.
 #[test]
 #[ignore = "runs under valgrind"]
@@ -40,9 +46,9 @@ fn operation_on([n, mut p, mut q, mut dp, mut dq, mut qinv]: [Vec<u8>; 6]) {
     for engine in Engine::ALL.into_iter().filter(|engine| engine.available()) {
         let key = PrivateKey::new(&n, 65537, &p, &q, &dp, &dq, &qinv).unwrap().with_engine(engine).unwrap();
         let input = vec![0x5a; n.len()];
-        // Three batches: a fresh blinding, and two that were squared.
-        for _ in 0..3 {
-            for result in key.private_operation(&[&input, &input]) {
+        // A fresh blinding, and such that were squared; with half of the lanes, and with all of them.
+        for count in [2, 2, key.lanes(), key.lanes(), 1] {
+            for result in key.private_operation(&vec![&input[..]; count]) {
                 assert_eq!(result.unwrap().len(), n.len());
             }
         }

@@ -12,6 +12,7 @@ use keykit_benches::Workload;
 
 use super::{BATCH, Setting, openssl, slices};
 use crate::engines::{Engine, Scheme, SignatureHash, engine_choice};
+use crate::machine::on_one_processor;
 use crate::rounds::{Contestant, Work};
 use crate::{Result, during, single};
 
@@ -81,7 +82,8 @@ impl Setting {
         Ok(Work::new(name, Some(PRIVATE), contestants))
     }
 
-    /// The same licences through the bulk machinery, with so many workers and with one.
+    /// The same licences through the bulk machinery, with so many workers on all processors, and with one on one processor: the threads that
+    /// read and write would else have another one for themselves.
     pub(super) fn rekey_stream(&self, name: &'static str, threads: usize) -> Result<Work> {
         const ALONE: &str = "keykit, one thread";
         const COUNT: usize = 1024;
@@ -95,7 +97,8 @@ impl Setting {
                 run: Box::new(move || {
                     // Whoever works alone gets no help from inside of its operations either.
                     let _others = (workers.get() == 1).then(|| Helpers::take(usize::MAX));
-                    single::stream(&rekey, &batch.licences, u32::try_from(COUNT).unwrap_or(u32::MAX), workers)?;
+                    let stream = || single::stream(&rekey, &batch.licences, u32::try_from(COUNT).unwrap_or(u32::MAX), workers);
+                    if workers.get() == 1 { on_one_processor(stream)? } else { stream() }?;
                     Ok(nothing(COUNT))
                 }),
             });
