@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use keykit::bulk::LedgerLine;
+pub use keykit::ceremony::report::AcceptedFile;
 use keykit::{Error, Result};
-use serde::Serialize;
 
 use crate::prove::{FileFinding, FileVerdict};
 
@@ -15,15 +15,6 @@ const FORMAT: &str = "list of accepted files";
 /// Reasons by the path of the file, as ledger and CSV file name it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AcceptedFiles(BTreeMap<String, String>);
-
-/// A file that was accepted unread.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct AcceptedFile {
-    /// Its path.
-    pub id: String,
-    /// Why it was accepted.
-    pub reason: String,
-}
 
 impl AcceptedFiles {
     /// Reads a list: a line for each file, its path, a tab, and the reason. Empty lines and those that begin with `#` say nothing.

@@ -7,7 +7,7 @@ use keykit::key::KeyId;
 use keykit::{Error, Result};
 use serde::Serialize;
 
-use crate::accepted::AcceptedFiles;
+use crate::accepted::{AcceptedFile, AcceptedFiles};
 use crate::prove::{FileFinding, FileVerdict, NamedServer};
 
 /// So many bytes are given to the writer at a time.
@@ -49,19 +49,23 @@ pub struct KeySummary {
 }
 
 impl Summary {
-    /// Sums a ledger up, and gives every bad file to `each`, also those that are accepted.
+    /// Sums a ledger up, and gives every bad file to `each`, with what the list says of it if it is accepted.
     ///
     /// # Errors
     /// As [`Ledger::lines`]; what `each` says.
-    pub fn of(ledger: &Ledger, accepted: &AcceptedFiles, mut each: impl FnMut(&LedgerLine<FileFinding>) -> Result<()>) -> Result<Self> {
+    pub fn of<F>(ledger: &Ledger, accepted: &AcceptedFiles, mut each: F) -> Result<Self>
+    where
+        F: FnMut(&LedgerLine<FileFinding>, Option<AcceptedFile>) -> Result<()>,
+    {
         let mut summary = Self::default();
         ledger.lines::<FileFinding>(|line, counts| {
             if !counts {
                 return Ok(());
             }
             summary.add(&line);
-            summary.accepted += u64::from(accepted.of(&line).is_some());
-            if line.settled { Ok(()) } else { each(&line) }
+            let accepted = accepted.of(&line);
+            summary.accepted += u64::from(accepted.is_some());
+            if line.settled { Ok(()) } else { each(&line, accepted) }
         })?;
         Ok(summary)
     }

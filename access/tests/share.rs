@@ -173,7 +173,7 @@ fn named(ledger: &Ledger) -> Result<(Summary, BTreeMap<String, LicenceVerdict>, 
         csv.extend_from_slice(bytes);
         Ok(())
     })?;
-    let summary = Summary::of(ledger, &AcceptedFiles::default(), |line| {
+    let summary = Summary::of(ledger, &AcceptedFiles::default(), |line, _| {
         assert_eq!((line.finding.problem_count, line.finding.problems.len()), (1, 1), "{line:?}");
         losses.insert(line.id.clone(), line.finding.problems[0].verdict);
         writer.add(line)
@@ -282,7 +282,7 @@ fn real_files_belong_to_keys_that_are_not_there() {
     let mut ledger = open(&folder.path().join("ledger.jsonl")).unwrap();
     bulk::survey(Files::walk(&[vectors]).unwrap(), &mut ledger, &survey, &Options::default(), &mut ()).into_result().unwrap();
     let mut verdicts = BTreeMap::new();
-    let summary = Summary::of(&ledger, &AcceptedFiles::default(), |line| {
+    let summary = Summary::of(&ledger, &AcceptedFiles::default(), |line, _| {
         verdicts.insert(line.id.clone(), line.finding.problems.iter().map(|problem| problem.verdict).collect::<Vec<_>>());
         Ok(())
     })

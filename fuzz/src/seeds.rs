@@ -51,13 +51,21 @@ fn now() -> Timestamp {
     "2026-11-23T10:00:00Z".parse().expect("a time")
 }
 
+pub(crate) fn accepted_files() -> Vec<Vec<u8>> {
+    let lists =
+        ["# by M. Berg\n\na b/c.7z\tlooked into by hand\nd.zip\t password is lost, see \t12\n", "\u{feff}a.rar\tempty\r\nb.pst\told mail\r\n"];
+    lists.map(|list| list.as_bytes().to_vec()).into()
+}
+
 pub(crate) fn access_proof() -> Vec<Vec<u8>> {
     let proof = r#"{"schema":"keykit/prove-access/1","tenant_id":"t","made":"2026-11-23T10:00:00Z","folders":["share"],"proven":false,
         "files":4,"not_protected":1,"opens":2,"lost":1,"unknown":0,"bytes":4096,"keys":[],"sample":null,"ledger":null,"withheld":0,
         "bad":[{"id":"a.docx","verdict":"lost","problems":[{"inside":"","verdict":"key-missing","key_id":null,"problem":"no key"}]}]}"#;
     let proven = r#"{"schema":"keykit/prove-access/1","tenant_id":"t","proven":true,"files":1,"not_protected":0,"opens":1,"lost":0,"unknown":0,
         "bytes":1,"keys":[],"bad":[],"sample":null}"#;
-    vec![proof.into(), proven.into()]
+    let accepted = r#"{"schema":"keykit/prove-access/1","tenant_id":"t","proven":true,"files":4,"not_protected":1,"opens":1,"lost":0,"unknown":1,
+        "not_looked_into":1,"accepted":2,"accepted_files":[{"id":"a.7z","reason":"looked into by hand"}],"bytes":1,"keys":[],"bad":[],"sample":null}"#;
+    vec![proof.into(), proven.into(), accepted.into()]
 }
 
 pub(crate) fn approval() -> Vec<Vec<u8>> {

@@ -30,6 +30,7 @@ pub struct Target {
 }
 
 targets! {
+    accepted_files,
     access_proof,
     approval,
     content,

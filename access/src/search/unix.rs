@@ -8,6 +8,7 @@ use std::io::{BufReader, Read as _, SeekFrom};
 
 use flate2::bufread::MultiGzDecoder;
 use keykit::Error;
+use memchr::memmem;
 use tar::{Archive, EntryType};
 
 use super::{FORMAT, Input, Search, can_not_be_read, join};
@@ -85,7 +86,7 @@ impl Search<'_> {
                     let mut extension = Vec::new();
                     match member.take(LONGEST_EXTENSION).read_to_end(&mut extension) {
                         // Sizes here are those of members that are larger than their header can say.
-                        Ok(_) if ["GNU.sparse.", " size="].iter().any(|key| contains(&extension, key.as_bytes())) => {
+                        Ok(_) if ["GNU.sparse.", " size="].iter().any(|key| memmem::find(&extension, key.as_bytes()).is_some()) => {
                             self.not_read(&name, Error::malformed(FORMAT, "it belongs to a sparse or very large member, which is not read"));
                         }
                         Ok(_) => {}
@@ -99,8 +100,4 @@ impl Search<'_> {
             }
         }
     }
-}
-
-fn contains(text: &[u8], part: &[u8]) -> bool {
-    text.windows(part.len()).any(|window| window == part)
 }

@@ -1,8 +1,58 @@
-//! Arguments of the commands for a ceremony: script, transcript.
+//! Arguments of the commands for a ceremony: keys of people, approvals, script, transcript.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
+
+/// `keykit ceremony`
+#[derive(Debug, Subcommand)]
+pub(crate) enum CeremonyCommand {
+    /// Make a key for a person who approves plans (Ed25519, encrypted; OpenSSH reads it too)
+    Keygen {
+        /// Where the key goes (mode 0600); its public half goes beside it, with .pub at the end
+        #[arg(long, short, value_name = "KEY", value_hint = ValueHint::FilePath)]
+        output: PathBuf,
+        /// Who it belongs to
+        #[arg(long, default_value = "")]
+        comment: String,
+        /// Where its password comes from: prompt, fd:N, file:PATH, env:VAR or exec:CMD
+        #[arg(long, value_name = "SOURCE", default_value = "prompt")]
+        password_source: String,
+    },
+}
+
+/// `keykit approve`
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("how").required(true).args(["key", "statement_for", "statement"]))]
+pub(crate) struct ApproveArguments {
+    /// The plan
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) plan: PathBuf,
+    /// Private key of the person who approves: of `keykit ceremony keygen` or `ssh-keygen -t ed25519`
+    #[arg(long, value_hint = ValueHint::FilePath)]
+    pub(crate) key: Option<PathBuf>,
+    /// Write only what this person is to sign with `ssh-keygen -Y sign -n keykit-plan`, for keys in agents and in hardware
+    #[arg(long, value_name = "NAME")]
+    pub(crate) statement_for: Option<String>,
+    /// What was signed in that way
+    #[arg(long, requires = "signature", value_hint = ValueHint::FilePath)]
+    pub(crate) statement: Option<PathBuf>,
+    /// The signature of it
+    #[arg(long, requires = "statement", value_hint = ValueHint::FilePath)]
+    pub(crate) signature: Option<PathBuf>,
+    /// Where the approval goes
+    #[arg(long, short, value_name = "APPROVAL", value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+    /// For how many days it holds (default: as long as the plan allows)
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) valid_days: Option<u32>,
+    /// Record the approval in this transcript; without this option in that beside the plan, if one is there
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) transcript: Option<PathBuf>,
+    /// Where the key's password comes from: prompt, fd:N, file:PATH, env:VAR or exec:CMD
+    #[arg(long, value_name = "SOURCE", default_value = "prompt")]
+    pub(crate) password_source: String,
+}
 
 /// `keykit script`
 #[derive(Debug, Args)]

@@ -203,23 +203,23 @@ struct Sum {
 
 fn sum_up(ledger: &Ledger, accepted: &AcceptedFiles, csv: Option<&Path>) -> Result<Sum> {
     let (mut bad, mut accepted_files) = (Vec::new(), Vec::new());
-    let mut name = |line: &LedgerLine<FileFinding>| {
+    let mut name = |line: &LedgerLine<FileFinding>, accepted: Option<AcceptedFile>| {
         if bad.len() < NAMED {
             bad.push(line.clone());
         }
         if accepted_files.len() < NAMED {
-            accepted_files.extend(accepted.of(line));
+            accepted_files.extend(accepted);
         }
     };
     let summary = match csv {
-        None => Summary::of(ledger, accepted, |line| {
-            name(line);
+        None => Summary::of(ledger, accepted, |line, accepted| {
+            name(line, accepted);
             Ok(())
         })?,
         Some(path) => durable::write_with(path, Access::Shared, Existing::Keep, |sink| {
             let mut writer = CsvOfProblems::new(|bytes: &[u8]| sink.put(bytes))?;
-            let summary = Summary::of(ledger, accepted, |line| {
-                name(line);
+            let summary = Summary::of(ledger, accepted, |line, accepted| {
+                name(line, accepted);
                 writer.add(line)
             })?;
             writer.finish()?;

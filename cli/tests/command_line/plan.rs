@@ -71,6 +71,19 @@ fn domains_are_opened_and_what_is_in_them_is_told() {
     assert_eq!(rules, [33, 47, 133].into(), "a key of mode 1, an old export, and a template for everybody");
     assert!(all.iter().any(|finding| finding["place"]["template"] == "Everybody may read"));
     assert_eq!(desk.snapshot(), before, "nothing was changed");
+    // In a plan each of them stands once, with what to do about it.
+    let made = desk.run("--format json plan migration.toml -o plan.json").exits(0).json("plan-made");
+    let planned = made["findings"].as_array().unwrap();
+    for finding in all {
+        let message = format!("{}; {}", finding["message"].as_str().unwrap(), finding["instead"].as_str().unwrap());
+        let about: Vec<&str> = planned
+            .iter()
+            .filter(|planned| planned["rule"] == finding["rule"])
+            .filter_map(|planned| planned["message"].as_str())
+            .filter(|planned| planned.starts_with(finding["message"].as_str().unwrap()))
+            .collect();
+        assert_eq!(about, [message]);
+    }
 }
 
 #[test]

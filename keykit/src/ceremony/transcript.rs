@@ -15,6 +15,8 @@ mod writer;
 
 use std::path::Path;
 
+use memchr::memmem;
+
 pub use checkpoint::{Checkpoint, NAMESPACE, sign};
 pub use entry::{Entry, Happening, MachineIdentity, ModuleIdentity, ProgramIdentity, TokenIdentity};
 pub use writer::TranscriptWriter;
@@ -256,7 +258,7 @@ impl Transcript {
             let length = rest.get(begin..)?.iter().position(|&byte| byte == b'\n').map(|end| end + 1);
             let text = length.and_then(|length| rest.get(begin..begin + length));
             // Only lines that may speak of a torn one are looked at closely: a hostile file must not make this slow.
-            if let Some(text) = text.filter(|text| contains(text, entry::TORN_MARK))
+            if let Some(text) = text.filter(|text| memmem::find(text, entry::TORN_MARK).is_some())
                 && let Ok(next) = self.next(text, number, Some(torn))
             {
                 return Some((next, begin, text.len()));
@@ -290,8 +292,4 @@ fn wrong(line: u64, problem: &str) -> Error {
 /// Whether a text is a SHA-256 in lower-case hex.
 fn is_hash(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-fn contains(text: &[u8], mark: &[u8]) -> bool {
-    text.windows(mark.len()).any(|window| window == mark)
 }

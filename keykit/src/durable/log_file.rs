@@ -9,6 +9,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use memchr::memmem;
+
 use super::parent;
 use crate::error::{Error, Result};
 
@@ -125,7 +127,25 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 pub(crate) fn is_torn(rest: &[u8], member: &[u8], is_line: impl Fn(&[u8]) -> bool) -> bool {
     let is_text = |part: &[u8]| str::from_utf8(part).is_ok_and(|text| !text.chars().any(char::is_control));
     let parts = || rest.split(|&byte| byte == b'\n');
-    let is_one_line = rest.windows(member.len()).filter(|window| *window == member).count() <= 1;
+    // The second may begin in the first.
+    let behind_first = memmem::find(rest, member).and_then(|place| rest.get(place + 1..));
+    let is_one_line = behind_first.is_none_or(|behind| memmem::find(behind, member).is_none());
     let is_changed = || parts().next().is_some_and(&is_line) && parts().all(is_text);
     is_one_line && (!rest.contains(&b'\n') || (!is_changed() && !parts().skip(1).any(&is_line)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_names_two_lines_is_no_torn_one() {
+        let member = b"\"previous\":\"";
+        let is_torn = |rest: &[u8]| is_torn(rest, member, |_| false);
+        assert!(is_torn(b""));
+        assert!(is_torn(b"{\"previous\":\"ab"));
+        assert!(is_torn(b"{\"previous\":\"ab\0\0\n\"previous"));
+        assert!(!is_torn(b"{\"previous\":\"ab{\"previous\":\"ab"));
+        assert!(!is_torn(b"{\"previous\":\"previous\":\""), "the second begins in the first");
+    }
 }

@@ -74,6 +74,9 @@ pub struct OmittedStep {
     pub why: String,
 }
 
+/// Stands in a finding between what is so and what to do about it.
+const BEFORE_INSTEAD: &str = "; ";
+
 /// Something that the people who approve must know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -98,7 +101,15 @@ impl From<&Warning> for PlannedFinding {
 impl From<&Finding> for PlannedFinding {
     fn from(finding: &Finding) -> Self {
         let (rule, severity, step) = (Some(finding.rule), finding.severity, finding.step);
-        Self { rule, severity, step, message: format!("{}; {}", finding.message, finding.instead) }
+        Self { rule, severity, step, message: format!("{}{BEFORE_INSTEAD}{}", finding.message, finding.instead) }
+    }
+}
+
+impl PlannedFinding {
+    /// Whether it says what a warning says: as that has it, or with what to do instead behind it.
+    pub(super) fn says(&self, warning: &Warning) -> bool {
+        let behind = self.message.strip_prefix(warning.message.as_str());
+        self.rule == warning.rule && behind.is_some_and(|behind| behind.is_empty() || behind.starts_with(BEFORE_INSTEAD))
     }
 }
 

@@ -1,5 +1,7 @@
 //! The inner XML: what the domain is, its certificates and its templates (formats §1).
 
+use memchr::memmem;
+
 use crate::error::{Error, Result};
 use crate::xml::Element;
 
@@ -29,7 +31,7 @@ pub(super) fn is_recognised(blocks: &[u8]) -> bool {
         // With a zero between its letters it stands so in UTF-16 of both byte orders.
         let mut wide: Vec<u8> = narrow.iter().flat_map(|&letter| [letter, 0]).collect();
         wide.pop();
-        [narrow, &wide].iter().any(|mark| blocks.windows(mark.len()).any(|window| window == *mark))
+        [narrow, &wide].iter().any(|mark| memmem::find(blocks, mark).is_some())
     })
 }
 

@@ -1,6 +1,7 @@
 //! The linter of transfer files: what can be said of a wrapped key without any key.
 
 use base64ct::{Base64, Base64Unpadded, Encoding as _};
+use memchr::memmem;
 use serde::Serialize;
 
 use super::azure::AzureTransferFile;
@@ -105,7 +106,7 @@ impl LintReport {
     }
 
     fn of_json(bytes: &[u8], named_byok: bool) -> Self {
-        let is_transfer_file = named_byok || [&b"\"ciphertext\""[..], b"CKM_RSA_AES_KEY_WRAP"].iter().any(|name| contains(bytes, name));
+        let is_transfer_file = named_byok || [&b"\"ciphertext\""[..], b"CKM_RSA_AES_KEY_WRAP"].iter().any(|name| memmem::find(bytes, name).is_some());
         let (file, findings) = AzureTransferFile::examine(bytes);
         if !is_transfer_file {
             return Self { findings, ..Self::new(TransferKind::Unknown) };
@@ -128,7 +129,7 @@ impl LintReport {
         let trimmed = joined.trim_end_matches('=');
         let standard = trimmed.replace('-', "+").replace('_', "/");
         let Ok(decoded) = Base64Unpadded::decode_vec(&standard) else { return Self::of_bytes(bytes, named_byok) };
-        if decoded.trim_ascii_start().starts_with(b"{") && contains(&decoded, b"ciphertext") {
+        if decoded.trim_ascii_start().starts_with(b"{") && memmem::find(&decoded, b"ciphertext").is_some() {
             let finding = Finding::problem("json-in-base64", "it is base64 of a whole .byok file: the form of the REST field key_hsm, not of a file");
             return Self::wrong(
                 TransferKind::WrappedKey(Envelope::AzureByok),
@@ -316,10 +317,6 @@ fn names_softhsm_2_6(generator: &str) -> bool {
 /// Whether these are the bytes of a private key in the clear.
 fn is_plain_key(bytes: &[u8]) -> bool {
     bytes.first() == Some(&0x30) && (RsaSecretKey::from_pkcs8_der(bytes).is_ok() || RsaSecretKey::from_pkcs1_der(bytes).is_ok())
-}
-
-fn contains(bytes: &[u8], part: &[u8]) -> bool {
-    bytes.windows(part.len()).any(|window| window == part)
 }
 
 #[cfg(test)]

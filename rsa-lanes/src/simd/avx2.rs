@@ -4,8 +4,8 @@
 //! `2^26` times as large ([`Kernel::digit_count`]).
 //!
 //! # Bounds
-//! Each is checked by the compiler for every size, in [`DIGIT_BOUND`] and [`Counts::start`], and by tests with all digits at
-//! their bounds.
+//! Each is checked by the compiler for every size, in `DIGIT_BOUND` and `Counts::start` ([`bounds`]), and by tests with all digits
+//! at their bounds.
 //! 1. **Digits** are balanced: `|d| ≤ D = 2^49 + 2^9`. Stored numbers have `|d| ≤ 2^49`; [`normalise`] gives
 //!    `-2^49 ≤ d < 2^49` and then adds the carry of the lower neighbour, at most `2^58 / B = 2^8` and one (bound 4). One operand
 //!    of a product, but never both, may be a sum of two numbers or a doubled one: `|d| ≤ 2D`.
@@ -18,7 +18,7 @@
 //!    stay between `2^52` and `2^53`, where doubles are whole numbers: exact, and linear in the pattern.
 //! 4. **Columns.** The patterns are summed as 64-bit integers that wrap; [`starts`] takes off the constant part beforehand.
 //!    What is left is the true value of the column. A low half is at most `3·2^49`, a high half `2^51`; there are at most 56
-//!    of each in a column, product and reduction together. That is below `2^58`. [`POSITIVE`] makes it positive, and with it
+//!    of each in a column, product and reduction together. That is below `2^58`. `POSITIVE` makes it positive, and with it
 //!    every value lies between `2^60` and `2^62`, so that a logical shift takes the carry.
 //! 5. **Results.** Let `t = a·b` and `q` the quotient below: `|q| ≤ R/2 · (1 + 2^-30)`. For operands below `4n` in absolute
 //!    value, `|t + q·n| / R ≤ 16·n²/R + n/2·(1 + 2^-30) < n`, since `n ≤ R / 2^26`. So a result is above `-n` and below `n`, and its
@@ -38,141 +38,17 @@
 
 #![expect(clippy::indexing_slicing, reason = "row and column numbers come from loops over fixed sizes, never from data")]
 
-use super::{Kernel, Modulus, Word4, check};
+pub(super) mod bounds;
+
 use std::arch::x86_64::*;
+
+use self::bounds::{BITS, BOTH, CARRIED, HIGH, LOW, MASK, OFFSET, ROW, UNIT, border_start, quotient_starts, starts};
+use super::{Kernel, Modulus, Word4, check};
 
 /// One register of integers.
 type V = __m256i;
 /// One register of doubles.
 type D = __m256d;
-/// Digits of the multiplier that one row takes.
-const ROW: usize = 3;
-const BITS: u32 = 50;
-const MASK: u64 = (1 << BITS) - 1;
-/// Pattern of `1.5·2^102`.
-const HIGH: u64 = (1023 + 102) << 52 | 1 << 51;
-/// Pattern of `1.5·2^102 + 1.5·2^52`: six units of `2^50` more.
-const BOTH: u64 = HIGH + 6;
-/// Patterns of `1.5·2^52` and of `2^52`.
-const LOW: u64 = (1023 + 52) << 52 | 1 << 51;
-const UNIT: u64 = (1023 + 52) << 52;
-/// Added to every column, a multiple of `2^50`; what it carries is taken off again.
-const POSITIVE: u64 = 1 << 61;
-/// Bound of the true value of a column (bound 4).
-const COLUMN_BOUND: u64 = 1 << 58;
-/// Bounds of one low and of one high half in a column, of up to three products (bounds 2 and 3).
-const LOW_BOUND: u64 = 3 << 49;
-const HIGH_BOUND: u64 = 1 << 51;
-/// Bound of a digit (bound 1).
-pub(super) const DIGIT_BOUND: u64 = {
-    let bound = (1 << 49) + (1 << 9);
-    assert!(bound > (1 << (BITS - 1)) + (COLUMN_BOUND >> BITS) + 1, "bound 1");
-    assert!(6 * (bound as u128 * bound as u128) + (2 << BITS) < 1 << 101, "bound 2");
-    assert!(6 * (bound as u128 * bound as u128) + (2 << BITS) <= (HIGH_BOUND as u128) << BITS, "bound 2");
-    assert!(LOW_BOUND <= 1 << 51, "bound 3");
-    let (least, most) = (POSITIVE - COLUMN_BOUND, POSITIVE + COLUMN_BOUND);
-    assert!(least > 1 << 60 && most < 1 << 62, "bound 4");
-    bound
-};
-/// What [`normalise`] adds to a digit.
-const OFFSET: u64 = (1 << (BITS - 1)) + CARRIED;
-
-/// What [`POSITIVE`] adds to the carry of a column.
-const CARRIED: u64 = POSITIVE >> BITS;
-/// Columns of the largest size.
-const COLUMNS: usize = 168;
-
-/// How many patterns of [`LOW`] and of [`HIGH`] each column takes in.
-struct Counts {
-    low: [u64; COLUMNS + 1],
-    high: [u64; COLUMNS + 1],
-}
-
-impl Counts {
-    const NONE: Self = Self { low: [0; COLUMNS + 1], high: [0; COLUMNS + 1] };
-
-    /// One low half to each column from `start` to before `end`, the high half to the next.
-    const fn add(&mut self, start: usize, end: usize) {
-        let mut k = start;
-        while k < end {
-            self.low[k] += 1;
-            self.high[k + 1] += 1;
-            k += 1;
-        }
-    }
-
-    /// The start of a column, from which the patterns leave its true value and [`POSITIVE`].
-    const fn start(&self, k: usize) -> u64 {
-        // Besides, a column takes a digit at most, two carries, and half of the base.
-        let besides = DIGIT_BOUND + 2 * ((COLUMN_BOUND >> BITS) + 1) + (1 << (BITS - 1));
-        assert!(self.low[k] * LOW_BOUND + self.high[k] * HIGH_BOUND + besides < COLUMN_BOUND, "bound 4");
-        POSITIVE.wrapping_sub(self.low[k].wrapping_mul(LOW)).wrapping_sub(self.high[k].wrapping_mul(HIGH))
-    }
-}
-
-/// Where the columns of a product or square of numbers of `L` digits start, with what the reduction will add.
-const fn starts<const L: usize, const SQUARE: bool>() -> [u64; COLUMNS] {
-    let mut counts = Counts::NONE;
-    let mut i = 0;
-    while i < L {
-        if SQUARE {
-            // row_diagonal, and the row beyond it.
-            let mut r = 0;
-            while r < ROW {
-                let mut t = r;
-                while t < ROW {
-                    counts.add(2 * i + r + t, 2 * i + r + t + 1);
-                    t += 1;
-                }
-                r += 1;
-            }
-            if i + ROW < L {
-                counts.add(2 * i + ROW, i + L + ROW - 1);
-            }
-        } else {
-            counts.add(i, i + L + ROW - 1);
-        }
-        // row_high
-        counts.add(L, i + L + ROW - 1);
-        counts.high[L] += 1;
-        i += ROW;
-    }
-    let mut starts = [0; COLUMNS];
-    let mut k = 0;
-    while k < 2 * L {
-        starts[k] = counts.start(k);
-        k += 1;
-    }
-    // Column L takes a carry of the product and one of the reduction.
-    starts[L] = starts[L].wrapping_sub(2 * CARRIED);
-    starts
-}
-
-/// Where the columns of the quotient start.
-const fn quotient_starts<const L: usize>() -> [u64; COLUMNS] {
-    let mut counts = Counts::NONE;
-    let mut starts = [0; COLUMNS];
-    let mut i = 0;
-    while i < L {
-        counts.add(i, L);
-        i += ROW;
-    }
-    let mut k = 0;
-    while k < L {
-        starts[k] = counts.start(k);
-        k += 1;
-    }
-    starts
-}
-
-/// Where column `L - 1` starts in the last step of the reduction, besides the digit that [`normalise`] gives for it.
-const fn border_start<const L: usize>() -> u64 {
-    let mut counts = Counts::NONE;
-    // Each row brings one low half, one high half from below, and one that starts the row.
-    counts.low[0] = (L / ROW) as u64;
-    counts.high[0] = (L / ROW) as u64;
-    counts.start(0).wrapping_sub(OFFSET)
-}
 
 /// Proof that the processor has AVX2 and FMA.
 #[derive(Clone, Copy)]

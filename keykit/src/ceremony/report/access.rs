@@ -110,7 +110,7 @@ pub struct LostFile {
 pub struct AcceptedFile {
     /// Its path.
     pub id: String,
-    /// Why.
+    /// Why it was accepted.
     pub reason: String,
 }
 

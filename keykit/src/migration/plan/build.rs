@@ -65,19 +65,17 @@ pub fn build(inputs: PlanInputs<'_>) -> Result<Plan> {
         ));
     }
     let keys = keys_of(&inputs)?;
-    let mut findings = inputs.findings;
-    for (_, domain) in &inputs.domains {
-        findings.extend(domain.warnings().iter().map(PlannedFinding::from));
-    }
+    let mut warnings: Vec<Warning> = inputs.domains.iter().flat_map(|(_, domain)| domain.warnings().iter().cloned()).collect();
     let templates = inputs.domains.iter().flat_map(|(_, domain)| domain.templates());
-    findings.extend(versions_among(templates).into_iter().map(|text| PlannedFinding::from(&Warning::of_rule(143, text))));
-    for key in keys.iter().filter(|key| key.mode == 1) {
-        findings.extend(rules::mode_1_warnings(key.path, &key.key_id).iter().map(PlannedFinding::from));
-    }
+    warnings.extend(versions_among(templates).into_iter().map(|text| Warning::of_rule(143, text)));
+    warnings.extend(keys.iter().filter(|key| key.mode == 1).flat_map(|key| rules::mode_1_warnings(key.path, &key.key_id)));
     if approval.people.is_empty() {
-        let nobody = Warning::plain("nobody has to approve this plan: the migration file has no [approval] table");
-        findings.push(PlannedFinding::from(&nobody));
+        warnings.push(Warning::plain("nobody has to approve this plan: the migration file has no [approval] table"));
     }
+    let mut findings = inputs.findings;
+    // Of most of this the rules told already, with what to do about it.
+    warnings.retain(|warning| !findings.iter().any(|finding| finding.says(warning)));
+    findings.extend(warnings.iter().map(PlannedFinding::from));
 
     let tenant = PlannedTenant {
         name: migration.tenant.name.value.clone(),

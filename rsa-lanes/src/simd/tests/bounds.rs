@@ -1,6 +1,6 @@
 //! Operands with all digits at their bounds, which ordinary numbers never have: products stay exact, results in range.
 
-use super::super::avx2::DIGIT_BOUND;
+use super::super::avx2::bounds::DIGIT_BOUND;
 use super::super::{Kernel, SCRATCH, Word, avx2::Avx2, ifma::Ifma};
 use super::{one, slow_product};
 use crate::limbs::{self, Limbs};

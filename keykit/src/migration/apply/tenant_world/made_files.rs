@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Observed, TenantWorld};
+use super::TenantWorld;
 use crate::artefact::artefacts;
 use crate::canonical;
 use crate::durable::{self, Access, Existing};
 use crate::error::{Error, Result};
 use crate::key::KeyId;
 use crate::migration::MigrationPath;
+use crate::migration::apply::Observed;
 use crate::migration::file::MigrationFile;
 use crate::migration::plan::{Plan, PlannedArtefact, PlannedKey, PlannedTransfer, SCRIPT_VERSION};
 use crate::migration::rules;

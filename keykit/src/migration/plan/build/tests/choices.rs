@@ -177,6 +177,28 @@ fn findings_stand_once_by_step() {
 }
 
 #[test]
+fn what_the_rules_say_of_a_domain_stands_once_with_what_to_do_about_it() {
+    use crate::migration::rules::facts::{DomainFacts, Facts};
+    let migration = MigrationFile::examine(SINGLE).unwrap();
+    let mut facts = Facts::of_file(&migration);
+    let domains = migration.domains().zip(single());
+    facts.domains =
+        domains.map(|(placed, export)| DomainFacts::of(placed, &migration, &export.domain(&placed.domain.file.to_string()), false)).collect();
+    let found: Vec<PlannedFinding> = rules::examine(&facts).all().iter().map(PlannedFinding::from).collect();
+    let plan = planned_after(SINGLE, &single(), |_| {}, |inputs| inputs.findings = found.clone()).unwrap();
+    let about = |text: &str| messages(&plan).into_iter().filter(|message| message.contains(text)).collect::<Vec<_>>();
+    let [anyone] = about("'Template 18'")[..] else { panic!("{plan:#?}") };
+    assert!(
+        anyone.contains("add users or groups by hand before you publish it; the import of 2017") && anyone.contains("`replace-anyone-with`"),
+        "{anyone}"
+    );
+    let [mode_1] = about("1024 bits (mode 1)")[..] else { panic!("{plan:#?}") };
+    assert!(mode_1.ends_with("; archive it once all users have moved, and make a new key (rule 215)"), "{mode_1}");
+    // What no rule says stays.
+    assert_eq!(about("does not end in the Microsoft production root").len(), 2);
+}
+
+#[test]
 fn what_the_file_says_nothing_about_is_left_open_or_said_to_be_nothing() {
     let plan = planned(&bare(), &single()).unwrap();
     let open = |documented| omitted(&plan, documented).unwrap_or_else(|| panic!("{documented}")).0;
