@@ -75,7 +75,7 @@ pub(super) fn of(rows: &[Row], streams: &[Stream], has_ifma: bool) -> Vec<Goal> 
     }
     let together = "keykit, two threads";
     let machine = to_openssl(Setting::TwoThreads, "sign RSA-2048", "OpenSSL, two threads");
-    add("two cores to one, signing with OpenSSL: what the machine gives", Nothing, "x", machine);
+    add("what the machine gives: two cores to one, signing with OpenSSL", Nothing, "x", machine);
     add("two cores to one, signing", AtLeast(1.9), "x", to_reference(Setting::TwoThreads, "sign RSA-2048", together));
     add("two cores to one, re-keying a stream", AtLeast(1.9), "x", to_reference(Setting::TwoThreads, "re-key a stream", together));
     for &(setting, name) in processors {
