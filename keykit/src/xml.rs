@@ -4,6 +4,7 @@
 //! What is signed must be hashed as it is stored, so the tree is for finding things: take a slice of the text by
 //! [`Element::range`], never write a tree back.
 
+mod attributes;
 mod encoding;
 mod plain;
 
@@ -14,6 +15,7 @@ use quick_xml::Reader;
 use quick_xml::XmlVersion;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
+pub use attributes::Attributes;
 pub use encoding::{Encoding, decode, encode};
 
 use crate::error::{Error, Result};
@@ -30,8 +32,8 @@ const MAX_ATTRIBUTES: usize = 64;
 pub struct Element<'a> {
     /// The name as it stands, prefix included.
     pub name: &'a str,
-    /// Attributes in order, entities resolved.
-    pub attributes: Vec<(&'a str, Cow<'a, str>)>,
+    /// What its tag says.
+    pub attributes: Attributes<'a>,
     /// Elements inside, in order.
     pub children: Vec<Element<'a>>,
     /// The text directly inside, entities resolved, text of children left out.
@@ -61,7 +63,7 @@ impl<'a> Element<'a> {
     /// The value of an attribute.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_ref())
+        self.attributes.get(name)
     }
 
     /// The text without blanks at its ends.
@@ -180,7 +182,7 @@ fn element<'a>(text: &'a str, tag: &BytesStart<'_>, start: usize, end: usize) ->
         };
         attributes.push((slice_of(slice, key).ok_or("an attribute outside of its tag")?, value));
     }
-    Ok(Element { name, attributes, children: Vec::new(), text: Cow::Borrowed(""), range: start..end })
+    Ok(Element { name, attributes: Attributes::read(attributes), children: Vec::new(), text: Cow::Borrowed(""), range: start..end })
 }
 
 /// The same text as a part of `whole`, where it lies: the reader lends its parts for the time of an event only. `None` if it lies elsewhere.

@@ -6,7 +6,9 @@
 
 use std::borrow::Cow;
 
-use super::{Element, MAX_ATTRIBUTES, MAX_DEPTH, MAX_ELEMENTS};
+use memchr::{memchr, memmem};
+
+use super::{Attributes, Element, MAX_ATTRIBUTES, MAX_DEPTH, MAX_ELEMENTS};
 
 /// What may stand between documents.
 pub(super) const BETWEEN: [char; 6] = ['\u{feff}', '\0', ' ', '\t', '\r', '\n'];
@@ -16,7 +18,7 @@ const DECLARATION: &str = "<?xml version=\"1.0\"?>";
 /// All root elements of a plain text; `None` for any other text.
 pub(super) fn parse_all(text: &str) -> Option<Vec<Element<'_>>> {
     // Readers differ in what they make of a byte order mark, wherever it stands.
-    if text.contains('\u{feff}') {
+    if memmem::find(text.as_bytes(), "\u{feff}".as_bytes()).is_some() {
         return None;
     }
     // What is open, with the number of finished elements before what is inside of it; and what is finished and in no finished element.
@@ -25,13 +27,13 @@ pub(super) fn parse_all(text: &str) -> Option<Vec<Element<'_>>> {
     let (mut position, mut count) = (0, 0);
     loop {
         let rest = text.get(position..)?;
-        let Some(length) = rest.find('<') else {
+        let Some(length) = memchr(b'<', rest.as_bytes()) else {
             return (open.is_empty() && is_between(rest)).then_some(finished);
         };
         if length > 0 {
             let characters = rest.get(..length)?;
             match open.last_mut() {
-                Some(_) if characters.contains('&') => return None,
+                Some(_) if memchr(b'&', characters.as_bytes()).is_some() => return None,
                 Some((parent, _)) if parent.text.is_empty() => parent.text = Cow::Borrowed(characters),
                 Some((parent, _)) => parent.text.to_mut().push_str(characters),
                 None if is_between(characters) => {}
@@ -73,10 +75,10 @@ fn is_between(text: &str) -> bool {
 /// The tag that a text begins with, its range from 0 to its end, and whether it is the whole element.
 fn tag_at(tag: &str) -> Option<(Element<'_>, bool)> {
     let name = name_at(tag.get(1..)?)?;
-    let mut attributes: Vec<(&str, Cow<'_, str>)> = Vec::new();
-    let mut position = 1 + name.len();
+    let (mut position, mut count) = (1 + name.len(), 0);
     loop {
         let rest = tag.get(position..)?;
+        let attributes = Attributes::plain(tag.get(1 + name.len()..position)?);
         let is_empty = match rest.as_bytes() {
             [b'>', ..] => Some((1, false)),
             [b'/', b'>', ..] => Some((2, true)),
@@ -89,14 +91,14 @@ fn tag_at(tag: &str) -> Option<(Element<'_>, bool)> {
             return Some((Element { name, attributes, children: Vec::new(), text: Cow::Borrowed(""), range }, is_empty));
         }
         let key = name_at(rest.get(1..)?)?;
-        if attributes.len() >= MAX_ATTRIBUTES || attributes.iter().any(|(other, _)| *other == key) {
+        if count >= MAX_ATTRIBUTES || attributes.get(key).is_some() {
             return None;
         }
         let quoted = rest.get(1 + key.len()..)?.strip_prefix("=\"")?;
         let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'&' | b'<' | b'>' | b'"');
         let value = quoted.get(..quoted.bytes().take_while(is_plain).count()).filter(|value| quoted.as_bytes().get(value.len()) == Some(&b'"'))?;
         position += 1 + key.len() + 2 + value.len() + 1;
-        attributes.push((key, Cow::Borrowed(value)));
+        count += 1;
     }
 }
 

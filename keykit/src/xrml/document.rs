@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::Range;
 
+use memchr::memchr_iter;
+
 use super::FORMAT;
 use super::kind::DocumentKind;
 use super::parts::{AuthenticatedData, DistributionPoint, Object, Principal, SealedKey, Work};
@@ -276,8 +278,9 @@ impl Document {
         }
         let body = required(root, "BODY")?;
         // Other readers cut the body out of the text: there must be one way only to do that, comments included.
-        let (opened, closed) = text.split('<').skip(1).fold((0_usize, 0_usize), |(opened, closed), after| {
-            (opened + usize::from(after.starts_with("BODY")), closed + usize::from(after.starts_with("/BODY")))
+        let (opened, closed) = memchr_iter(b'<', text.as_bytes()).fold((0_usize, 0_usize), |(opened, closed), at| {
+            let after = text.as_bytes().get(at + 1..).unwrap_or_default();
+            (opened + usize::from(after.starts_with(b"BODY")), closed + usize::from(after.starts_with(b"/BODY")))
         });
         if (opened, closed) != (1, 1) {
             return Err(fault(root, "the tags <BODY> and </BODY> do not stand exactly once"));
