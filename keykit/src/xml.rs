@@ -106,8 +106,12 @@ pub fn parse_all<'a>(text: &'a str, format: &'static str) -> Result<Vec<Element<
 
 /// The same by all rules of XML.
 fn parse_any<'a>(text: &'a str, format: &'static str) -> Result<Vec<Element<'a>>> {
-    let mut reader = Reader::from_str(text);
+    // The reader leaves out a byte order mark that the text begins with, and does not count it.
+    let after_marks = text.trim_start_matches('\u{feff}');
+    let marks = text.len() - after_marks.len();
+    let mut reader = Reader::from_str(after_marks);
     reader.config_mut().check_end_names = true;
+    let position = |position: u64| marks + usize::try_from(position).unwrap_or(usize::MAX - marks);
     let mut open: Vec<Element<'a>> = Vec::new();
     let mut roots = Vec::new();
     let mut count = 0;
@@ -208,10 +212,6 @@ fn resolve(reference: &BytesRef<'_>) -> Option<char> {
     }
 }
 
-fn position(position: u64) -> usize {
-    usize::try_from(position).unwrap_or(usize::MAX)
-}
-
 fn offset(position: usize) -> u64 {
     u64::try_from(position).unwrap_or(u64::MAX)
 }
@@ -237,6 +237,21 @@ mod tests {
         assert_eq!(root.text, "text");
         assert_eq!(&text[root.children[1].range.clone()], "<B y='2'>z</B>");
         assert_eq!(root.descendants().count(), 3);
+    }
+
+    #[test]
+    fn byte_order_marks_are_counted() {
+        for marks in 0..4 {
+            for text in ["<a x=\"1\">b&amp;<c/></a>", "<?x?><a/>\u{feff}<!-- --><b/>"] {
+                let text = "\u{feff}".repeat(marks) + text;
+                for root in parse_all(&text, "test").unwrap() {
+                    for element in root.descendants() {
+                        let slice = &text[element.range.clone()];
+                        assert!(slice.starts_with(&format!("<{}", element.name)) && slice.ends_with('>'), "{marks} {slice}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

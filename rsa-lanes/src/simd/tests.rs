@@ -125,7 +125,7 @@ fn select_finds_every_entry<K: Kernel>() {
             let mut out = vec![K::Word::default(); length];
             // Another entry in each lane.
             let mut indices = K::Word::default();
-            (0..K::LANES as u64).for_each(|lane| indices.set_lane(lane as usize, (index + lane) % entries));
+            (0..K::LANES).zip(index..).for_each(|(lane, index)| indices.set_lane(lane, index % entries));
             kernel.select(&mut out, &table, &indices);
             for (position, word) in (0..).zip(&out) {
                 for lane in 0..K::LANES {
