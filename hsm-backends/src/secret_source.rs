@@ -197,6 +197,8 @@ impl fmt::Display for SecretSource {
         match self {
             Self::Prompt => f.write_str("prompt"),
             Self::Fd(number) => write!(f, "fd:{number}"),
+            // Two strokes would stand before a host.
+            Self::File(path) if path.display().to_string().starts_with("//") => write!(f, "file://{}", path.display()),
             Self::File(path) => write!(f, "file:{}", path.display()),
             Self::Env(name) => write!(f, "env:{name}"),
             Self::Exec(command) => write!(f, "exec:{command}"),
@@ -231,6 +233,10 @@ mod tests {
         assert_eq!(SecretSource::parse("fd:7").unwrap(), SecretSource::Fd(7));
         for text in ["file:/a/b", "file:///a/b", "file://localhost/a/b"] {
             assert_eq!(SecretSource::parse(text).unwrap(), SecretSource::File("/a/b".into()), "{text}");
+        }
+        for text in ["file:////a/b", "file://localhost//a/b"] {
+            let source = SecretSource::parse(text).unwrap();
+            assert_eq!((&source, source.to_string().as_str()), (&SecretSource::File("//a/b".into()), "file:////a/b"));
         }
         assert_eq!(SecretSource::parse("file:a/b").unwrap(), SecretSource::File("a/b".into()));
         assert_eq!(SecretSource::parse("exec:gpg -d x:y").unwrap(), SecretSource::Exec("gpg -d x:y".into()));
@@ -305,7 +311,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_is_read_again(text in "(prompt|fd:[0-9]{1,9}|file:[^/\\PC][\\PC]{0,20}|env:[A-Z_]{1,9}|exec:[\\PC]{1,20})") {
+        fn what_is_printed_is_read_again(text in "(prompt|fd:[0-9]{1,9}|file:[^/\\PC][\\PC]{0,20}|file:(/[a-z]|/{3,6})[a-z/]{0,9}|env:[A-Z_]{1,9}|exec:[\\PC]{1,20})") {
             let source = SecretSource::parse(&text).unwrap();
             prop_assert_eq!(SecretSource::parse(&source.to_string()).unwrap(), source);
         }
