@@ -15,6 +15,8 @@ pub(crate) use openssl::OpenSsl;
 pub(crate) use others::{Graviola, Ring, RustCrypto};
 pub(crate) use token::{RawToken, keykit_token};
 
+use keykit::threads::Working;
+
 use crate::Result;
 
 /// How a content key is sealed.
@@ -61,7 +63,8 @@ pub(crate) trait Engine: Send {
     }
 }
 
-/// Several engines of one kind, a thread for each: a batch is shared out.
+/// Several engines of one kind, a thread for each: a batch is shared out. keykit counts them all as threads at work, as it does those of its
+/// bulk machinery, and starts no further ones.
 pub(crate) struct Threads(pub(crate) Vec<Box<dyn Engine>>);
 
 impl Engine for Threads {
@@ -83,8 +86,11 @@ impl Threads {
         let share = items.len().div_ceil(self.0.len().max(1)).max(1);
         std::thread::scope(|scope| {
             let work = &work;
-            let threads: Vec<_> =
-                self.0.iter_mut().zip(items.chunks(share)).map(|(engine, items)| scope.spawn(move || work(engine.as_mut(), items))).collect();
+            let run = move |engine: &mut Box<dyn Engine>, items: &[&[u8]]| {
+                let _working = Working::begin();
+                work(engine.as_mut(), items)
+            };
+            let threads: Vec<_> = self.0.iter_mut().zip(items.chunks(share)).map(|(engine, items)| scope.spawn(move || run(engine, items))).collect();
             let mut outputs = Vec::with_capacity(items.len());
             for thread in threads {
                 outputs.extend(thread.join().map_err(|_| "a thread ended early".to_owned())??);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use keykit::key::{Digest, Hash, RsaSecretKey};
-use keykit::threads::{Helpers, Working};
+use keykit::threads::Helpers;
 use keykit::xrml;
 
 use crate::engines::{
@@ -139,10 +139,8 @@ impl Setting {
         const ALONE: &str = "keykit, one thread";
         let hash = SignatureHash::Sha256;
         let keykit_alone: Box<dyn Engine> = Box::new(Alone(keykit(&self.old)?, ALONE));
-        let openssl_together: Box<dyn Engine> = Box::new(Threads((0..threads).map(|_| openssl(&self.old)).collect::<Result<_>>()?));
-        let counted = || -> Result<Box<dyn Engine>> { Ok(Box::new(Counted(keykit(&self.old)?))) };
-        let keykit_together: Box<dyn Engine> = Box::new(Threads((0..threads).map(|_| counted()).collect::<Result<_>>()?));
-        let engines = vec![openssl(&self.old)?, openssl_together, keykit_alone, keykit_together];
+        let together = |make: fn(&Key) -> Result<Box<dyn Engine>>| several(threads, || make(&self.old));
+        let engines = vec![openssl(&self.old)?, together(openssl)?, keykit_alone, together(keykit)?];
         let mut sign = self.sign("sign RSA-2048/SHA-256, 6 KB, batches of 256, two threads and one", Some(ALONE), hash, 4 * BATCH, engines);
         for (contestant, name) in sign.contestants.iter_mut().zip(["OpenSSL, one thread", "OpenSSL, two threads", ALONE, "keykit, two threads"]) {
             contestant.name = name.to_owned();
@@ -158,14 +156,11 @@ impl Setting {
     /// Signing and decrypting on the token, through so many sessions; the raw loop has a thread for each.
     fn on_token(&self, sessions: usize, [sign, decrypt]: [&'static str; 2]) -> Result<[Work; 2]> {
         const RAW: Option<&str> = Some("raw loop on SoftHSM");
-        let several = |make: &dyn Fn() -> Result<Box<dyn Engine>>| -> Result<Box<dyn Engine>> {
-            let mut engines = (0..sessions).map(|_| make()).collect::<Result<Engines>>()?;
-            Ok(if sessions == 1 { engines.pop().ok_or("no engine")? } else { Box::new(Threads(engines)) })
-        };
         let engines = || -> Result<Engines> {
             // The store first: it initialises the module and logs in.
             let store: Box<dyn Engine> = Box::new(keykit_token(&self.module, sessions, &self.old)?);
-            Ok(vec![several(&|| openssl(&self.old))?, several(&|| Ok(Box::new(RawToken::open(&self.module)?)))?, store])
+            let raw = several(sessions, || Ok(Box::new(RawToken::open(&self.module)?)))?;
+            Ok(vec![several(sessions, || openssl(&self.old))?, raw, store])
         };
         let sign = self.sign(sign, RAW, SignatureHash::Sha256, BATCH, engines()?);
         Ok([sign.with_goal(), self.decrypt(decrypt, RAW, engines()?)?.with_goal()])
@@ -283,18 +278,10 @@ fn keykit(key: &Key) -> Result<Box<dyn Engine>> {
     Ok(Box::new(Keykit::in_memory(key)?))
 }
 
-/// An engine whose thread counts as one at work from the hashing on, as a thread of the bulk machinery does.
-struct Counted(Box<dyn Engine>);
-
-impl Engine for Counted {
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-
-    fn sign(&mut self, hash: SignatureHash, bodies: &[&[u8]]) -> Outputs {
-        let _working = Working::begin();
-        self.0.sign(hash, bodies)
-    }
+/// So many engines, each with a thread of its own; one of them has none.
+fn several(count: usize, make: impl Fn() -> Result<Box<dyn Engine>>) -> Result<Box<dyn Engine>> {
+    let mut engines = (0..count).map(|_| make()).collect::<Result<Engines>>()?;
+    Ok(if count == 1 { engines.pop().ok_or("no engine")? } else { Box::new(Threads(engines)) })
 }
 
 /// An engine on the thread that it is called on, and no other one.
