@@ -66,9 +66,7 @@ struct Woven<K: Kernel> {
 impl<K: Kernel> Woven<K> {
     fn new(primes: &[Prime<K>; 2]) -> Self {
         let weave = |of: fn(&Prime<K>) -> &[K::Word]| weave::<K>(primes.each_ref().map(of));
-        let [mut digits, mut inverse] = [weave(|prime| &prime.modulus.digits), weave(|prime| &prime.modulus.inverse)];
-        let modulus = Modulus { digits: std::mem::take(&mut *digits), inverse: std::mem::take(&mut *inverse) };
-        Self { modulus, one: weave(|prime| &prime.one) }
+        Self { modulus: Modulus::new(weave(|prime| &prime.modulus.digits), weave(|prime| &prime.modulus.inverse)), one: weave(|prime| &prime.one) }
     }
 }
 

@@ -75,7 +75,5 @@ pub(crate) fn modulus<K: Kernel>(n: &[u64], digits: usize) -> Modulus<K::Word> {
     let inverse_digits = if K::WHOLE_INVERSE { digits } else { 1 };
     let inverse = limbs::negated_inverse(n, (inverse_digits * K::DIGIT_BITS as usize).div_ceil(64));
     // What the highest digit would carry is a multiple of the power that the inverse is taken modulo.
-    let mut inverse = everywhere::<K>(&inverse, inverse_digits);
-    let mut number = everywhere::<K>(n, digits);
-    Modulus { digits: std::mem::take(&mut *number), inverse: std::mem::take(&mut *inverse) }
+    Modulus::new(everywhere::<K>(n, digits), everywhere::<K>(&inverse, inverse_digits))
 }

@@ -67,8 +67,9 @@ impl<K: Kernel> PublicEngine<K> {
         stored
     }
 
-    fn loaded(&self, number: &[K::Word]) -> Vec<Limbs> {
-        (0..K::LANES).map(|lane| number::load::<K>(number, lane, &self.n)).collect()
+    /// The numbers of the first `count` lanes.
+    fn loaded(&self, number: &[K::Word], count: usize) -> Vec<Limbs> {
+        (0..K::LANES.min(count)).map(|lane| number::load::<K>(number, lane, &self.n)).collect()
     }
 
     /// The products of numbers in Montgomery form, weighted: of the numbers in one lane the first counts with their count as its power, the
@@ -102,14 +103,13 @@ impl<K: Kernel> Raise for PublicEngine<K> {
 
     fn power(&self, numbers: &[Limbs]) -> Vec<Limbs> {
         let mut scratch = number::zero::<K>(SCRATCH * self.modulus.digits.len());
-        let count = numbers.len().min(K::LANES);
-        let numbers = self.stored(numbers.iter());
+        let stored = self.stored(numbers.iter());
         let mut base = self.zero();
-        self.kernel.multiply(&mut base, &numbers, &self.square, &self.modulus, &mut scratch);
+        self.kernel.multiply(&mut base, &stored, &self.square, &self.modulus, &mut scratch);
         // x^(e-1) in Montgomery form times plain x: plain x^e. `e` is odd and above 1.
         let power = exponent::public_power(self.kernel, &base, self.e - 1, &self.modulus, &mut scratch);
-        self.kernel.multiply(&mut base, &power, &numbers, &self.modulus, &mut scratch);
-        (0..count).map(|lane| number::load::<K>(&base, lane, &self.n)).collect()
+        self.kernel.multiply(&mut base, &power, &stored, &self.modulus, &mut scratch);
+        self.loaded(&base, numbers.len())
     }
 
     fn products_agree(&self, pairs: &[Pair]) -> bool {
@@ -117,7 +117,8 @@ impl<K: Kernel> Raise for PublicEngine<K> {
         let base = self.weighted_product(pairs, |(base, _)| base, &mut scratch);
         let found = exponent::public_power(self.kernel, &base, self.e, &self.modulus, &mut scratch);
         let wanted = self.weighted_product(pairs, |(_, power)| power, &mut scratch);
-        let differs = self.loaded(&found).iter().zip(&self.loaded(&wanted)).fold(0, |all, (found, wanted)| all | limbs::difference(found, wanted));
+        let [found, wanted] = [found, wanted].map(|product| self.loaded(&product, K::LANES));
+        let differs = found.iter().zip(&wanted).fold(0, |all, (found, wanted)| all | limbs::difference(found, wanted));
         simd::declassify(differs) == 0
     }
 }

@@ -6,7 +6,7 @@
 
 #![allow(unsafe_code)]
 
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
@@ -67,6 +67,13 @@ word!(
 pub(crate) struct Modulus<W: Word> {
     pub(crate) digits: Vec<W>,
     pub(crate) inverse: Vec<W>,
+}
+
+impl<W: Word> Modulus<W> {
+    /// Takes both over from what would wipe them.
+    pub(crate) fn new(mut digits: Zeroizing<Vec<W>>, mut inverse: Zeroizing<Vec<W>>) -> Self {
+        Self { digits: std::mem::take(&mut *digits), inverse: std::mem::take(&mut *inverse) }
+    }
 }
 
 impl<W: Word> Drop for Modulus<W> {
