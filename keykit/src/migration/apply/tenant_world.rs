@@ -191,24 +191,29 @@ impl<'e> TenantWorld<'e> {
     fn open_tenant(&mut self, plan: &Plan) -> Result<Option<&mut TenantKeyring>> {
         let folder = self.folder(plan);
         if self.tenant.is_none() && folder.join("tenant.json").exists() {
-            let mut keyring = TenantKeyring::open_within(&folder, self.patience)?;
+            let keyring = TenantKeyring::open_within(&folder, self.patience)?;
             if keyring.era() != plan.tenant.era {
                 return Err(Error::Conflict {
                     what: format!("the tenant in {} was made under the import rules of the other era", folder.display()),
                     hint: Some("name its era in the migration file, or another folder, and make a new plan".into()),
                 });
             }
-            keyring.attribute_to(&plan.hash()?);
-            self.tenant = Some(keyring);
+            self.enter(plan, keyring)?;
         }
         Ok(self.tenant.as_mut())
     }
 
+    /// Keeps the keyring, whose journal says from now on that this plan's run made its changes.
+    fn enter(&mut self, plan: &Plan, mut keyring: TenantKeyring) -> Result<()> {
+        keyring.attribute_to(&plan.hash()?);
+        self.tenant = Some(keyring);
+        Ok(())
+    }
+
     fn tenant(&mut self, plan: &Plan) -> Result<&mut TenantKeyring> {
         if self.open_tenant(plan)?.is_none() {
-            let mut keyring = TenantKeyring::init_within(&self.folder(plan), plan.tenant.era, self.patience)?;
-            keyring.attribute_to(&plan.hash()?);
-            self.tenant = Some(keyring);
+            let keyring = TenantKeyring::init_within(&self.folder(plan), plan.tenant.era, self.patience)?;
+            self.enter(plan, keyring)?;
         }
         self.tenant.as_mut().ok_or_else(|| Error::Internal("the tenant was not opened".into()))
     }
