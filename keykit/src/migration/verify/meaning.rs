@@ -76,6 +76,7 @@ mod tests {
         let sources = [
             include_str!("../verify.rs"),
             include_str!("../proof.rs"),
+            include_str!("../apply/tenant_world.rs"),
             include_str!("../apply/tenant_world/made_files.rs"),
             include_str!("../apply/tenant_world/steps.rs"),
             include_str!("../apply/tenant_world/verification.rs"),
